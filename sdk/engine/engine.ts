@@ -1,0 +1,100 @@
+/** The contract of the engine that runs queries in bulk. It has one implementation, DuckDB, and others may follow. */
+import type { Query } from "../frame/query.ts";
+import type { Row, Schema } from "../schema.ts";
+import type { TimeRange } from "../time.ts";
+
+/** A SELECT statement (DuckDB's dialect) whose result has exactly these columns, in order. All times are TIMESTAMPTZ. */
+export interface Relation {
+  readonly sql: string;
+  readonly schema: Schema;
+}
+
+/**
+ * Restricts a view's query to slices. Scans on the driving path (the input of each step, the left side of joins, every side
+ * of a union) read only event timestamps in `range`; right sides are read whole. `interval` adds the first column `__slice`
+ * (TIMESTAMPTZ, the slice's start) and computes every slice on its own: groups, distinct rows and unions never mix slices,
+ * so that many slices in one query give what one query per slice gives. SQL and sampling steps cannot do that: UNSUPPORTED.
+ */
+export interface SliceOptions {
+  readonly range: TimeRange;
+  readonly interval?: bigint;
+}
+
+export interface CompileOptions {
+  readonly slices?: SliceOptions;
+}
+
+/** Columns of some rows, as vectors: what hot paths read instead of row objects. */
+export interface ColumnBatch {
+  readonly rowCount: number;
+  readonly columns: readonly ColumnVector[];
+}
+
+/**
+ * One column of a batch. `values` is a typed array for int32, float32, float64 (values at null places are undefined);
+ * BigInt64Array for int64, timestamp, duration; Int32Array of days for date; else a plain array in the row form of row.ts.
+ */
+export interface ColumnVector {
+  readonly values: Int32Array | BigInt64Array | Float64Array | Float32Array | readonly unknown[];
+  /** Whether row i is null; absent when there are no nulls. */
+  isNull(row: number): boolean;
+  readonly hasNulls: boolean;
+}
+
+export interface ParquetOptions {
+  readonly compression?: "zstd" | "snappy" | "uncompressed";
+  readonly rowGroupSize?: number;
+}
+
+/** What was written to one file. */
+export interface ParquetFile {
+  readonly path: string;
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/**
+ * One connection with its own temporary tables. Close it. A session runs one statement at a time; an `AbortSignal` interrupts it.
+ */
+export interface EngineSession {
+  /** Resolves the query's sources to local files and compiles it. */
+  compile(query: Query, options?: CompileOptions): Promise<Relation>;
+  run(sql: string, signal?: AbortSignal): Promise<void>;
+  /** All rows as objects in varve's row form (int64 bigint, timestamp Timestamp): small results only. */
+  rows(sql: string, signal?: AbortSignal): Promise<Row[]>;
+  /** The result in batches of vectors, in bounded memory. */
+  batches(sql: string, schema: Schema, signal?: AbortSignal): AsyncIterable<ColumnBatch>;
+  writeParquet(sql: string, path: string, options?: ParquetOptions, signal?: AbortSignal): Promise<ParquetFile>;
+  /** Makes a temporary table of rows, a polars DataFrame or an Arrow table; gives its relation. */
+  table(name: string, data: unknown, schema?: Schema): Promise<Relation>;
+  /** A nodejs-polars DataFrame through the fast bridge. */
+  dataFrame(sql: string, schema: Schema, signal?: AbortSignal): Promise<unknown>;
+  /** An apache-arrow Table. */
+  arrow(sql: string, schema: Schema, signal?: AbortSignal): Promise<unknown>;
+  close(): void;
+}
+
+export interface Engine {
+  session(): Promise<EngineSession>;
+  /** Releases threads, memory and temporary files. */
+  close(): Promise<void>;
+}
+
+/** Quotes a name for SQL. */
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** Quotes text as an SQL literal. */
+export function quoteText(text: string): string {
+  if (text.includes("\0")) throw new TypeError("Cannot use text with a zero byte in SQL");
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** An instant as an SQL literal of type TIMESTAMPTZ. */
+export function timestampSql(micros: bigint): string {
+  return `make_timestamptz(${micros}::BIGINT)`;
+}
+
+/** How a step that works on whole sets is named in errors. */
+export type { Query };

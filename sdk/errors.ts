@@ -1,0 +1,86 @@
+/** The one error class of varve and the table of its codes. */
+
+/**
+ * Every code, the HTTP status a server answers with, and whether trying the same thing again can help.
+ * A worker does not retry a job that failed with `retry: false`.
+ */
+export const errorCodes = {
+  /** A definition, query or option is wrong; `details.issues` lists every problem found. */
+  INVALID_DEFINITION: { status: 400, retry: false },
+  /** A request, spine or argument is wrong. */
+  INVALID_REQUEST: { status: 400, retry: false },
+  /** The configuration is wrong; `details.issues` lists every problem found. */
+  INVALID_CONFIG: { status: 500, retry: false },
+  /** No such view, service, entity, workspace, file or version. */
+  NOT_FOUND: { status: 404, retry: false },
+  /** Somebody else changed the same thing first, or holds it. */
+  CONFLICT: { status: 409, retry: true },
+  /** Data does not have the columns or types that the definition says. */
+  SCHEMA_MISMATCH: { status: 422, retry: false },
+  /** Stored or source data cannot be read: torn, truncated, wrong checksum. */
+  CORRUPT: { status: 500, retry: false },
+  /** This engine, store or server cannot do it. */
+  UNSUPPORTED: { status: 501, retry: false },
+  /** A source or store did not answer. */
+  UNAVAILABLE: { status: 503, retry: true },
+  /** No room: disk full, memory limit, store full. */
+  EXHAUSTED: { status: 507, retry: true },
+  /** It took longer than its limit. */
+  TIMEOUT: { status: 504, retry: true },
+  /** It was cancelled by whoever asked for it. */
+  CANCELLED: { status: 499, retry: false },
+} as const satisfies Record<string, { status: number; retry: boolean }>;
+
+/** A code of {@link errorCodes}. */
+export type ErrorCode = keyof typeof errorCodes;
+
+/** One problem in a definition or a configuration: where it is and what is wrong. */
+export interface Issue {
+  readonly path: string;
+  readonly message: string;
+}
+
+/** What may accompany an error: its cause, and plain data about it. */
+export interface VarveErrorOptions {
+  readonly cause?: unknown;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * The error that varve throws. The message names the thing, its state and the way out:
+ * `Cannot publish view "x": column "amt" does not exist; columns are amount, ts`.
+ */
+export class VarveError extends Error {
+  readonly code: ErrorCode;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, options: VarveErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "VarveError";
+    this.code = code;
+    this.details = Object.freeze({ ...options.details });
+  }
+
+  /** The HTTP status of this error. */
+  get status(): number {
+    return errorCodes[this.code].status;
+  }
+
+  /** Whether the same call may succeed later. */
+  get retry(): boolean {
+    return errorCodes[this.code].retry;
+  }
+}
+
+/** Throws one `INVALID_DEFINITION` (or `code`) that lists every issue, if there is any. */
+export function throwIssues(subject: string, issues: readonly Issue[], code: ErrorCode = "INVALID_DEFINITION"): void {
+  if (issues.length === 0) return;
+  const lines = issues.map((issue) => issue.path ? `${issue.path}: ${issue.message}` : issue.message);
+  const text = lines.length === 1 ? ` ${lines[0]}` : `\n  - ${lines.join("\n  - ")}`;
+  throw new VarveError(code, `${subject}:${text}`, { details: { issues } });
+}
+
+/** The message of anything thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,39 @@
+/** The expression tree: frozen plain data that compiles to SQL (in bulk) and to JavaScript (per row). */
+import type { DataType } from "../schema.ts";
+import type { Operation } from "./operations.ts";
+
+/** An expression over the columns of one row. */
+export type ExprNode =
+  | { readonly kind: "column"; readonly name: string }
+  | LiteralNode
+  | {
+    readonly kind: "call";
+    readonly operation: Operation;
+    readonly args: readonly ExprNode[];
+    /** Constants of the operation that are not expressions: a regex, a time zone, a unit. */
+    readonly options?: Readonly<Record<string, string | number | boolean>>;
+  }
+  | {
+    readonly kind: "case";
+    readonly branches: readonly { readonly when: ExprNode; readonly then: ExprNode }[];
+    readonly otherwise: ExprNode;
+  }
+  | { readonly kind: "cast"; readonly input: ExprNode; readonly to: DataType; readonly onError: "fail" | "null" };
+
+/**
+ * A constant. `value` is JSON-safe: int64, duration and timestamp as decimal text of the integer, date as `YYYY-MM-DD`,
+ * non-finite floats as `"NaN"`, `"Infinity"`, `"-Infinity"`, `-0` as `"-0"`, binary as base64, lists and structs by element; null is null.
+ */
+export interface LiteralNode {
+  readonly kind: "literal";
+  readonly type: DataType;
+  readonly value: LiteralValue;
+}
+
+export type LiteralValue =
+  | null
+  | string
+  | number
+  | boolean
+  | readonly LiteralValue[]
+  | { readonly [name: string]: LiteralValue };

@@ -1,0 +1,55 @@
+/** What the registry knows at one point of its log, and the changes that lead there. Plain JSON data. */
+import type { EntityDefinition, ServiceDefinition, ViewDefinition } from "../define/definitions.ts";
+
+/** One version of a view: data lives under `views/<name>/<version>/`. */
+export interface ViewVersion {
+  readonly version: number;
+  readonly definition: ViewDefinition;
+  /** Hash of what shapes the data: another hash means another version. */
+  readonly dataHash: string;
+  readonly createdAt: string;
+}
+
+/** A view with its versions: `serving` is read by services; `building` is backfilled beside it and takes over when complete. */
+export interface RegisteredView {
+  readonly name: string;
+  readonly versions: readonly ViewVersion[];
+  /** The version that training and serving read; undefined until the first version is complete. */
+  readonly serving?: number;
+  /** The version that is being backfilled, if it is not the serving one. */
+  readonly building?: number;
+}
+
+export interface RegistryState {
+  /** Number of the last change; 0 is an empty registry. */
+  readonly revision: number;
+  readonly entities: Readonly<Record<string, EntityDefinition>>;
+  readonly views: Readonly<Record<string, RegisteredView>>;
+  readonly services: Readonly<Record<string, ServiceDefinition>>;
+}
+
+/** One step of a change. */
+export type Action =
+  | { readonly kind: "putEntity"; readonly entity: EntityDefinition }
+  | { readonly kind: "deleteEntity"; readonly name: string }
+  /** New name, or changed data: a new version that is built beside the serving one. */
+  | { readonly kind: "addVersion"; readonly version: ViewVersion }
+  /** Changed description, owner, tags, defaults, ttl, lookback, switches: the same version, another definition. */
+  | { readonly kind: "updateVersion"; readonly view: string; readonly version: number; readonly definition: ViewDefinition }
+  /** The pointer: a building version is complete, or a rollback. */
+  | { readonly kind: "serve"; readonly view: string; readonly version: number }
+  | { readonly kind: "deleteVersion"; readonly view: string; readonly version: number }
+  | { readonly kind: "deleteView"; readonly name: string }
+  | { readonly kind: "putService"; readonly service: ServiceDefinition }
+  | { readonly kind: "deleteService"; readonly name: string };
+
+/** One entry of the log, at `registry/<revision>.json`. */
+export interface Change {
+  readonly format: 1;
+  readonly revision: number;
+  readonly id: string;
+  readonly author: string;
+  readonly at: string;
+  readonly reason: string;
+  readonly actions: readonly Action[];
+}

@@ -1,0 +1,69 @@
+/** The contract of the online store: a cache of committed state, newest value per key and view. */
+import type { Micros } from "../time.ts";
+
+/**
+ * A collection holds the values of one load of one view version. A fresh load always gets a fresh collection, which nobody
+ * reads before it is complete and nobody else writes: so a first load needs no comparing, and a writer that wakes up late
+ * writes into a collection that is no longer read. The name is `[a-z0-9]{1,16}`, unique in the workspace.
+ */
+export type Collection = string;
+
+/** Orders values of a key: a value is replaced only by one with a greater (event time, sequence). */
+export interface Header {
+  readonly eventTimestamp: Micros;
+  /** Version of the offline commit that held the row. */
+  readonly sequence: bigint;
+}
+
+/** Values to write, as packed bytes. `keys[i]` is an encoded entity key (storage/encoding.ts). */
+export interface WriteBatch {
+  readonly keys: readonly Uint8Array[];
+  /** Header and payload in the layout of encoding.ts. */
+  readonly values: readonly Uint8Array[];
+  /** When values may be dropped by the store at the latest (a clean-up, not a meaning: S6 is checked at read); undefined: never. */
+  readonly expireAt?: readonly (Micros | undefined)[];
+}
+
+/** What the online store holds of one view: written by loaders, read by servers. */
+export interface ViewState {
+  readonly view: string;
+  readonly version: number;
+  /** The collection that is served; undefined while the first load runs. */
+  readonly collection?: Collection;
+  /** Offline table version whose rows are all applied. */
+  readonly appliedVersion: number;
+  /** Up to when (exclusive) rows by event time are in it. */
+  readonly watermark: string;
+  /** Hash of what the load depended on (features, encoding, ttl): another hash asks for a fresh load. */
+  readonly layout: string;
+  readonly updatedAt: string;
+}
+
+export interface OnlineStore {
+  /** How errors and `varve status` name it; without credentials. */
+  readonly description: string;
+  /** Writes into a fresh collection that nobody else writes: no comparing, fastest. */
+  load(collection: Collection, batch: WriteBatch, signal?: AbortSignal): Promise<void>;
+  /** Writes where newer (event time, sequence) wins; gives how many were taken. Safe to repeat, in any order, by anyone. */
+  merge(collection: Collection, batch: WriteBatch, signal?: AbortSignal): Promise<number>;
+  /** Values by (collection, key), undefined where there is none, in one round trip per event-loop turn. */
+  getMany(collections: readonly Collection[], keys: readonly Uint8Array[], signal?: AbortSignal): Promise<(Uint8Array | undefined)[]>;
+  /** A collection name that was never given out before. */
+  newCollection(): Promise<Collection>;
+  /** Removes a collection's values, in small steps; gives how many. */
+  drop(collection: Collection, signal?: AbortSignal): Promise<number>;
+  /** The state of a view version. */
+  state(view: string, version: number): Promise<ViewState | undefined>;
+  states(): Promise<ViewState[]>;
+  /**
+   * Moves a view version's state if it is still what `expected` says (undefined: absent); says whether it did.
+   * So two loaders never undo each other.
+   */
+  setState(next: ViewState, expected: ViewState | undefined): Promise<boolean>;
+  removeState(view: string, version: number): Promise<void>;
+  /** A random id that changes when the store is emptied or replaced (S: rebuild from offline). */
+  epoch(): Promise<string>;
+  /** Throws UNAVAILABLE when the store does not answer. */
+  ping(signal?: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}
