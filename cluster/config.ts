@@ -1,0 +1,248 @@
+/** The configuration of varve's processes: one JSON file and the environment, read here and nowhere else. */
+import { existsSync, readFileSync } from "node:fs";
+import { homedir, userInfo } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
+import { ManualClock, messageOf, nameProblem, systemClock, throwIssues, toMicros } from "varve";
+import type { Clock, Issue } from "varve";
+import { z } from "zod";
+
+/** Everything the processes need to know. Frozen. */
+export interface Config {
+  /** Name of the workspace. */
+  readonly workspace: string;
+  /** A folder, or `s3://bucket/prefix`. */
+  readonly storage: string;
+  /** Redis of the online store, and of the queue unless `queueRedis` is given; without it the store is embedded. */
+  readonly redis?: string;
+  readonly queueRedis?: string;
+  /** Who changes are signed by. */
+  readonly author: string;
+  readonly s3: S3Config;
+  /** Where copies of stored objects are kept (S3 only). */
+  readonly cacheFolder: string;
+  readonly cacheBytes: number;
+  /** What one process's engine may take before it spills to disk, such as `2GB`. */
+  readonly memoryLimit?: string;
+  readonly threads?: number;
+  readonly server: ServerConfig;
+  readonly worker: WorkerConfig;
+  readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "silent";
+  /** The computer's clock, or one that stands at a given instant (to replay history). */
+  readonly clock: Clock;
+  /** The instant the clock stands at, as text; absent for the computer's clock. */
+  readonly clockAt?: string;
+}
+
+export interface S3Config {
+  readonly endpoint?: string;
+  readonly region?: string;
+  readonly accessKeyId?: string;
+  readonly secretAccessKey?: string;
+}
+
+export interface ServerConfig {
+  readonly host: string;
+  readonly port: number;
+  /** Answer on other addresses than loopback although requests are not authenticated. */
+  readonly allowUnauthenticated: boolean;
+  /** The largest request body. */
+  readonly bodyLimitBytes: number;
+  /** The longest a request may take. */
+  readonly requestTimeoutMs: number;
+}
+
+export interface WorkerConfig {
+  /** Jobs at a time in one process. */
+  readonly concurrency: number;
+  /** How long a stopping worker may finish what it does. */
+  readonly shutdownMs: number;
+}
+
+const byteSize = /^\d+(\.\d+)?\s?(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$/i;
+
+const fileSchema = z.strictObject({
+  workspace: z.string().refine((name) => nameProblem(name) === undefined, "names start with a letter or _ and hold letters, digits, _ and -"),
+  storage: z.string().min(1),
+  redis: z.string().regex(/^rediss?:\/\//, "must start with redis:// or rediss://"),
+  queueRedis: z.string().regex(/^rediss?:\/\//, "must start with redis:// or rediss://"),
+  author: z.string().min(1).max(128),
+  s3: z.strictObject({
+    endpoint: z.url({ protocol: /^https?$/ }),
+    region: z.string().min(1),
+    accessKeyId: z.string().min(1),
+    secretAccessKey: z.string().min(1),
+  }).partial(),
+  cacheFolder: z.string().min(1),
+  cacheBytes: z.number().int().min(1_000_000),
+  memoryLimit: z.string().regex(byteSize, "must be a size such as 512MB or 2GB"),
+  threads: z.number().int().min(1).max(256),
+  server: z.strictObject({
+    host: z.string().min(1),
+    port: z.number().int().min(0).max(65535),
+    allowUnauthenticated: z.boolean(),
+    bodyLimitBytes: z.number().int().min(1024).max(64 * 1024 * 1024),
+    requestTimeoutMs: z.number().int().min(10).max(600_000),
+  }).partial(),
+  worker: z.strictObject({
+    concurrency: z.number().int().min(1).max(64),
+    shutdownMs: z.number().int().min(0).max(600_000),
+  }).partial(),
+  logLevel: z.enum(["trace", "debug", "info", "warn", "error", "silent"]),
+  clock: z.string().refine(isInstant, "must be an instant such as 2001-07-01T00:00Z"),
+}).partial();
+
+type FileConfig = z.infer<typeof fileSchema>;
+
+/** Where each environment variable goes, and how it is read. */
+const environment: Readonly<Record<string, { readonly path: readonly string[]; readonly type: "text" | "number" | "boolean" }>> = {
+  VARVE_WORKSPACE: { path: ["workspace"], type: "text" },
+  VARVE_STORAGE: { path: ["storage"], type: "text" },
+  VARVE_REDIS: { path: ["redis"], type: "text" },
+  VARVE_QUEUE_REDIS: { path: ["queueRedis"], type: "text" },
+  VARVE_AUTHOR: { path: ["author"], type: "text" },
+  VARVE_S3_ENDPOINT: { path: ["s3", "endpoint"], type: "text" },
+  VARVE_S3_REGION: { path: ["s3", "region"], type: "text" },
+  VARVE_S3_ACCESS_KEY_ID: { path: ["s3", "accessKeyId"], type: "text" },
+  VARVE_S3_SECRET_ACCESS_KEY: { path: ["s3", "secretAccessKey"], type: "text" },
+  VARVE_CACHE_FOLDER: { path: ["cacheFolder"], type: "text" },
+  VARVE_CACHE_BYTES: { path: ["cacheBytes"], type: "number" },
+  VARVE_MEMORY_LIMIT: { path: ["memoryLimit"], type: "text" },
+  VARVE_THREADS: { path: ["threads"], type: "number" },
+  VARVE_HOST: { path: ["server", "host"], type: "text" },
+  VARVE_PORT: { path: ["server", "port"], type: "number" },
+  VARVE_ALLOW_UNAUTHENTICATED: { path: ["server", "allowUnauthenticated"], type: "boolean" },
+  VARVE_BODY_LIMIT_BYTES: { path: ["server", "bodyLimitBytes"], type: "number" },
+  VARVE_REQUEST_TIMEOUT_MS: { path: ["server", "requestTimeoutMs"], type: "number" },
+  VARVE_CONCURRENCY: { path: ["worker", "concurrency"], type: "number" },
+  VARVE_SHUTDOWN_MS: { path: ["worker", "shutdownMs"], type: "number" },
+  VARVE_LOG_LEVEL: { path: ["logLevel"], type: "text" },
+  VARVE_CLOCK: { path: ["clock"], type: "text" },
+};
+
+/** The file that is read when none is named. */
+export const defaultConfigFile = "varve.json";
+
+export interface ReadConfigOptions {
+  /** A file that must exist; else `VARVE_CONFIG`, else `varve.json` where there is one. */
+  readonly file?: string;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly folder?: string;
+}
+
+/** Reads the file, then the environment over it. Throws one INVALID_CONFIG that lists every problem. */
+export function readConfig(options: ReadConfigOptions = {}): Config {
+  const env = options.env ?? process.env;
+  const folder = options.folder ?? process.cwd();
+  const issues: Issue[] = [];
+  const named = options.file ?? env["VARVE_CONFIG"];
+  const merged = structuredClone(readFile(resolve(folder, named ?? defaultConfigFile), named !== undefined, issues));
+  readEnvironment(env, merged, issues);
+  const parsed = fileSchema.safeParse(merged);
+  if (!parsed.success) {
+    issues.push(...parsed.error.issues.map((issue) => ({ path: issue.path.join("."), message: issue.message })));
+  }
+  const values: FileConfig = parsed.success ? parsed.data : {};
+  if (values.storage?.startsWith("s3://") && !values.redis) {
+    issues.push({ path: "redis", message: "storage on S3 needs a Redis for the online store and the queue" });
+  }
+  if ((values.s3?.accessKeyId === undefined) !== (values.s3?.secretAccessKey === undefined)) {
+    issues.push({ path: "s3", message: "accessKeyId and secretAccessKey go together" });
+  }
+  throwIssues("Cannot read the configuration", issues, "INVALID_CONFIG");
+  return complete(values, folder);
+}
+
+function readFile(path: string, mustExist: boolean, issues: Issue[]): Record<string, unknown> {
+  if (!existsSync(path)) {
+    if (mustExist) issues.push({ path: "", message: `the file ${path} does not exist` });
+    return {};
+  }
+  try {
+    const value: unknown = JSON.parse(readFileSync(path, "utf8"));
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    issues.push({ path: "", message: `the file ${path} must hold a JSON object` });
+  } catch (error) {
+    issues.push({ path: "", message: `the file ${path} is not JSON: ${messageOf(error)}` });
+  }
+  return {};
+}
+
+function readEnvironment(env: Readonly<Record<string, string | undefined>>, target: Record<string, unknown>, issues: Issue[]): void {
+  for (const [name, text] of Object.entries(env)) {
+    if (!name.startsWith("VARVE_") || name === "VARVE_CONFIG" || name === "VARVE_DEEP" || text === undefined) continue;
+    const setting = environment[name];
+    if (!setting) {
+      issues.push({ path: name, message: `no such variable; there are ${Object.keys(environment).join(", ")}` });
+      continue;
+    }
+    const value = readText(text, setting.type);
+    if (value === undefined) {
+      issues.push({ path: name, message: setting.type === "number" ? "must be a number" : "must be true or false" });
+      continue;
+    }
+    put(target, setting.path, value);
+  }
+}
+
+function readText(text: string, type: "text" | "number" | "boolean"): string | number | boolean | undefined {
+  if (type === "text") return text;
+  if (type === "boolean") return text === "true" ? true : text === "false" ? false : undefined;
+  return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : undefined;
+}
+
+function put(target: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  const [first, ...rest] = path;
+  if (rest.length === 0) {
+    target[first!] = value;
+    return;
+  }
+  const inner = target[first!];
+  const next = typeof inner === "object" && inner !== null ? inner as Record<string, unknown> : {};
+  target[first!] = next;
+  put(next, rest, value);
+}
+
+function isInstant(text: string): boolean {
+  try {
+    toMicros(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function complete(values: FileConfig, folder: string): Config {
+  const storage = values.storage ?? ".varve";
+  const place = storage.includes("://") || isAbsolute(storage) ? storage : resolve(folder, storage);
+  return Object.freeze({
+    workspace: values.workspace ?? "default",
+    storage: place,
+    ...(values.redis === undefined ? {} : { redis: values.redis }),
+    ...(values.queueRedis === undefined ? {} : { queueRedis: values.queueRedis }),
+    author: values.author ?? userInfo().username,
+    s3: Object.freeze({ ...defined(values.s3 ?? {}) }),
+    cacheFolder: values.cacheFolder ?? join(homedir(), ".cache", "varve"),
+    cacheBytes: values.cacheBytes ?? 20_000_000_000,
+    ...(values.memoryLimit === undefined ? {} : { memoryLimit: values.memoryLimit }),
+    ...(values.threads === undefined ? {} : { threads: values.threads }),
+    server: Object.freeze({
+      host: "127.0.0.1",
+      port: 6566,
+      allowUnauthenticated: false,
+      bodyLimitBytes: 4 * 1024 * 1024,
+      requestTimeoutMs: 2_000,
+      ...defined(values.server ?? {}),
+    }),
+    worker: Object.freeze({ concurrency: 1, shutdownMs: 30_000, ...defined(values.worker ?? {}) }),
+    logLevel: values.logLevel ?? "info",
+    clock: values.clock === undefined ? systemClock : new ManualClock(values.clock),
+    ...(values.clock === undefined ? {} : { clockAt: values.clock }),
+  });
+}
+
+/** Without the keys whose value is undefined. */
+function defined<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}
