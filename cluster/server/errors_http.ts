@@ -1,0 +1,58 @@
+/** How errors leave the server: `{ error, code, message, details }`, never a stack, never a value of a request. */
+import { VarveError } from "varve";
+
+export interface ErrorBody {
+  readonly error: string;
+  readonly code: string;
+  readonly message: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+/** The status and body for anything thrown while a request was answered. */
+export function errorAnswer(error: unknown): { readonly status: number; readonly body: ErrorBody } {
+  if (error instanceof VarveError) return answer(error.status, error.code, error.message, error.details);
+  const { statusCode, code, validation, message } = error as {
+    statusCode?: number;
+    code?: string;
+    validation?: readonly { instancePath: string; message?: string; params?: Readonly<Record<string, unknown>> }[];
+    message?: string;
+  };
+  if (validation) {
+    const issues = validation.map((item) => ({ path: item.instancePath, message: `${item.message ?? "is wrong"}${extra(item.params)}` }));
+    return answer(400, "INVALID_REQUEST", `Cannot read the request: ${issues.map((issue) => `${issue.path || "body"} ${issue.message}`).join("; ")}`, {
+      issues,
+    });
+  }
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return answer(statusCode, clientCode(statusCode), message ?? "", { code });
+  if (statusCode === 503) return answer(503, "UNAVAILABLE", message ?? "The server is busy", {});
+  return answer(500, "INTERNAL", "The server failed to answer; its log has the reason under this request's id", {});
+}
+
+function answer(status: number, code: string, message: string, details: Readonly<Record<string, unknown>>) {
+  return { status, body: { error: statusText(status), code, message, details } };
+}
+
+function extra(params: Readonly<Record<string, unknown>> | undefined): string {
+  const name = params?.["additionalProperty"];
+  return name === undefined ? "" : `: ${JSON.stringify(name)}`;
+}
+
+function clientCode(status: number): string {
+  return status === 404 ? "NOT_FOUND" : status === 413 ? "TOO_LARGE" : status === 415 ? "UNSUPPORTED_MEDIA_TYPE" : "INVALID_REQUEST";
+}
+
+function statusText(status: number): string {
+  const texts: Readonly<Record<number, string>> = {
+    400: "Bad Request",
+    404: "Not Found",
+    409: "Conflict",
+    413: "Payload Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Entity",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+    507: "Insufficient Storage",
+  };
+  return texts[status] ?? (status < 500 ? "Bad Request" : "Internal Server Error");
+}
