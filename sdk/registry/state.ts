@@ -18,14 +18,19 @@ export interface RegisteredView {
   readonly serving?: number;
   /** The version that is being backfilled, if it is not the serving one. */
   readonly building?: number;
+  /** Versions that have been complete and are still there; the one that became serving last comes last. */
+  readonly served?: readonly number[];
 }
 
+/** Everything that is registered in one workspace. */
 export interface RegistryState {
   /** Number of the last change; 0 is an empty registry. */
   readonly revision: number;
   readonly entities: Readonly<Record<string, EntityDefinition>>;
   readonly views: Readonly<Record<string, RegisteredView>>;
   readonly services: Readonly<Record<string, ServiceDefinition>>;
+  /** The highest version each view ever had, deleted ones included: a number is never used twice, as old data may still lie there. */
+  readonly lastVersions?: Readonly<Record<string, number>>;
 }
 
 /** One step of a change. */
@@ -35,7 +40,12 @@ export type Action =
   /** New name, or changed data: a new version that is built beside the serving one. */
   | { readonly kind: "addVersion"; readonly version: ViewVersion }
   /** Changed description, owner, tags, defaults, ttl, lookback, switches: the same version, another definition. */
-  | { readonly kind: "updateVersion"; readonly view: string; readonly version: number; readonly definition: ViewDefinition }
+  | {
+    readonly kind: "updateVersion";
+    readonly view: string;
+    readonly version: number;
+    readonly definition: ViewDefinition;
+  }
   /** The pointer: a building version is complete, or a rollback. */
   | { readonly kind: "serve"; readonly view: string; readonly version: number }
   | { readonly kind: "deleteVersion"; readonly view: string; readonly version: number }

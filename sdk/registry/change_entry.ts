@@ -1,0 +1,128 @@
+/** One entry of the registry's log as bytes, and back with every doubt removed. */
+import { VarveError } from "../errors.ts";
+import type { Action, Change } from "./state.ts";
+
+/** The format that this version of varve writes; it reads this one and older ones. */
+export const changeFormat = 1;
+
+/** The folder of a workspace's log. */
+export function logFolder(workspace: string): string {
+  return `${workspace}/registry/`;
+}
+
+/** The key of one entry. */
+export function logKey(workspace: string, revision: number): string {
+  return `${logFolder(workspace)}${String(revision).padStart(20, "0")}.json`;
+}
+
+/** The revision that a key of the log holds; undefined for other objects. */
+export function revisionOfKey(key: string): number | undefined {
+  const match = /\/registry\/(\d{20})\.json$/.exec(key);
+  return match ? Number(match[1]) : undefined;
+}
+
+/** The bytes of an entry. */
+export function encodeChange(change: Change): string {
+  return `${JSON.stringify(change)}\n`;
+}
+
+/** Reads an entry: torn or strange bytes are CORRUPT, a newer format is UNSUPPORTED. */
+export function parseChange(bytes: Uint8Array, key: string, revision: number): Change {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw corrupt(key, "it is not JSON", cause);
+  }
+  if (!isRecord(value)) throw corrupt(key, "it is not an object");
+  if (typeof value["format"] !== "number" || !Number.isInteger(value["format"]) || value["format"] < 1) {
+    throw corrupt(key, "it has no format number");
+  }
+  if (value["format"] > changeFormat) {
+    throw newer(key, `format ${value["format"]}, this one reads up to ${changeFormat}`);
+  }
+  if (value["revision"] !== revision) throw corrupt(key, `it says revision ${JSON.stringify(value["revision"])}`);
+  for (const name of ["id", "author", "at", "reason"]) {
+    if (typeof value[name] !== "string") throw corrupt(key, `"${name}" is missing`);
+  }
+  const actions = value["actions"];
+  if (!Array.isArray(actions)) throw corrupt(key, `"actions" is missing`);
+  for (const action of actions) checkAction(action, key);
+  return deepFreeze(value) as unknown as Change;
+}
+
+const fieldsByKind: Readonly<
+  Record<Action["kind"], Readonly<Record<string, "string" | "number" | "definition" | "version">>>
+> = {
+  putEntity: { entity: "definition" },
+  deleteEntity: { name: "string" },
+  addVersion: { version: "version" },
+  updateVersion: { view: "string", version: "number", definition: "definition" },
+  serve: { view: "string", version: "number" },
+  deleteVersion: { view: "string", version: "number" },
+  deleteView: { name: "string" },
+  putService: { service: "definition" },
+  deleteService: { name: "string" },
+};
+
+function checkAction(action: unknown, key: string): void {
+  if (!isRecord(action) || typeof action["kind"] !== "string") throw corrupt(key, "an action has no kind");
+  if (!Object.hasOwn(fieldsByKind, action["kind"])) {
+    throw newer(key, `action "${action["kind"]}" is not known to this one`);
+  }
+  const fields = fieldsByKind[action["kind"] as Action["kind"]];
+  for (const [name, type] of Object.entries(fields)) {
+    const value = action[name];
+    const where = `"${name}" of action "${action["kind"]}"`;
+    if (type === "string") {
+      if (typeof value !== "string") throw corrupt(key, `${where} is not text`);
+    } else if (type === "number") {
+      if (typeof value !== "number") throw corrupt(key, `${where} is not a number`);
+    } else if (type === "definition") {
+      checkDefinition(value, where, key);
+    } else {
+      if (!isRecord(value) || typeof value["version"] !== "number") throw corrupt(key, `${where} is not a version`);
+      checkDefinition(value["definition"], where, key);
+    }
+  }
+}
+
+function checkDefinition(value: unknown, where: string, key: string): void {
+  if (!isRecord(value) || typeof value["name"] !== "string") throw corrupt(key, `${where} is not a definition`);
+  const known = ["entity", "service"].includes(String(value["kind"])) ||
+    (value["kind"] === "view" && value["mode"] === "attributes");
+  if (!known) {
+    throw newer(
+      key,
+      `${where} is a ${[value["mode"], value["kind"]].filter(Boolean).join(" ")}, not known to this one`,
+    );
+  }
+}
+
+function corrupt(key: string, state: string, cause?: unknown): VarveError {
+  return new VarveError(
+    "CORRUPT",
+    `Cannot read registry entry "${key}": ${state}; restore the object from a backup, entries are never rewritten`,
+    { cause, details: { key } },
+  );
+}
+
+function newer(key: string, what: string): VarveError {
+  return new VarveError(
+    "UNSUPPORTED",
+    `Cannot read registry entry "${key}": it was written by a newer varve (${what}); upgrade this one`,
+    { details: { key } },
+  );
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
+    for (const part of Object.values(value)) deepFreeze(part);
+    Object.freeze(value);
+  }
+  return value;
+}

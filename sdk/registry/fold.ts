@@ -1,0 +1,138 @@
+/** Folding the log of changes into what the registry knows: pure, and total for every log that was ever accepted. */
+import type { Action, Change, RegisteredView, RegistryState, ViewVersion } from "./state.ts";
+
+/** A registry before its first change. */
+export const emptyState: RegistryState = freezeState({
+  revision: 0,
+  entities: emptyRecord(),
+  views: emptyRecord(),
+  services: emptyRecord(),
+  lastVersions: emptyRecord(),
+});
+
+/** The state after one more change. */
+export function fold(state: RegistryState, change: Change): RegistryState {
+  const next = change.actions.reduce(applyAction, state);
+  return freezeState({ ...next, revision: change.revision });
+}
+
+/** The version that plans compare with: the one being built, or else the one that serves. */
+export function currentVersion(view: RegisteredView): ViewVersion | undefined {
+  return findVersion(view, view.building ?? view.serving) ?? view.versions.at(-1);
+}
+
+/** One version of a view. */
+export function findVersion(view: RegisteredView, version: number | undefined): ViewVersion | undefined {
+  return view.versions.find((candidate) => candidate.version === version);
+}
+
+/** The number the next version of a view gets: never one that was used before. */
+export function nextVersion(state: RegistryState, view: string): number {
+  const last = state.lastVersions?.[view] ?? 0;
+  const highest = Math.max(0, ...(state.views[view]?.versions ?? []).map((version) => version.version));
+  return Math.max(last, highest) + 1;
+}
+
+function applyAction(state: RegistryState, action: Action): RegistryState {
+  switch (action.kind) {
+    case "putEntity":
+      return { ...state, entities: put(state.entities, action.entity.name, action.entity) };
+    case "deleteEntity":
+      return { ...state, entities: remove(state.entities, action.name) };
+    case "putService":
+      return { ...state, services: put(state.services, action.service.name, action.service) };
+    case "deleteService":
+      return { ...state, services: remove(state.services, action.name) };
+    case "addVersion":
+      return addVersion(state, action.version);
+    case "updateVersion":
+      return changeView(state, action.view, (view) => ({
+        ...view,
+        versions: view.versions.map((version) =>
+          version.version === action.version ? Object.freeze({ ...version, definition: action.definition }) : version
+        ),
+      }));
+    case "serve":
+      return changeView(state, action.view, (view) => serve(view, action.version));
+    case "deleteVersion":
+      return changeView(state, action.view, (view) => dropVersion(view, action.version));
+    case "deleteView":
+      return { ...state, views: remove(state.views, action.name) };
+  }
+}
+
+function addVersion(state: RegistryState, version: ViewVersion): RegistryState {
+  const name = version.definition.name;
+  const before = state.views[name];
+  const view: RegisteredView = {
+    served: [],
+    ...before,
+    name,
+    versions: [...(before?.versions ?? []).filter((old) => old.version !== version.version), Object.freeze(version)],
+    building: version.version,
+  };
+  const last = Math.max(version.version, nextVersion(state, name) - 1);
+  return {
+    ...state,
+    views: put(state.views, name, freezeView(view)),
+    lastVersions: put(state.lastVersions ?? emptyRecord<number>(), name, last),
+  };
+}
+
+function serve(view: RegisteredView, version: number): RegisteredView {
+  if (!findVersion(view, version)) return view;
+  const { building, ...rest } = view;
+  return {
+    ...rest,
+    serving: version,
+    ...(building !== undefined && building !== version ? { building } : {}),
+    served: [...(view.served ?? []).filter((old) => old !== version), version],
+  };
+}
+
+function dropVersion(view: RegisteredView, version: number): RegisteredView {
+  const { building, serving, ...rest } = view;
+  return {
+    ...rest,
+    versions: view.versions.filter((old) => old.version !== version),
+    ...(building !== undefined && building !== version ? { building } : {}),
+    ...(serving !== undefined && serving !== version ? { serving } : {}),
+    served: (view.served ?? []).filter((old) => old !== version),
+  };
+}
+
+function changeView(
+  state: RegistryState,
+  name: string,
+  change: (view: RegisteredView) => RegisteredView,
+): RegistryState {
+  const view = state.views[name];
+  return view === undefined ? state : { ...state, views: put(state.views, name, freezeView(change(view))) };
+}
+
+function freezeView(view: RegisteredView): RegisteredView {
+  return Object.freeze({
+    ...view,
+    versions: Object.freeze([...view.versions]),
+    served: Object.freeze([...(view.served ?? [])]),
+  });
+}
+
+function freezeState(state: RegistryState): RegistryState {
+  return Object.freeze(state);
+}
+
+/** Without a prototype, so that a view named "constructor" is not found before it is registered. */
+function emptyRecord<T>(): Readonly<Record<string, T>> {
+  return Object.freeze(Object.create(null) as Record<string, T>);
+}
+
+function put<T>(record: Readonly<Record<string, T>>, name: string, value: T): Readonly<Record<string, T>> {
+  return Object.freeze(Object.assign(Object.create(null) as Record<string, T>, record, { [name]: value }));
+}
+
+function remove<T>(record: Readonly<Record<string, T>>, name: string): Readonly<Record<string, T>> {
+  const copy = Object.assign(Object.create(null) as Record<string, T>, record);
+  delete copy[name];
+  return Object.freeze(copy);
+}

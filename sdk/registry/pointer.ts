@@ -1,0 +1,36 @@
+/** Moving the pointer that says which version of a view is served. */
+import { VarveError } from "../errors.ts";
+import { findVersion } from "./fold.ts";
+import type { Action, RegistryState } from "./state.ts";
+
+/** The action that lets a complete version serve; undefined when it has served already. */
+export function promotion(state: RegistryState, name: string, version: number): Action[] | undefined {
+  const view = state.views[name];
+  if (!view) throw new VarveError("NOT_FOUND", `Cannot serve view "${name}": it is not registered`);
+  if (view.building === version) return [{ kind: "serve", view: name, version }];
+  if (view.serving === version || view.served?.includes(version)) return undefined;
+  const now = view.building === undefined ? "no version is being built" : `version ${view.building} is being built`;
+  throw new VarveError("CONFLICT", `Cannot serve version ${version} of view "${name}": it was replaced, ${now}`);
+}
+
+/** The action that moves the pointer back to a version that was complete. */
+export function rollbackActions(state: RegistryState, name: string, version: number | undefined): Action[] {
+  const view = state.views[name];
+  if (!view) {
+    const names = Object.keys(state.views).join(", ") || "none";
+    throw new VarveError("NOT_FOUND", `Cannot roll back view "${name}": it is not registered; views are ${names}`);
+  }
+  const complete = (view.served ?? []).filter((served) => served !== view.serving);
+  const target = version ?? complete.at(-1);
+  if (target !== undefined && target === view.serving) {
+    throw new VarveError("INVALID_REQUEST", `Cannot roll back view "${name}" to version ${target}: it is being served`);
+  }
+  if (target === undefined || !complete.includes(target) || !findVersion(view, target)) {
+    const what = target === undefined ? "" : ` to version ${target}`;
+    const choice = complete.length > 0
+      ? `complete versions are ${complete.join(", ")}`
+      : "no other version was ever complete";
+    throw new VarveError("NOT_FOUND", `Cannot roll back view "${name}"${what}: ${choice}`);
+  }
+  return [{ kind: "serve", view: name, version: target }];
+}
