@@ -24,6 +24,22 @@ export interface WriteBatch {
   readonly expireAt?: readonly (Micros | undefined)[];
 }
 
+/**
+ * The same values in two big buffers, as the batch packer makes them: row i's key is `keys[keyOffsets[i] … keyOffsets[i + 1]]`,
+ * likewise its value. Nothing is allocated per row; a batch must not be changed before its write has ended.
+ */
+export interface PackedBatch {
+  readonly count: number;
+  readonly keys: Uint8Array;
+  /** `count + 1` offsets. */
+  readonly keyOffsets: Uint32Array;
+  readonly values: Uint8Array;
+  /** `count + 1` offsets. */
+  readonly valueOffsets: Uint32Array;
+  /** Milliseconds since the epoch, Infinity: never. Absent: never for all. */
+  readonly expireAt?: Float64Array;
+}
+
 /** What the online store holds of one view: written by loaders, read by servers. */
 export interface ViewState {
   readonly view: string;
@@ -39,19 +55,26 @@ export interface ViewState {
   readonly updatedAt: string;
 }
 
+/** Where servers read and loaders write. A few `load` or `merge` calls may run at once: that keeps the store busy while the next batch is made. */
 export interface OnlineStore {
   /** How errors and `varve status` name it; without credentials. */
   readonly description: string;
   /** Writes into a fresh collection that nobody else writes: no comparing, fastest. */
-  load(collection: Collection, batch: WriteBatch, signal?: AbortSignal): Promise<void>;
+  load(collection: Collection, batch: WriteBatch | PackedBatch, signal?: AbortSignal): Promise<void>;
   /** Writes where newer (event time, sequence) wins; gives how many were taken. Safe to repeat, in any order, by anyone. */
-  merge(collection: Collection, batch: WriteBatch, signal?: AbortSignal): Promise<number>;
+  merge(collection: Collection, batch: WriteBatch | PackedBatch, signal?: AbortSignal): Promise<number>;
   /** Values by (collection, key), undefined where there is none, in one round trip per event-loop turn. */
-  getMany(collections: readonly Collection[], keys: readonly Uint8Array[], signal?: AbortSignal): Promise<(Uint8Array | undefined)[]>;
+  getMany(
+    collections: readonly Collection[],
+    keys: readonly Uint8Array[],
+    signal?: AbortSignal,
+  ): Promise<(Uint8Array | undefined)[]>;
   /** A collection name that was never given out before. */
   newCollection(): Promise<Collection>;
   /** Removes a collection's values, in small steps; gives how many. */
   drop(collection: Collection, signal?: AbortSignal): Promise<number>;
+  /** Removes values whose `expireAt` has passed, where the store does not do it by itself; gives how many. */
+  prune(signal?: AbortSignal): Promise<number>;
   /** The state of a view version. */
   state(view: string, version: number): Promise<ViewState | undefined>;
   states(): Promise<ViewState[]>;
