@@ -1,5 +1,5 @@
 /** The contract of the job queue. The queue is only a hint: the scheduler enqueues again whatever is missing. */
-import type { Job } from "../jobs.ts";
+import type { Job } from "./jobs.ts";
 
 export type JobState = "waiting" | "delayed" | "active" | "completed" | "failed" | "cancelled";
 
