@@ -61,7 +61,10 @@ export interface WorkerConfig {
 const byteSize = /^\d+(\.\d+)?\s?(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$/i;
 
 const fileSchema = z.strictObject({
-  workspace: z.string().refine((name) => nameProblem(name) === undefined, "names start with a letter or _ and hold letters, digits, _ and -"),
+  workspace: z.string().refine(
+    (name) => nameProblem(name) === undefined,
+    "names start with a letter or _ and hold letters, digits, _ and -",
+  ),
   storage: z.string().min(1),
   redis: z.string().regex(/^rediss?:\/\//, "must start with redis:// or rediss://"),
   queueRedis: z.string().regex(/^rediss?:\/\//, "must start with redis:// or rediss://"),
@@ -94,7 +97,9 @@ const fileSchema = z.strictObject({
 type FileConfig = z.infer<typeof fileSchema>;
 
 /** Where each environment variable goes, and how it is read. */
-const environment: Readonly<Record<string, { readonly path: readonly string[]; readonly type: "text" | "number" | "boolean" }>> = {
+const environment: Readonly<
+  Record<string, { readonly path: readonly string[]; readonly type: "text" | "number" | "boolean" }>
+> = {
   VARVE_WORKSPACE: { path: ["workspace"], type: "text" },
   VARVE_STORAGE: { path: ["storage"], type: "text" },
   VARVE_REDIS: { path: ["redis"], type: "text" },
@@ -167,7 +172,11 @@ function readFile(path: string, mustExist: boolean, issues: Issue[]): Record<str
   return {};
 }
 
-function readEnvironment(env: Readonly<Record<string, string | undefined>>, target: Record<string, unknown>, issues: Issue[]): void {
+function readEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+  target: Record<string, unknown>,
+  issues: Issue[],
+): void {
   for (const [name, text] of Object.entries(env)) {
     if (!name.startsWith("VARVE_") || name === "VARVE_CONFIG" || name === "VARVE_DEEP" || text === undefined) continue;
     const setting = environment[name];

@@ -64,7 +64,16 @@ export type RowOf<S extends SchemaTypes> = { -readonly [K in keyof S]: ValueOf<S
 
 /** All scalar types, in the order of the documentation. */
 export const scalarTypes: readonly ScalarType[] = [
-  "string", "boolean", "int32", "int64", "float32", "float64", "date", "timestamp", "duration", "binary",
+  "string",
+  "boolean",
+  "int32",
+  "int64",
+  "float32",
+  "float64",
+  "date",
+  "timestamp",
+  "duration",
+  "binary",
 ];
 
 export function isListType(type: DataType): type is ListType {
@@ -86,7 +95,9 @@ export function isFloatType(type: DataType): boolean {
 /** The readable text of a type: `int64`, `list<string>`, `struct<a int32, b string>`. */
 export function formatType(type: DataType): string {
   if (isListType(type)) return `list<${formatType(type.list)}>`;
-  if (isStructType(type)) return `struct<${type.struct.map((field) => `${field.name} ${formatType(field.type)}`).join(", ")}>`;
+  if (isStructType(type)) {
+    return `struct<${type.struct.map((field) => `${field.name} ${formatType(field.type)}`).join(", ")}>`;
+  }
   return type;
 }
 
@@ -112,12 +123,18 @@ export function parseType(value: unknown, what = "type"): DataType {
       return Object.freeze({ struct: Object.freeze(struct) });
     }
   }
-  throw new TypeError(`Cannot use ${JSON.stringify(value)} as ${what}: types are ${scalarTypes.join(", ")}, { list } and { struct }`);
+  throw new TypeError(
+    `Cannot use ${JSON.stringify(value)} as ${what}: types are ${scalarTypes.join(", ")}, { list } and { struct }`,
+  );
 }
 
 /** Columns from what a user wrote. */
 export function schemaFrom(types: SchemaTypes): Schema {
-  return Object.freeze(Object.entries(types).map(([name, type]) => Object.freeze({ name, type: parseType(type, `type of column "${name}"`) })));
+  return Object.freeze(
+    Object.entries(types).map(([name, type]) =>
+      Object.freeze({ name, type: parseType(type, `type of column "${name}"`) })
+    ),
+  );
 }
 
 export function columnNames(schema: Schema): string[] {
@@ -135,9 +152,13 @@ export function findField(schema: Schema, name: string): Field | undefined {
 export function requireField(schema: Schema, name: string, action = "use column"): Field {
   const field = findField(schema, name);
   if (field) return field;
-  throw new VarveError("INVALID_DEFINITION", `Cannot ${action} ${JSON.stringify(name)}: columns are ${columnNames(schema).join(", ") || "none"}`, {
-    details: { column: name, columns: columnNames(schema) },
-  });
+  throw new VarveError(
+    "INVALID_DEFINITION",
+    `Cannot ${action} ${JSON.stringify(name)}: columns are ${columnNames(schema).join(", ") || "none"}`,
+    {
+      details: { column: name, columns: columnNames(schema) },
+    },
+  );
 }
 
 /** The longest name of a column, feature, view, service, entity or workspace. */
@@ -147,6 +168,8 @@ export const maxNameLength = 128;
 export function nameProblem(name: unknown): string | undefined {
   if (typeof name !== "string" || name === "") return "it is empty";
   if (name.length > maxNameLength) return `it is longer than ${maxNameLength} characters`;
-  if (!/^[A-Za-z_][A-Za-z0-9_-]*$/.test(name)) return "names start with a letter or _ and hold letters, digits, _ and -";
+  if (!/^[A-Za-z_][A-Za-z0-9_-]*$/.test(name)) {
+    return "names start with a letter or _ and hold letters, digits, _ and -";
+  }
   return undefined;
 }

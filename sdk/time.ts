@@ -83,11 +83,15 @@ export function toMicros(value: TimestampLike): Micros {
     return BigInt(ms) * 1000n;
   }
   if (typeof value !== "string") {
-    throw new TypeError(`Cannot read an instant from a ${typeof value}: give ISO text, a Date, a Timestamp or bigint micros`);
+    throw new TypeError(
+      `Cannot read an instant from a ${typeof value}: give ISO text, a Date, a Timestamp or bigint micros`,
+    );
   }
   const match = timestampPattern.exec(value.trim());
   const fail = () =>
-    new TypeError(`Cannot read "${value}" as an instant: write it as 2001-03-01, 2001-03-01T12:00Z or 2001-03-01T12:00:00.123456Z`);
+    new TypeError(
+      `Cannot read "${value}" as an instant: write it as 2001-03-01, 2001-03-01T12:00Z or 2001-03-01T12:00:00.123456Z`,
+    );
   if (!match) throw fail();
   const [, day, hour = "00", minute = "00", second = "00", fraction = "", zone = "Z"] = match;
   const ms = Date.parse(`${day}T${hour}:${minute}:${second}Z`);
@@ -114,10 +118,15 @@ export function formatTimestamp(micros: Micros): string {
 /** Reads a duration as micros. Must be positive unless `allowZero`. */
 export function durationToMicros(duration: Duration, what = "duration", options: { allowZero?: boolean } = {}): Micros {
   const fail = (why: string) =>
-    new VarveError("INVALID_DEFINITION", `Cannot read ${what} ${JSON.stringify(duration)}: ${why}; write it as "30s", "5m", "1h", "7d" or "1h30m"`);
+    new VarveError(
+      "INVALID_DEFINITION",
+      `Cannot read ${what} ${JSON.stringify(duration)}: ${why}; write it as "30s", "5m", "1h", "7d" or "1h30m"`,
+    );
   if (typeof duration !== "string" || !/^(\d+(us|ms|s|m|h|d|w))+$/.test(duration)) throw fail("it is not a duration");
   let total = 0n;
-  for (const [, count, unit] of duration.matchAll(/(\d+)(us|ms|[smhdw])/g)) total += BigInt(count!) * unitMicros[unit!]!;
+  for (const [, count, unit] of duration.matchAll(/(\d+)(us|ms|[smhdw])/g)) {
+    total += BigInt(count!) * unitMicros[unit!]!;
+  }
   if (total === 0n && !options.allowZero) throw fail("it is zero");
   if (total > 3_652_500n * unitMicros["d"]!) throw fail("it is longer than 10,000 years");
   return total;
@@ -168,7 +177,12 @@ export interface TimeRange {
 export function timeRange(start: TimestampLike, end: TimestampLike): TimeRange {
   const range = { start: toMicros(start), end: toMicros(end) };
   if (range.end <= range.start) {
-    throw new VarveError("INVALID_REQUEST", `Cannot use the range from ${formatTimestamp(range.start)} to ${formatTimestamp(range.end)}: the end must be after the start`);
+    throw new VarveError(
+      "INVALID_REQUEST",
+      `Cannot use the range from ${formatTimestamp(range.start)} to ${
+        formatTimestamp(range.end)
+      }: the end must be after the start`,
+    );
   }
   return Object.freeze(range);
 }

@@ -18,12 +18,22 @@ export function errorAnswer(error: unknown): { readonly status: number; readonly
     message?: string;
   };
   if (validation) {
-    const issues = validation.map((item) => ({ path: item.instancePath, message: `${item.message ?? "is wrong"}${extra(item.params)}` }));
-    return answer(400, "INVALID_REQUEST", `Cannot read the request: ${issues.map((issue) => `${issue.path || "body"} ${issue.message}`).join("; ")}`, {
-      issues,
-    });
+    const issues = validation.map((item) => ({
+      path: item.instancePath,
+      message: `${item.message ?? "is wrong"}${extra(item.params)}`,
+    }));
+    return answer(
+      400,
+      "INVALID_REQUEST",
+      `Cannot read the request: ${issues.map((issue) => `${issue.path || "body"} ${issue.message}`).join("; ")}`,
+      {
+        issues,
+      },
+    );
   }
-  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return answer(statusCode, clientCode(statusCode), message ?? "", { code });
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return answer(statusCode, clientCode(statusCode), message ?? "", { code });
+  }
   if (statusCode === 503) return answer(503, "UNAVAILABLE", message ?? "The server is busy", {});
   return answer(500, "INTERNAL", "The server failed to answer; its log has the reason under this request's id", {});
 }
@@ -38,7 +48,13 @@ function extra(params: Readonly<Record<string, unknown>> | undefined): string {
 }
 
 function clientCode(status: number): string {
-  return status === 404 ? "NOT_FOUND" : status === 413 ? "TOO_LARGE" : status === 415 ? "UNSUPPORTED_MEDIA_TYPE" : "INVALID_REQUEST";
+  return status === 404
+    ? "NOT_FOUND"
+    : status === 413
+    ? "TOO_LARGE"
+    : status === 415
+    ? "UNSUPPORTED_MEDIA_TYPE"
+    : "INVALID_REQUEST";
 }
 
 function statusText(status: number): string {

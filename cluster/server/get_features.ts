@@ -25,7 +25,11 @@ export interface GetFeaturesContext {
 }
 
 /** The answer's body. */
-export async function getFeatures(serving: Serving, params: GetFeaturesParams, context: GetFeaturesContext): Promise<object> {
+export async function getFeatures(
+  serving: Serving,
+  params: GetFeaturesParams,
+  context: GetFeaturesContext,
+): Promise<object> {
   const reader = await serving.service(params.featureServiceName);
   const request = { ...params.joinKeyMap, ...params.requestContextMap };
   const read = performance.now();
@@ -53,11 +57,16 @@ function describe(slot: Slot, answer: Answer, options: Readonly<Record<string, b
   const effective = answer.effectiveTimes[slot.index];
   return {
     ...(options["includeNames"] ? { name: slot.name } : {}),
-    ...(options["includeEffectiveTimes"] ? { effectiveTime: effective === undefined ? null : formatTimestamp(effective) } : {}),
+    ...(options["includeEffectiveTimes"]
+      ? { effectiveTime: effective === undefined ? null : formatTimestamp(effective) }
+      : {}),
     ...(options["includeDataTypes"] ? { dataType: slot.type } : {}),
     // Tecton knows present and missing; why a value is missing (expired, null key, no row) is said in varve's own status.
     ...(options["includeServingStatus"]
-      ? { status: answer.statuses[slot.index] === "PRESENT" ? "PRESENT" : "MISSING_DATA", reason: answer.statuses[slot.index] }
+      ? {
+        status: answer.statuses[slot.index] === "PRESENT" ? "PRESENT" : "MISSING_DATA",
+        reason: answer.statuses[slot.index],
+      }
       : {}),
   };
 }

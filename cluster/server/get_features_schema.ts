@@ -1,6 +1,8 @@
 /** The shape of a `get-features` request, in camelCase and snake_case, as JSON Schema with a cap on everything. */
 
-const scalar = { anyOf: [{ type: "string", maxLength: 4096 }, { type: "number" }, { type: "boolean" }, { type: "null" }] };
+const scalar = {
+  anyOf: [{ type: "string", maxLength: 4096 }, { type: "number" }, { type: "boolean" }, { type: "null" }],
+};
 const keyMap = { type: "object", maxProperties: 64, additionalProperties: scalar };
 const flag = { type: "boolean" };
 const name = { type: "string", minLength: 1, maxLength: 128 };
@@ -52,7 +54,9 @@ export const getFeaturesSchema = {
     params: {
       type: "object",
       additionalProperties: false,
-      properties: Object.fromEntries(Object.entries(params).flatMap(([key, schema]) => [[key, schema], [snakeCase(key), schema]])),
+      properties: Object.fromEntries(
+        Object.entries(params).flatMap(([key, schema]) => [[key, schema], [snakeCase(key), schema]]),
+      ),
       anyOf: [{ required: ["featureServiceName"] }, { required: ["feature_service_name"] }],
     },
   },
@@ -80,7 +84,9 @@ export function readParams(body: unknown): GetFeaturesParams {
 
 function camelKeys(value: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()), item]),
+    Object.entries(value).map((
+      [key, item],
+    ) => [key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()), item]),
   );
 }
 

@@ -41,7 +41,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const taken = (error as { code?: string }).code === "EADDRINUSE";
     throw new VarveError(
       taken ? "CONFLICT" : "INVALID_CONFIG",
-      `Cannot listen on ${host}:${port}: ${taken ? "another process does; set VARVE_PORT, or 0 for any free port" : (error as Error).message}`,
+      `Cannot listen on ${host}:${port}: ${
+        taken ? "another process does; set VARVE_PORT, or 0 for any free port" : (error as Error).message
+      }`,
       { cause: error },
     );
   }
@@ -66,7 +68,12 @@ export function createApp(options: ServerOptions): FastifyInstance {
 
   app.setErrorHandler(async (error, request, reply) => {
     const { status, body } = errorAnswer(error);
-    if (status >= 500) logger.error({ requestId: request.id, route: request.routeOptions.url, code: body.code, err: error }, "request failed");
+    if (status >= 500) {
+      logger.error(
+        { requestId: request.id, route: request.routeOptions.url, code: body.code, err: error },
+        "request failed",
+      );
+    }
     if (status === 503) reply.header("retry-after", "1");
     return await reply.code(status).send(body);
   });
@@ -93,7 +100,12 @@ export function createApp(options: ServerOptions): FastifyInstance {
     const started = performance.now();
     const params = readParams(request.body);
     if (params.workspaceName !== undefined && params.workspaceName !== options.workspace) {
-      throw new VarveError("NOT_FOUND", `Cannot read workspace ${JSON.stringify(params.workspaceName)}: this server serves ${JSON.stringify(options.workspace)}`);
+      throw new VarveError(
+        "NOT_FOUND",
+        `Cannot read workspace ${JSON.stringify(params.workspaceName)}: this server serves ${
+          JSON.stringify(options.workspace)
+        }`,
+      );
     }
     const signal = AbortSignal.timeout(config.requestTimeoutMs);
     return await getFeatures(serving, params, { at: clock.now(), signal, started });

@@ -12,7 +12,10 @@ export interface TectonType {
 export function tectonType(type: DataType): TectonType {
   if (typeof type === "string") return { type: type === "date" ? "string" : type === "duration" ? "int64" : type };
   if ("list" in type) return { type: "array", elementType: tectonType(type.list) };
-  return { type: "struct", fields: type.struct.map((field) => ({ name: field.name, dataType: tectonType(field.type) })) };
+  return {
+    type: "struct",
+    fields: type.struct.map((field) => ({ name: field.name, dataType: tectonType(field.type) })),
+  };
 }
 
 /** A function that turns a decoded value of this type into what JSON can hold. */

@@ -49,10 +49,14 @@ function printedBar(name: string, stream: ProgressStream, elapsedSeconds: () => 
   let shown = -1;
   return {
     update(progress) {
-      const quarter = progress.phase === "done" ? 5 : Math.floor((4 * progress.slicesDone) / Math.max(1, progress.slicesTotal));
+      const quarter = progress.phase === "done"
+        ? 5
+        : Math.floor((4 * progress.slicesDone) / Math.max(1, progress.slicesTotal));
       if (quarter === shown) return;
       shown = quarter;
-      const percent = progress.phase === "done" ? 100 : Math.floor((100 * progress.slicesDone) / Math.max(1, progress.slicesTotal));
+      const percent = progress.phase === "done"
+        ? 100
+        : Math.floor((100 * progress.slicesDone) / Math.max(1, progress.slicesTotal));
       stream.write(`${name}  ${String(percent).padStart(3)}%  ${factsOf(progress, elapsedSeconds())}\n`);
     },
     stop() {},
@@ -68,5 +72,7 @@ export function factsOf(progress: Progress, elapsedSeconds: number): string {
   if (progress.phase === "online") return `${slices}, ${rows}; loading the online store`;
   if (progress.slicesDone === 0) return `${slices}, waiting for the first`;
   const left = (elapsedSeconds / progress.slicesDone) * (progress.slicesTotal - progress.slicesDone);
-  return `${slices}, ${rows}, ${formatCount(Math.round(progress.rows / Math.max(elapsedSeconds, 0.001)))} rows/s, ${formatSeconds(left)} left`;
+  return `${slices}, ${rows}, ${formatCount(Math.round(progress.rows / Math.max(elapsedSeconds, 0.001)))} rows/s, ${
+    formatSeconds(left)
+  } left`;
 }

@@ -5,13 +5,29 @@ import Table from "cli-table3";
 export type Align = "left" | "right";
 
 const lines = {
-  "top": "", "top-mid": "", "top-left": "", "top-right": "",
-  "bottom": "", "bottom-mid": "", "bottom-left": "", "bottom-right": "",
-  "left": "", "left-mid": "", "mid": "─", "mid-mid": "──", "right": "", "right-mid": "", "middle": "  ",
+  "top": "",
+  "top-mid": "",
+  "top-left": "",
+  "top-right": "",
+  "bottom": "",
+  "bottom-mid": "",
+  "bottom-left": "",
+  "bottom-right": "",
+  "left": "",
+  "left-mid": "",
+  "mid": "─",
+  "mid-mid": "──",
+  "right": "",
+  "right-mid": "",
+  "middle": "  ",
 };
 
 /** A table with a rule under its head and no other lines. Numbers belong right. */
-export function textTable(head: readonly string[], rows: readonly (readonly string[])[], align: readonly Align[] = []): string {
+export function textTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  align: readonly Align[] = [],
+): string {
   const table = new Table({
     head: [...head],
     chars: { ...lines, "left-mid": "", "mid": "", "mid-mid": "", "right-mid": "" },
