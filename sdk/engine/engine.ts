@@ -65,6 +65,10 @@ export interface EngineSession {
   /** The result in batches of vectors, in bounded memory. */
   batches(sql: string, schema: Schema, signal?: AbortSignal): AsyncIterable<ColumnBatch>;
   writeParquet(sql: string, path: string, options?: ParquetOptions, signal?: AbortSignal): Promise<ParquetFile>;
+  /** The whole result at once as batches: cheaper than {@link batches}, for a caller that bounds the rows itself. */
+  collectBatches(sql: string, schema: Schema, signal?: AbortSignal): Promise<ColumnBatch[]>;
+  /** Makes a temporary table of batches, rows in order; gives its relation. How sweeps over vectors hand their results back. */
+  fill(name: string, schema: Schema, batches: Iterable<ColumnBatch>, signal?: AbortSignal): Promise<Relation>;
   /** Makes a temporary table of rows, a polars DataFrame or an Arrow table; gives its relation. */
   table(name: string, data: unknown, schema?: Schema): Promise<Relation>;
   /** A nodejs-polars DataFrame through the fast bridge. */
