@@ -1,0 +1,66 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { readConfig } from "../../cluster/config.ts";
+import { VarveError } from "../../sdk/errors.ts";
+
+const folder = () => mkdtempSync(join(tmpdir(), "varve-config-"));
+
+function problems(read: () => unknown): string[] {
+  try {
+    read();
+  } catch (error) {
+    expect(error).toBeInstanceOf(VarveError);
+    expect((error as VarveError).code).toBe("INVALID_CONFIG");
+    return ((error as VarveError).details["issues"] as { path: string; message: string }[]).map((issue) => issue.path);
+  }
+  return [];
+}
+
+describe("readConfig()", () => {
+  it("is embedded, on loopback, by default", () => {
+    const here = folder();
+    const config = readConfig({ env: {}, folder: here });
+    expect(config.storage).toBe(join(here, ".varve"));
+    expect(config.redis).toBeUndefined();
+    expect(config.server).toMatchObject({ host: "127.0.0.1", port: 6566, allowUnauthenticated: false });
+    expect(Object.isFrozen(config)).toBe(true);
+  });
+
+  it("reads the file, and the environment over it", () => {
+    const here = folder();
+    writeFileSync(
+      join(here, "varve.json"),
+      JSON.stringify({ workspace: "prod", server: { port: 7000, host: "127.0.0.2" } }),
+    );
+    const config = readConfig({ env: { VARVE_PORT: "7001" }, folder: here });
+    expect(config.workspace).toBe("prod");
+    expect(config.server).toMatchObject({ host: "127.0.0.2", port: 7001 });
+  });
+
+  it("names every problem at once", () => {
+    const here = folder();
+    writeFileSync(join(here, "varve.json"), JSON.stringify({ workspace: "no spaces", wrong: 1, clock: "noon" }));
+    const env = { VARVE_PORT: "http", VARVE_NOPE: "1", VARVE_STORAGE: "s3://bucket", VARVE_S3_ACCESS_KEY_ID: "a" };
+    const found = problems(() => readConfig({ env, folder: here }));
+    expect(found).toEqual(expect.arrayContaining(["VARVE_PORT", "VARVE_NOPE", "workspace", "clock"]));
+  });
+
+  it("asks for a Redis beside S3, and for both halves of a key", () => {
+    const env = { VARVE_STORAGE: "s3://bucket", VARVE_S3_ACCESS_KEY_ID: "a" };
+    expect(problems(() => readConfig({ env, folder: folder() }))).toEqual(["redis", "s3"]);
+  });
+
+  it("says when a named file is missing or is not JSON", () => {
+    const here = folder();
+    expect(() => readConfig({ file: "none.json", env: {}, folder: here })).toThrow(/none\.json does not exist/);
+    writeFileSync(join(here, "varve.json"), "{");
+    expect(() => readConfig({ env: {}, folder: here })).toThrow(/is not JSON/);
+  });
+
+  it("lets the clock stand at an instant", () => {
+    const config = readConfig({ env: { VARVE_CLOCK: "2001-07-01" }, folder: folder() });
+    expect(config.clock.now()).toBe(993_945_600_000_000n);
+  });
+});
