@@ -11,7 +11,7 @@ export type ExprNode =
     readonly operation: Operation;
     readonly args: readonly ExprNode[];
     /** Constants of the operation that are not expressions: a regex, a time zone, a unit. */
-    readonly options?: Readonly<Record<string, string | number | boolean>>;
+    readonly options?: OperationOptions;
   }
   | {
     readonly kind: "case";
@@ -19,6 +19,15 @@ export type ExprNode =
     readonly otherwise: ExprNode;
   }
   | { readonly kind: "cast"; readonly input: ExprNode; readonly to: DataType; readonly onError: "fail" | "null" };
+
+/** Constants of an operation by name. */
+export type OperationOptions = Readonly<Record<string, OptionValue>>;
+
+/** A constant of an operation; the names of a struct's parts are a list. */
+export type OptionValue = string | number | boolean | readonly string[];
+
+/** The call of an operation, one kind of {@link ExprNode}. */
+export type CallNode = Extract<ExprNode, { readonly kind: "call" }>;
 
 /**
  * A constant. `value` is JSON-safe: int64, duration and timestamp as decimal text of the integer, date as `YYYY-MM-DD`,
