@@ -60,15 +60,26 @@ export interface DeltaTable {
   /** The newest version, or the given one (time travel). */
   snapshot(version?: number): Promise<DeltaSnapshot>;
   /** Versions newer than `version`, what each one added and removed: how online loads find what is new. */
-  changes(after: number, upTo: number): Promise<readonly { version: number; added: readonly DeltaFile[]; removed: readonly DeltaFile[] }[]>;
+  changes(
+    after: number,
+    upTo: number,
+  ): Promise<readonly { version: number; added: readonly DeltaFile[]; removed: readonly DeltaFile[] }[]>;
   commit(commit: DeltaCommit): Promise<CommitResult>;
   /** A new key for a part: unique per attempt, under the table's folder. */
   newPartPath(slice: TimeRange, runId: string): string;
   /** Puts a local Parquet file into the table's folder; gives the file to commit. The local file may be moved. */
-  addPart(localPath: string, part: Omit<DeltaFile, "path" | "size" | "sha256" | "addedIn">, runId: string): Promise<DeltaFile>;
+  addPart(
+    localPath: string,
+    part: Omit<DeltaFile, "path" | "size" | "sha256" | "addedIn">,
+    runId: string,
+  ): Promise<DeltaFile>;
   /** Local paths of files of a snapshot, to scan. */
   localPaths(files: readonly DeltaFile[], signal?: AbortSignal): Promise<string[]>;
-  history(limit?: number): Promise<readonly { version: number; timestamp: number; info: Readonly<Record<string, unknown>> }[]>;
+  history(
+    limit?: number,
+  ): Promise<readonly { version: number; timestamp: number; info: Readonly<Record<string, unknown>> }[]>;
   /** Removes files that no commit newer than `retentionMs` refers to and that are older than it. Default is a dry run. */
-  vacuum(options: { readonly retentionMs: number; readonly now: number; readonly apply?: boolean }): Promise<{ keys: readonly string[]; bytes: number }>;
+  vacuum(
+    options: { readonly retentionMs: number; readonly now: number; readonly apply?: boolean },
+  ): Promise<{ keys: readonly string[]; bytes: number }>;
 }

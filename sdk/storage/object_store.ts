@@ -1,4 +1,5 @@
 /** The contract of the object store: immutable objects, and put-if-absent for everything that must be agreed on. */
+import { VarveError } from "../errors.ts";
 
 /** What is known of a stored object. */
 export interface ObjectInfo {
@@ -37,4 +38,46 @@ export interface ObjectStore {
   /** Fails with UNSUPPORTED unless the store honours put-if-absent; says what to do. */
   probe(signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;
+}
+
+/** The longest key: what S3 takes, with room for the store's prefix. */
+export const maxKeyLength = 900;
+
+/** Refuses a key that a store could misread: outside the alphabet of keys, or leading out of the store's folder. */
+export function checkKey(key: string): void {
+  const good = key !== "" && key.length <= maxKeyLength && key.split("/").every(isKeyPart);
+  if (!good) throw badKey("object", key);
+}
+
+/** Refuses a prefix that no key can start with; an empty one lists everything. */
+export function checkPrefix(prefix: string): void {
+  const parts = prefix.split("/");
+  const last = parts.pop()!;
+  const good = prefix.length <= maxKeyLength && parts.every(isKeyPart) && /^[A-Za-z0-9._=+@-]*$/.test(last) &&
+    last !== "..";
+  if (!good) throw badKey("prefix", prefix);
+}
+
+/** Whether this is a part of a key, between slashes. */
+export function isKeyPart(part: string): boolean {
+  return /^[A-Za-z0-9._=+@-]{1,255}$/.test(part) && part !== "." && part !== "..";
+}
+
+function badKey(what: string, key: string): VarveError {
+  const shown = JSON.stringify(key.length > 200 ? `${key.slice(0, 200)}…` : key);
+  return new VarveError(
+    "INVALID_REQUEST",
+    `Cannot use ${what} key ${shown}: parts between slashes hold letters, digits and ._=+@- and are never "." or ".."`,
+  );
+}
+
+/** Throws CANCELLED when whoever asked for it has cancelled. */
+export function throwIfCancelled(signal: AbortSignal | undefined, what: string): void {
+  if (!signal?.aborted) return;
+  throw new VarveError("CANCELLED", `Cannot ${what}: it was cancelled`, { cause: signal.reason });
+}
+
+/** Bytes of a body: text is UTF-8. */
+export function bytesOf(body: Uint8Array | string): Uint8Array {
+  return typeof body === "string" ? new TextEncoder().encode(body) : body;
 }
