@@ -3,28 +3,20 @@ import type { ViewDefinition } from "../define/definitions.ts";
 import type { Engine, EngineSession } from "../engine/engine.ts";
 import { messageOf, VarveError } from "../errors.ts";
 import type { DeltaFile, DeltaSnapshot, DeltaTable } from "../storage/delta_format.ts";
-import { packBatch, type PackPlan, rowLayout } from "../storage/encoding.ts";
-import type { Collection, OnlineStore, PackedBatch } from "../storage/online_store.ts";
+import type { Collection, OnlineStore, PackedBatch, ViewState } from "../storage/online_store.ts";
 import { type Clock, formatTimestamp, toMicros } from "../time.ts";
+import { changeState, type Collections } from "./collections.ts";
 import { sliceLength } from "./due_slices.ts";
-import { type Failpoint, noFailpoint } from "./failpoint.ts";
-import { latestRows, oldestValid, ttlMicros, vanishedSql } from "./latest_rows.ts";
-import {
-  changeState,
-  dropLeftOver,
-  type LoaderState,
-  onlineLayout,
-  openCollection,
-  retireDelay,
-  withLeftOver,
-} from "./online_state.ts";
+import type { Failpoint } from "./failpoint.ts";
+import { oldestValid, onlineLayout, vanishedSql } from "./latest_rows.ts";
 import type { Progress } from "./progress.ts";
+import { filesWithin, writeLatest } from "./write_latest.ts";
 
 /** What to load. */
 export interface LoadOnlineRequest {
   readonly definition: ViewDefinition;
   readonly version: number;
-  /** Fill a fresh collection even if one is there. */
+  /** Fill a fresh collection even if one is there. @default false */
   readonly rebuild?: boolean;
 }
 
@@ -33,6 +25,8 @@ export interface LoadOnlineContext {
   readonly engine: Engine;
   readonly table: DeltaTable;
   readonly online: OnlineStore;
+  /** The collections of this view version. */
+  readonly collections: Collections;
   readonly clock: Clock;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
@@ -49,41 +43,36 @@ export interface LoadOnlineResult {
   readonly watermark: string;
 }
 
-/** Writes under way while the next batch is packed: enough to keep the store busy, and a bound on memory. */
-const writesAtOnce = 4;
-
 /** Loads what is new since the applied version; everything into a fresh collection when that is not enough. */
 export async function loadOnline(request: LoadOnlineRequest, context: LoadOnlineContext): Promise<LoadOnlineResult> {
   const { definition, version } = request;
-  const { online, table, clock, signal } = context;
+  const { online, table, collections, signal } = context;
   try {
-    await dropLeftOver(online, definition.name, version, { now: clock.now(), ...(signal && { signal }) });
+    await collections.sweep(signal ? { signal } : {});
     // The state first: what it says is applied was applied before the snapshot, never after.
-    const state: LoaderState | undefined = await online.state(definition.name, version);
+    const state = await online.state(definition.name, version);
     const layout = onlineLayout(definition, await online.epoch());
     const snapshot = await table.snapshot();
+    const usable = state?.collection !== undefined && state.layout === layout &&
+      state.appliedVersion <= snapshot.version;
+    if (usable && !request.rebuild && state.appliedVersion === snapshot.version) {
+      return { outcome: "already", appliedVersion: snapshot.version, rows: 0, watermark: state.watermark };
+    }
     const session = await context.engine.session();
-    const load: Load = { request, context, session, snapshot, layout };
     try {
-      const fresh = request.rebuild || state?.collection === undefined || state.layout !== layout ||
-        state.appliedVersion > snapshot.version;
-      if (!fresh && state.appliedVersion === snapshot.version) return { ...nothingNew(state), outcome: "already" };
-      const changes = fresh ? undefined : await changesSince(load, state.appliedVersion);
-      return changes ? await loadChanges(load, state!, changes) : await loadFresh(load);
+      const load: Load = { request, context, session, snapshot, layout };
+      const added = usable && !request.rebuild ? await filesSince(load, state.appliedVersion) : undefined;
+      return added ? await loadChanges(load, state!.collection!, added) : await loadFresh(load);
     } finally {
       session.close();
     }
   } catch (error) {
-    if (signal?.aborted) {
-      throw new VarveError(
-        "CANCELLED",
-        `Cannot load view "${definition.name}" version ${version}: it was cancelled: ${messageOf(signal.reason)}`,
-        {
-          cause: signal.reason,
-        },
-      );
-    }
-    throw error;
+    if (!signal?.aborted) throw error;
+    throw new VarveError(
+      "CANCELLED",
+      `Cannot load view "${definition.name}" version ${version}: it was cancelled: ${messageOf(signal.reason)}`,
+      { cause: signal.reason },
+    );
   }
 }
 
@@ -95,6 +84,99 @@ interface Load {
   readonly layout: string;
 }
 
+/**
+ * The live files since the applied version. Undefined when merging them would not do: a commit took newest rows of some key
+ * away (a newer-wins store cannot go back, so a fresh collection is filled), or the log or the files of that time are gone.
+ */
+async function filesSince(load: Load, appliedVersion: number): Promise<DeltaFile[] | undefined> {
+  const { snapshot, session, context: { table, clock, signal }, request: { definition } } = load;
+  const now = clock.now();
+  try {
+    const changes = await table.changes(appliedVersion, snapshot.version);
+    const live = new Set(snapshot.files.map((file) => file.path));
+    const added = changes.flatMap((change) => change.added).filter((file) => live.has(file.path));
+    const removed = filesWithin(definition, changes.flatMap((change) => change.removed), now);
+    if (removed.length === 0) return added;
+    const from = removed.map((file) => file.minEventTimestamp).reduce((a, b) => a < b ? a : b);
+    const covering = snapshot.files.filter((file) => file.rows > 0 && file.maxEventTimestamp >= from);
+    const gonePaths = await table.localPaths(removed, signal);
+    const livePaths = await table.localPaths(covering, signal);
+    const vanished = await session.rows(
+      vanishedSql(definition, gonePaths, livePaths, oldestValid(definition, now)),
+      signal,
+    );
+    return vanished.length > 0 ? undefined : added;
+  } catch (error) {
+    if (error instanceof VarveError && error.code === "NOT_FOUND") return undefined;
+    throw error;
+  }
+}
+
+async function loadFresh(load: Load): Promise<LoadOnlineResult> {
+  const { context: { online, collections, signal }, snapshot } = load;
+  const collection = await collections.open(signal);
+  try {
+    const rows = await write(load, snapshot.files, async (batch) => {
+      await online.load(collection, batch, signal);
+      return batch.count;
+    });
+    return await serveCollection(load, collection, rows);
+  } catch (error) {
+    await collections.drop(collection).catch(() => undefined); // It is noted, and swept later.
+    throw error;
+  }
+}
+
+/** Makes the filled collection the one that is served, unless another loader brought one that is at least as new. */
+async function serveCollection(load: Load, collection: Collection, rows: number): Promise<LoadOnlineResult> {
+  const { request, context: { online, collections, clock }, snapshot, layout } = load;
+  const { definition: { name: view }, version } = request;
+  const isOpen = await collections.isOpen(collection);
+  const reached = {
+    appliedVersion: snapshot.version,
+    watermark: formatTimestamp(watermarkOf(snapshot, sliceLength(request.definition))),
+    updatedAt: formatTimestamp(clock.now()),
+  };
+  let before: ViewState | undefined;
+  const state = await changeState(online, view, version, (current) => {
+    before = current;
+    if (!isOpen) return undefined; // It was taken for dead and removed.
+    const ahead = current?.collection !== undefined && current.layout === layout &&
+      (request.rebuild ? current.appliedVersion > snapshot.version : current.appliedVersion >= snapshot.version);
+    return ahead ? undefined : { view, version, collection, layout, ...reached };
+  });
+  if (state?.collection !== collection) {
+    await collections.drop(collection);
+    return superseded(state, rows);
+  }
+  if (before?.collection !== undefined) await collections.retire(before.collection);
+  return { outcome: "fresh", appliedVersion: snapshot.version, rows, watermark: state.watermark };
+}
+
+async function loadChanges(load: Load, collection: Collection, added: readonly DeltaFile[]): Promise<LoadOnlineResult> {
+  const { request: { definition, version }, context: { online, clock, signal }, snapshot } = load;
+  const rows = await write(load, added, (batch) => online.merge(collection, batch, signal));
+  const watermark = watermarkOf(snapshot, sliceLength(definition));
+  const state = await changeState(online, definition.name, version, (current) => {
+    // Somebody filled another collection, or is further on: then what was written here is harmless, and nothing is to be said.
+    if (current?.collection !== collection || current.appliedVersion >= snapshot.version) return undefined;
+    const before = toMicros(current.watermark);
+    return {
+      ...current,
+      appliedVersion: snapshot.version,
+      watermark: formatTimestamp(watermark > before ? watermark : before),
+      updatedAt: formatTimestamp(clock.now()),
+    };
+  });
+  if (state?.collection !== collection || state.appliedVersion !== snapshot.version) return superseded(state, rows);
+  return { outcome: "incremental", appliedVersion: snapshot.version, rows, watermark: state.watermark };
+}
+
+function superseded(state: ViewState | undefined, rows: number): LoadOnlineResult {
+  const { appliedVersion = -1, watermark = formatTimestamp(0n) } = state ?? {};
+  return { outcome: "superseded", appliedVersion, rows, watermark };
+}
+
 /** Up to when rows are in a snapshot: the end of its newest slice. */
 export function watermarkOf(snapshot: DeltaSnapshot, length: bigint): bigint {
   let newest: bigint | undefined;
@@ -102,207 +184,37 @@ export function watermarkOf(snapshot: DeltaSnapshot, length: bigint): bigint {
   return newest === undefined ? 0n : newest + length;
 }
 
-function nothingNew(state: LoaderState): Omit<LoadOnlineResult, "outcome"> {
-  return { appliedVersion: state.appliedVersion, rows: 0, watermark: state.watermark };
-}
-
-interface Changes {
-  readonly added: readonly DeltaFile[];
-}
-
 /**
- * The live files since the applied version. Undefined when merging them would not do: a commit took newest rows of some key away (a
- * newer-wins store cannot go back, so a fresh collection is filled), or the log or the files of that time are gone.
+ * The sequence of all values is the snapshot's version, not that of each row's commit: of equal event times the row that is true at
+ * the later snapshot wins (a corrected slice), and a repetition changes nothing.
  */
-async function changesSince(load: Load, appliedVersion: number): Promise<Changes | undefined> {
-  const { snapshot, session, context: { table, clock, signal }, request: { definition } } = load;
-  try {
-    const changes = await table.changes(appliedVersion, snapshot.version);
-    const live = new Set(snapshot.files.map((file) => file.path));
-    const added = changes.flatMap((change) => change.added).filter((file) => live.has(file.path));
-    const removed = stillValid(definition, changes.flatMap((change) => change.removed), clock.now());
-    if (removed.length > 0) {
-      const from = removed.reduce(
-        (min, file) => file.minEventTimestamp < min ? file.minEventTimestamp : min,
-        removed[0]!.minEventTimestamp,
-      );
-      const covering = snapshot.files.filter((file) => file.maxEventTimestamp >= from);
-      const paths = await Promise.all([table.localPaths(removed, signal), table.localPaths(covering, signal)]);
-      const sql = vanishedSql(definition, paths[0], paths[1], oldestValid(definition, clock.now()));
-      if ((await session.rows(sql, signal)).length > 0) return undefined;
-    }
-    return { added };
-  } catch (error) {
-    if (error instanceof VarveError && error.code === "NOT_FOUND") return undefined;
-    throw error;
-  }
-}
-
-/** Files that may hold rows within the ttl. */
-function stillValid(definition: ViewDefinition, files: readonly DeltaFile[], now: bigint): DeltaFile[] {
-  const oldest = oldestValid(definition, now);
-  return files.filter((file) => file.rows > 0 && (oldest === undefined || file.maxEventTimestamp > oldest));
-}
-
-async function loadFresh(load: Load): Promise<LoadOnlineResult> {
-  const { request: { definition, version }, context: { online, clock, signal }, snapshot } = load;
-  const collection = await openCollection(online, definition.name, version, clock);
-  try {
-    const rows = await writeLatest(load, snapshot.files, async (batch) => {
-      await online.load(collection, batch, signal);
-      return batch.count;
-    });
-    return await serveCollection(load, collection, rows);
-  } catch (error) {
-    await discard(load, collection).catch(() => undefined); // It stays noted as left over.
-    throw error;
-  }
-}
-
-async function loadChanges(load: Load, state: LoaderState, changes: Changes): Promise<LoadOnlineResult> {
-  const { request: { definition, version }, context: { online, clock, signal }, snapshot } = load;
-  const collection = state.collection!;
-  const rows = await writeLatest(load, changes.added, (batch) => online.merge(collection, batch, signal));
-  const next = await changeState(online, definition.name, version, (current) => {
-    // Somebody filled another collection, or is further on: then what is written here is harmless and this load has nothing to say.
-    if (current?.collection !== collection || current.appliedVersion >= snapshot.version) return undefined;
-    return {
-      ...current,
-      appliedVersion: snapshot.version,
-      ...progressOf(load, current),
-      updatedAt: formatTimestamp(clock.now()),
-    };
-  });
-  if (next?.collection !== collection) return { ...superseded(next), rows };
-  return { outcome: "incremental", appliedVersion: next.appliedVersion, rows, watermark: next.watermark };
-}
-
-/** Makes the filled collection the one that is served, unless another loader brought one that is at least as new. */
-async function serveCollection(load: Load, collection: Collection, rows: number): Promise<LoadOnlineResult> {
-  const { request, context: { online, clock }, snapshot, layout } = load;
-  const { definition: { name: view }, version } = request;
-  let served = false;
-  const next = await changeState(online, view, version, (current) => {
-    served = false;
-    if (!current?.leftOver?.some((entry) => entry.collection === collection)) return undefined; // It was taken for dead and removed.
-    const ahead = current.collection !== undefined && current.layout === layout &&
-      (request.rebuild ? current.appliedVersion > snapshot.version : current.appliedVersion >= snapshot.version);
-    if (ahead) return undefined;
-    served = true;
-    const updatedAt = formatTimestamp(clock.now());
-    const rest = withLeftOver(current, (entry) => entry.collection !== collection);
-    const retired = current.collection === undefined
-      ? []
-      : [{ collection: current.collection, at: formatTimestamp(clock.now() + retireDelay) }];
-    const leftOver = [...(rest.leftOver ?? []), ...retired];
-    const state = {
-      ...rest,
-      collection,
-      appliedVersion: snapshot.version,
-      ...progressOf(load, current),
-      layout,
-      updatedAt,
-    };
-    return leftOver.length > 0 ? { ...state, leftOver } : state;
-  });
-  if (!served) {
-    await discard(load, collection);
-    return { ...superseded(next), rows };
-  }
-  return { outcome: "fresh", appliedVersion: snapshot.version, rows, watermark: next!.watermark };
-}
-
-function superseded(state: LoaderState | undefined): Omit<LoadOnlineResult, "rows"> {
-  return {
-    outcome: "superseded",
-    appliedVersion: state?.appliedVersion ?? -1,
-    watermark: state?.watermark ?? formatTimestamp(0n),
-  };
-}
-
-/** The watermark never goes back. */
-function progressOf(load: Load, current: LoaderState): { watermark: string } {
-  const reached = watermarkOf(load.snapshot, sliceLength(load.request.definition));
-  const before = current.collection === undefined ? reached : toMicros(current.watermark);
-  return { watermark: formatTimestamp(before > reached ? before : reached) };
-}
-
-async function discard(load: Load, collection: Collection): Promise<void> {
-  const { request: { definition, version }, context: { online } } = load;
-  await online.drop(collection);
-  await changeState(
-    online,
-    definition.name,
-    version,
-    (state) => state && withLeftOver(state, (entry) => entry.collection !== collection),
-  );
-}
-
-/**
- * Writes the newest row of every key in the files. The sequence of all values is the snapshot's version: of equal event times
- * the row that is true at the later snapshot wins (a corrected slice), and a repetition changes nothing.
- */
-async function writeLatest(
+async function write(
   load: Load,
   files: readonly DeltaFile[],
-  write: (batch: PackedBatch) => Promise<number>,
+  put: (batch: PackedBatch) => Promise<number>,
 ): Promise<number> {
   const { request: { definition, version }, context, session, snapshot } = load;
-  const { table, clock, signal, failpoint = noFailpoint } = context;
-  const wanted = stillValid(definition, files, clock.now());
-  if (wanted.length === 0) return 0;
-  const { sql, schema } = latestRows(
+  const { table, clock, signal, failpoint } = context;
+  return await writeLatest({
+    session,
     definition,
-    await table.localPaths(wanted, signal),
-    oldestValid(definition, clock.now()),
-  );
-  const plan = packPlan(definition);
-  const sequence = BigInt(snapshot.version);
-  const running = new Set<Promise<void>>();
-  const failures: unknown[] = [];
-  let rows = 0;
-  const report = () =>
-    context.onProgress?.({
-      view: definition.name,
-      version,
-      phase: "online",
-      slicesDone: 0,
-      slicesTotal: 0,
-      rows: 0,
-      bytes: 0,
-      onlineRows: rows,
-    });
-  report();
-  try {
-    for await (const batch of session.batches(sql, schema, signal)) {
-      while (running.size >= writesAtOnce) await Promise.race(running);
-      if (failures.length > 0) break;
-      signal?.throwIfAborted();
-      const writing: Promise<void> = write(packBatch(plan, batch, sequence))
-        .then((count) => void (rows += count, report()))
-        .catch((error: unknown) => void failures.push(error))
-        .finally(() => running.delete(writing));
-      running.add(writing);
-      await failpoint("mid-online");
-    }
-  } finally {
-    await Promise.all(running);
-  }
-  if (failures.length > 0) throw failures[0];
-  return rows;
-}
-
-function packPlan(definition: ViewDefinition): PackPlan {
-  const { joinKeys } = definition.entity;
-  const ttl = ttlMicros(definition);
-  return {
-    joinKeys,
-    layout: rowLayout(definition.features),
-    columns: {
-      joinKeys: joinKeys.map((_, i) => i),
-      eventTimestamp: joinKeys.length,
-      features: definition.features.map((_, i) => joinKeys.length + 1 + i),
-    },
-    ...(ttl !== undefined && { ttl }),
-  };
+    table,
+    files,
+    sequence: BigInt(snapshot.version),
+    now: clock.now(),
+    write: put,
+    onRows: (onlineRows) =>
+      context.onProgress?.({
+        view: definition.name,
+        version,
+        phase: "online",
+        slicesDone: 0,
+        slicesTotal: 0,
+        rows: 0,
+        bytes: 0,
+        onlineRows,
+      }),
+    ...(failpoint && { failpoint }),
+    ...(signal && { signal }),
+  });
 }

@@ -9,11 +9,12 @@ import type { DeltaTable } from "../storage/delta_format.ts";
 import type { ObjectStore } from "../storage/object_store.ts";
 import type { OnlineStore } from "../storage/online_store.ts";
 import { alignDown, alignUp, type Clock, durationToMicros, type TimeRange, toMicros } from "../time.ts";
+import { Collections } from "./collections.ts";
 import { closedRange, dueSlices, sliceLength } from "./due_slices.ts";
 import type { Failpoint } from "./failpoint.ts";
 import { loadOnline, type LoadOnlineResult } from "./load_online.ts";
 import { materialize, type MaterializeResult } from "./materialize.ts";
-import { dropLeftOver, onlineLayout } from "./online_state.ts";
+import { onlineLayout } from "./latest_rows.ts";
 import type { Progress } from "./progress.ts";
 
 /** What jobs are run with; heavy things are opened when the first job needs them. */
@@ -99,12 +100,14 @@ async function runMaterialize(run: RunContext, job: MaterializeJob, context: Job
 async function runLoadOnline(run: RunContext, job: LoadOnlineJob, context: JobContext): Promise<JobResult> {
   const found = await findVersion(run, job);
   if (!found || !found.version.definition.online) return { outcome: "gone" };
+  const online = await run.online();
   const result = await loadOnline(
     { definition: found.version.definition, version: job.version, rebuild: job.rebuild },
     {
       engine: await run.engine(),
       table: run.table(job.view, job.version),
-      online: await run.online(),
+      online,
+      collections: collectionsOf(run, online, job),
       clock: run.clock,
       signal: context.signal,
       onProgress: throttled(context),
@@ -115,25 +118,23 @@ async function runLoadOnline(run: RunContext, job: LoadOnlineJob, context: JobCo
 }
 
 /** Of a version that is registered: files and collections nothing refers to. Of a deleted one: everything. */
-async function runClean(run: RunContext, job: CleanJob, context: JobContext): Promise<JobResult> {
+async function runClean(run: RunContext, job: CleanJob, { signal }: JobContext): Promise<JobResult> {
   const found = await findVersion(run, job);
-  const now = run.clock.now();
   const online = await run.online();
-  const options = { now, all: !found, signal: context.signal };
-  let values = await dropLeftOver(online, job.view, job.version, options);
+  const values = await collectionsOf(run, online, job).sweep({ all: !found, signal });
   const table = run.table(job.view, job.version);
   if (found) {
-    const removed = await table.vacuum({
-      retentionMs: Number(retention / 1000n),
-      now: Number(now / 1000n),
-      apply: true,
-    });
+    const now = Number(run.clock.now() / 1000n);
+    const removed = await table.vacuum({ retentionMs: Number(retention / 1000n), now, apply: true });
     return { outcome: "cleaned", objects: removed.keys.length, values };
   }
-  const state = await online.state(job.view, job.version);
-  if (state?.collection !== undefined) values += await online.drop(state.collection, context.signal);
   await online.removeState(job.view, job.version);
-  return { outcome: "cleaned", objects: await deleteFolder(run.objects, `${table.path}/`, context.signal), values };
+  return { outcome: "cleaned", objects: await deleteFolder(run.objects, `${table.path}/`, signal), values };
+}
+
+function collectionsOf(run: RunContext, online: OnlineStore, job: CleanJob | LoadOnlineJob): Collections {
+  const { objects, clock, registry: { workspace } } = run;
+  return new Collections({ objects, online, clock, workspace }, job.view, job.version);
 }
 
 async function deleteFolder(objects: ObjectStore, prefix: string, signal: AbortSignal): Promise<number> {

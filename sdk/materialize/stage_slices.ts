@@ -146,17 +146,19 @@ async function* sliceRelations(
 }
 
 function checkColumns(definition: ViewDefinition, schema: Schema): void {
+  const times = [
+    definition.eventTimestamp,
+    ...definition.writtenTimestamp === undefined ? [] : [definition.writtenTimestamp],
+  ];
   const wanted: Schema = [
     ...definition.entity.joinKeys,
-    { name: definition.eventTimestamp, type: "timestamp" },
-    ...(definition.writtenTimestamp === undefined
-      ? []
-      : [{ name: definition.writtenTimestamp, type: "timestamp" as const }]),
+    ...times.map((name) => ({ name, type: "timestamp" as const })),
     ...definition.features,
   ];
   for (const { name, type } of wanted) {
     const field = findField(schema, name);
-    if (field && sameType(field.type, type)) continue;
+    // A day is read as its first instant.
+    if (field && (sameType(field.type, type) || (field.type === "date" && times.includes(name)))) continue;
     const state = field ? `is ${formatType(field.type)}, not ${formatType(type)}` : "does not exist any more";
     throw new VarveError(
       "SCHEMA_MISMATCH",
@@ -175,7 +177,7 @@ function reducedSql(definition: ViewDefinition, relation: Relation, now: bigint)
   const features = definition.features.map((feature) => quoteName(feature.name));
   const written = definition.writtenTimestamp === undefined
     ? "NULL::TIMESTAMPTZ"
-    : quoteName(definition.writtenTimestamp);
+    : `${quoteName(definition.writtenTimestamp)}::TIMESTAMPTZ`;
   const order = ["varve_written", ...features].map((column) => `${column} DESC NULLS LAST`);
   const columns = [
     sliceColumn,
@@ -187,7 +189,7 @@ function reducedSql(definition: ViewDefinition, relation: Relation, now: bigint)
   const renamed = [
     sliceColumn,
     ...keys,
-    `${quoteName(definition.eventTimestamp)} AS ${reservedColumns.eventTimestamp}`,
+    `${quoteName(definition.eventTimestamp)}::TIMESTAMPTZ AS ${reservedColumns.eventTimestamp}`,
     `${written} AS varve_written`,
     ...features,
   ];
