@@ -7,6 +7,8 @@ import type { TimeRange } from "../time.ts";
 export interface Relation {
   readonly sql: string;
   readonly schema: Schema;
+  /** Whether the last column is `__position` (see {@link CompileOptions.position}). */
+  readonly position?: boolean;
 }
 
 /**
@@ -22,6 +24,12 @@ export interface SliceOptions {
 
 export interface CompileOptions {
   readonly slices?: SliceOptions;
+  /**
+   * Adds a last column `__position` (int64) that grows with the order of the source's rows (file order, then row number), where
+   * the driving path keeps rows one by one. `Relation.position` says whether it is there: unions, groups and joins that may
+   * multiply rows lose it.
+   */
+  readonly position?: boolean;
 }
 
 /** Columns of some rows, as vectors: what hot paths read instead of row objects. */
@@ -58,7 +66,7 @@ export interface ParquetFile {
  */
 export interface EngineSession {
   /** Resolves the query's sources to local files and compiles it. */
-  compile(query: Query, options?: CompileOptions): Promise<Relation>;
+  compile(query: Query, options?: CompileOptions, signal?: AbortSignal): Promise<Relation>;
   run(sql: string, signal?: AbortSignal): Promise<void>;
   /** All rows as objects in varve's row form (int64 bigint, timestamp Timestamp): small results only. */
   rows(sql: string, signal?: AbortSignal): Promise<Row[]>;

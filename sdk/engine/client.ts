@@ -1,0 +1,54 @@
+/** What the engine needs of a DuckDB connection. `duckdb.ts` provides it; nothing else sees the library. */
+import type { DataType } from "../schema.ts";
+import type { ColumnBatch } from "./engine.ts";
+
+/**
+ * A vector of a chunk, as the library lays it out: fixed-width values in `items`, 16-byte string headers and booleans in
+ * `dataView`, lists as offset and length pairs over `childData`, structs as vectors by part. Its memory dies with the chunk.
+ */
+export interface RawVector {
+  readonly itemCount: number;
+  readonly validity: { readonly data: BigUint64Array | null };
+  readonly items?: RawItems;
+  readonly dataView?: DataView;
+  readonly entryData?: BigUint64Array;
+  readonly childData?: RawVector;
+  readonly entryVectors?: readonly RawVector[];
+  getItem(index: number): unknown;
+}
+
+/** Fixed-width values of a vector. */
+export type RawItems = Int32Array | BigInt64Array | Float64Array | Float32Array;
+
+/** Some rows of a result. */
+export interface RawChunk {
+  readonly rowCount: number;
+  readonly columns: readonly RawVector[];
+}
+
+/** A column's name and DuckDB type. */
+export interface RawColumn {
+  readonly name: string;
+  readonly type: string;
+}
+
+/** A result that is read as it is computed, in chunks of about two thousand rows. */
+export interface RawStream {
+  readonly columns: readonly RawColumn[];
+  readonly chunks: AsyncGenerator<RawChunk, void, undefined>;
+}
+
+/** One connection. Errors that leave it are VarveErrors. */
+export interface DuckClient {
+  run(sql: string, signal?: AbortSignal): Promise<void>;
+  stream(sql: string, signal?: AbortSignal): Promise<RawStream>;
+  /** Appends batches to a table, rows in order. */
+  append(table: string, types: readonly DataType[], batches: Iterable<ColumnBatch>, signal?: AbortSignal): Promise<void>;
+  close(): void;
+}
+
+/** Opens connections to one database. */
+export interface DuckDatabase {
+  connect(): Promise<DuckClient>;
+  close(): void;
+}

@@ -1,0 +1,138 @@
+/** The door to DuckDB: opens databases, runs statements, and translates its errors. */
+import {
+  DuckDBBlobValue, type DuckDBConnection, DuckDBDataChunk, DuckDBDateValue, DuckDBInstance, DuckDBListValue, DuckDBStructValue,
+  DuckDBTimestampTZValue, type DuckDBType, type DuckDBValue, BIGINT, BLOB, BOOLEAN, DATE, DOUBLE, FLOAT, INTEGER, LIST, STRUCT, TIMESTAMPTZ, VARCHAR,
+} from "@duckdb/node-api";
+import { isListType, isStructType } from "../schema.ts";
+import type { DataType } from "../schema.ts";
+import type { DuckClient, DuckDatabase, RawChunk, RawStream, RawVector } from "./client.ts";
+import { cancelled, engineError } from "./duckdb_error.ts";
+import { DuckDbEngine } from "./duckdb_engine.ts";
+import type { DuckDbOptions } from "./duckdb_engine.ts";
+import type { ColumnBatch, ColumnVector, Engine } from "./engine.ts";
+import { isFixedWidth } from "./vectors.ts";
+
+export type { DuckDbOptions };
+
+/** Makes the DuckDB engine. The database is opened by its first session. */
+export function createDuckDbEngine(options: DuckDbOptions = {}): Engine {
+  return new DuckDbEngine(options, openDatabase);
+}
+
+async function openDatabase(settings: Readonly<Record<string, string>>): Promise<DuckDatabase> {
+  const instance = await guarded(() => DuckDBInstance.create(":memory:", { ...settings }));
+  return {
+    connect: async () => new Client(await guarded(() => instance.connect())),
+    close: () => instance.closeSync(),
+  };
+}
+
+async function guarded<T>(action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    throw signal?.aborted ? cancelled(signal, error) : engineError(error);
+  }
+}
+
+class Client implements DuckClient {
+  readonly #connection: DuckDBConnection;
+
+  constructor(connection: DuckDBConnection) {
+    this.#connection = connection;
+  }
+
+  async #interruptible<T>(signal: AbortSignal | undefined, action: () => Promise<T>): Promise<T> {
+    if (!signal) return await guarded(action);
+    if (signal.aborted) throw cancelled(signal);
+    const interrupt = (): void => this.#connection.interrupt();
+    signal.addEventListener("abort", interrupt, { once: true });
+    try {
+      return await guarded(action, signal);
+    } finally {
+      signal.removeEventListener("abort", interrupt);
+    }
+  }
+
+  async run(sql: string, signal?: AbortSignal): Promise<void> {
+    await this.#interruptible(signal, () => this.#connection.run(sql));
+  }
+
+  async stream(sql: string, signal?: AbortSignal): Promise<RawStream> {
+    const result = await this.#interruptible(signal, () => this.#connection.stream(sql));
+    const names = result.columnNames();
+    const columns = result.columnTypes().map((type, i) => ({ name: names[i]!, type: type.toString() }));
+    const next = (): Promise<DuckDBDataChunk | null> => this.#interruptible(signal, () => result.fetchChunk());
+    async function* chunks(): AsyncGenerator<RawChunk, void, undefined> {
+      for (let chunk = await next(); chunk && chunk.rowCount > 0; chunk = await next()) {
+        const whole = chunk;
+        // The library's vectors have these parts, though its declarations call them private.
+        yield { rowCount: whole.rowCount, columns: columns.map((_, i) => whole.getColumnVector(i) as unknown as RawVector) };
+      }
+    }
+    return { columns, chunks: chunks() };
+  }
+
+  async append(table: string, types: readonly DataType[], batches: Iterable<ColumnBatch>, signal?: AbortSignal): Promise<void> {
+    await guarded(async () => {
+      const appender = await this.#connection.createAppender(table);
+      const duckTypes = types.map(libraryType);
+      for (const batch of batches) {
+        if (signal?.aborted) throw cancelled(signal);
+        for (let start = 0; start < batch.rowCount; start += chunkRows) {
+          const rows = Math.min(chunkRows, batch.rowCount - start);
+          const chunk = DuckDBDataChunk.create(duckTypes, rows);
+          for (const [i, column] of batch.columns.entries()) fillVector(chunk, i, column, types[i]!, start, rows);
+          appender.appendDataChunk(chunk);
+        }
+      }
+      appender.closeSync();
+    });
+  }
+
+  close(): void {
+    this.#connection.closeSync();
+  }
+}
+
+/** As many rows as a DuckDB vector holds. */
+const chunkRows = 2048;
+
+function fillVector(chunk: DuckDBDataChunk, index: number, column: ColumnVector, type: DataType, start: number, rows: number): void {
+  const { values } = column;
+  if (isFixedWidth(type) && ArrayBuffer.isView(values)) {
+    const vector = chunk.getColumnVector(index) as unknown as WritableVector;
+    vector.items.set((values as Int32Array).subarray(start, start + rows));
+    if (column.hasNulls) for (let row = 0; row < rows; row++) if (column.isNull(start + row)) vector.validity.setItemValid(row, false);
+    vector.flush();
+    return;
+  }
+  const part = Array.from({ length: rows }, (_, row) => column.isNull(start + row) ? null : libraryValue(values[start + row], type));
+  chunk.setColumnValues(index, part);
+}
+
+/** Parts of the library's fixed-width vectors, which its declarations call private. */
+interface WritableVector {
+  readonly items: { set(values: ArrayLike<unknown>): void };
+  readonly validity: { setItemValid(row: number, valid: boolean): void };
+  flush(): void;
+}
+
+function libraryType(type: DataType): DuckDBType {
+  if (isListType(type)) return LIST(libraryType(type.list));
+  if (isStructType(type)) return STRUCT(Object.fromEntries(type.struct.map((field) => [field.name, libraryType(field.type)])));
+  return { string: VARCHAR, boolean: BOOLEAN, int32: INTEGER, int64: BIGINT, float32: FLOAT, float64: DOUBLE, date: DATE, timestamp: TIMESTAMPTZ, duration: BIGINT, binary: BLOB }[type];
+}
+
+function libraryValue(value: unknown, type: DataType): DuckDBValue {
+  if (value === null || value === undefined) return null;
+  if (isListType(type)) return new DuckDBListValue((value as unknown[]).map((item) => libraryValue(item, type.list)));
+  if (isStructType(type)) {
+    const record = value as Record<string, unknown>;
+    return new DuckDBStructValue(Object.fromEntries(type.struct.map((field) => [field.name, libraryValue(record[field.name], field.type)])));
+  }
+  if (type === "timestamp") return new DuckDBTimestampTZValue(value as bigint);
+  if (type === "date") return new DuckDBDateValue(value as number);
+  if (type === "binary") return new DuckDBBlobValue(value as Uint8Array);
+  return value as DuckDBValue;
+}

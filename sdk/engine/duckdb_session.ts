@@ -1,0 +1,141 @@
+/** One connection of the DuckDB engine. */
+import { mkdirSync, rmSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { VarveError } from "../errors.ts";
+import type { Query } from "../frame/query.ts";
+import type { DataType, Row, Schema } from "../schema.ts";
+import type { DuckClient, RawChunk } from "./client.ts";
+import { dataTypeOf, duckTypeOf, isNormalType, normalSql, parseDuckType } from "./duck_type.ts";
+import { quoteName, quoteText } from "./engine.ts";
+import type { ColumnBatch, CompileOptions, EngineSession, ParquetFile, ParquetOptions, Relation } from "./engine.ts";
+import type { SharedDatabase } from "./duckdb_engine.ts";
+import { querySql } from "./query_sql.ts";
+import { sourceFinder } from "./source_finder.ts";
+import { tableBatches } from "./table_data.ts";
+import { userValue } from "./value_form.ts";
+import { columnVector } from "./vectors.ts";
+
+/** See {@link EngineSession}. */
+export class DuckDbSession implements EngineSession {
+  readonly #client: DuckClient;
+  readonly #shared: SharedDatabase;
+
+  constructor(client: DuckClient, shared: SharedDatabase) {
+    this.#client = client;
+    this.#shared = shared;
+  }
+
+  async compile(query: Query, options: CompileOptions = {}, signal?: AbortSignal): Promise<Relation> {
+    const source = await sourceFinder(query, this.#client, this.#shared, signal);
+    const part = querySql(query, { source, position: options.position ?? false, ...(options.slices ? { slices: options.slices } : {}) });
+    const schema: Schema = Object.freeze([
+      ...(part.sliced ? [{ name: "__slice", type: "timestamp" as DataType }] : []),
+      ...part.schema,
+      ...(part.positioned ? [{ name: "__position", type: "int64" as DataType }] : []),
+    ]);
+    return { sql: part.sql, schema, position: part.positioned };
+  }
+
+  async run(sql: string, signal?: AbortSignal): Promise<void> {
+    await this.#client.run(sql, signal);
+  }
+
+  async rows(sql: string, signal?: AbortSignal): Promise<Row[]> {
+    const { columns, chunks } = await this.#client.stream(sql, signal);
+    const types = columns.map((column) => parseDuckType(column.type));
+    if (!types.every(isNormalType)) {
+      // Types that varve does not keep (HUGEINT sums, naive timestamps) are converted by the engine, as in sources.
+      await chunks.return();
+      const list = columns.map(({ name }, i) => `${normalSql(quoteName(name), types[i]!)} AS ${quoteName(name)}`);
+      return await this.rows(`SELECT ${list.join(", ")} FROM (${sql.trim().replace(/;$/, "")})`, signal);
+    }
+    const names = columns.map((column) => column.name);
+    const dataTypes = types.map((type, i) => dataTypeOf(type, `column "${names[i]}"`));
+    const rows: Row[] = [];
+    for await (const chunk of chunks) {
+      const vectors = batchOf(chunk, dataTypes).columns;
+      for (let row = 0; row < chunk.rowCount; row++) {
+        rows.push(Object.fromEntries(names.map((name, i) => [name, vectors[i]!.isNull(row) ? null : userValue(vectors[i]!.values[row], dataTypes[i]!)])));
+      }
+    }
+    return rows;
+  }
+
+  async *batches(sql: string, schema: Schema, signal?: AbortSignal): AsyncGenerator<ColumnBatch, void, undefined> {
+    const types = schema.map((field) => field.type);
+    const { chunks } = await this.#client.stream(sql, signal);
+    for await (const chunk of chunks) yield batchOf(chunk, types);
+  }
+
+  async collectBatches(sql: string, schema: Schema, signal?: AbortSignal): Promise<ColumnBatch[]> {
+    const batches = [];
+    for await (const batch of this.batches(sql, schema, signal)) batches.push(batch);
+    return batches;
+  }
+
+  async writeParquet(sql: string, path: string, options: ParquetOptions = {}, signal?: AbortSignal): Promise<ParquetFile> {
+    mkdirSync(dirname(path), { recursive: true });
+    const settings = ["FORMAT parquet", `COMPRESSION ${options.compression ?? "zstd"}`];
+    if (options.rowGroupSize !== undefined) settings.push(`ROW_GROUP_SIZE ${options.rowGroupSize}`);
+    try {
+      const { chunks } = await this.#client.stream(`COPY (${sql}) TO ${quoteText(path)} (${settings.join(", ")})`, signal);
+      let rows = 0;
+      for await (const chunk of chunks) rows += Number(chunk.columns[0]!.items![0]);
+      return { path, rows, bytes: statSync(path).size };
+    } catch (error) {
+      rmSync(path, { force: true }); // never half a file
+      throw error;
+    }
+  }
+
+  async fill(name: string, schema: Schema, batches: Iterable<ColumnBatch>, signal?: AbortSignal): Promise<Relation> {
+    await createTable(this.#client, name, schema, batches, "TEMP ", signal);
+    return tableRelation(name, schema);
+  }
+
+  async table(name: string, data: unknown, schema?: Schema): Promise<Relation> {
+    const filled = await tableBatches(data, schema);
+    if (filled.kind === "batches") return await this.fill(name, filled.schema, filled.batches);
+    try {
+      const list = filled.schema.map((field) => `${filled.columnSql(field)} AS ${quoteName(field.name)}`);
+      await this.run(`CREATE OR REPLACE TEMP TABLE ${quoteName(name)} AS SELECT ${list.join(", ")} FROM read_parquet(${quoteText(filled.path)})`);
+    } finally {
+      rmSync(filled.path, { force: true });
+    }
+    return tableRelation(name, filled.schema);
+  }
+
+  dataFrame(sql: string, schema: Schema, signal?: AbortSignal): Promise<unknown> {
+    throw new VarveError("UNSUPPORTED", `Cannot make a DataFrame yet ${sql} ${schema.length} ${signal}`);
+  }
+
+  arrow(sql: string, schema: Schema, signal?: AbortSignal): Promise<unknown> {
+    throw new VarveError("UNSUPPORTED", `Cannot make an Arrow table yet ${sql} ${schema.length} ${signal}`);
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
+function batchOf(chunk: RawChunk, types: readonly DataType[]): ColumnBatch {
+  return { rowCount: chunk.rowCount, columns: types.map((type, i) => columnVector(chunk.columns[i]!, type)) };
+}
+
+function tableRelation(name: string, schema: Schema): Relation {
+  return { sql: `SELECT ${schema.map((field) => quoteName(field.name)).join(", ")} FROM ${quoteName(name)}`, schema };
+}
+
+/** Creates a table (replacing one of that name) and fills it. */
+export async function createTable(
+  client: DuckClient,
+  name: string,
+  schema: Schema,
+  batches: Iterable<ColumnBatch>,
+  modifier: "" | "TEMP " = "",
+  signal?: AbortSignal,
+): Promise<void> {
+  const columns = schema.map((field) => `${quoteName(field.name)} ${duckTypeOf(field.type)}`);
+  await client.run(`CREATE OR REPLACE ${modifier}TABLE ${quoteName(name)} (${columns.join(", ")})`, signal);
+  await client.append(name, schema.map((field) => field.type), batches, signal);
+}

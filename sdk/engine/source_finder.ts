@@ -1,0 +1,100 @@
+/** Finds the sources of a query before it is compiled: local files, their physical columns, tables of memory data. */
+import { statSync } from "node:fs";
+import { VarveError } from "../errors.ts";
+import type { FileSource, MemorySource, Query, ScanStep, SourceSpec } from "../frame/query.ts";
+import type { DuckClient } from "./client.ts";
+import { parseDuckType } from "./duck_type.ts";
+import type { DuckType } from "./duck_type.ts";
+import type { SharedDatabase } from "./duckdb_engine.ts";
+import { quoteName, quoteText } from "./engine.ts";
+import { expandPaths, isRemote } from "./files.ts";
+import { memoryTable } from "./memory.ts";
+import { readerSql } from "./source_sql.ts";
+import type { ResolvedSource } from "./source_sql.ts";
+
+/** Resolves every source of a query; gives the look-up that compilation uses. */
+export async function sourceFinder(query: Query, client: DuckClient, shared: SharedDatabase, signal?: AbortSignal): Promise<(spec: SourceSpec) => ResolvedSource> {
+  const found = new Map<SourceSpec, ResolvedSource>();
+  for (const step of scansOf(query)) {
+    if (found.has(step.source)) continue;
+    found.set(step.source, step.source.kind === "file" ? await fileSource(step.source, step, client, shared, signal) : await memorySource(step.source, step, client, shared));
+  }
+  return (spec) => found.get(spec)!;
+}
+
+/** The scans of a query, inputs first. */
+export function scansOf(query: Query): ScanStep[] {
+  switch (query.kind) {
+    case "scan":
+      return [query];
+    case "sql":
+      return Object.values(query.inputs).flatMap(scansOf);
+    case "union":
+      return query.inputs.flatMap(scansOf);
+    case "join":
+    case "asOfJoin":
+      return [...scansOf(query.input), ...scansOf(query.right)];
+    default:
+      return scansOf(query.input);
+  }
+}
+
+async function fileSource(source: FileSource, step: ScanStep, client: DuckClient, shared: SharedDatabase, signal?: AbortSignal): Promise<ResolvedSource> {
+  const files: string[] = [];
+  for (const path of source.paths) files.push(...(isRemote(path) ? await remoteFiles(path, shared, signal) : expandPaths([path])));
+  const label = source.paths.map((path) => `"${path}"`).join(", ");
+  return await describeFiles(source, files, label, step, client, signal);
+}
+
+/** The physical columns of files; errors name them. */
+export async function describeFiles(source: FileSource, files: readonly string[], label: string, step: Pick<ScanStep, "schema">, client: DuckClient, signal?: AbortSignal): Promise<ResolvedSource> {
+  for (const file of files) {
+    if (statSync(file).size === 0) throw new VarveError("CORRUPT", `Cannot read "${file}": the file is empty`, { details: { path: file } });
+  }
+  const from = readerSql(source, files, step.schema.length > 0 ? step.schema : undefined);
+  const columns = await describe(from, client, label, signal);
+  const position = source.format === "parquet"
+    ? columns.has("file_index") || columns.has("file_row_number") ? undefined : "(file_index::BIGINT * 1099511627776 + file_row_number)"
+    : "row_number() OVER ()";
+  return { from, columns, label, ...(position === undefined ? {} : { position }) };
+}
+
+async function describe(from: string, client: DuckClient, label: string, signal?: AbortSignal): Promise<Map<string, DuckType>> {
+  try {
+    const { columns, chunks } = await client.stream(`SELECT * FROM ${from} LIMIT 0`, signal);
+    await chunks.return();
+    return new Map(columns.map((column) => [column.name, parseDuckType(column.type)]));
+  } catch (error) {
+    throw namedError(error, label);
+  }
+}
+
+/** The error of a source, with the source's name if the engine did not say it. */
+export function namedError(error: unknown, label: string): unknown {
+  if (!(error instanceof VarveError) || error.code === "CANCELLED" || error.code === "TIMEOUT") return error;
+  const code = error.code === "INVALID_REQUEST" || error.code === "INVALID_DEFINITION" ? "SCHEMA_MISMATCH" : error.code;
+  return new VarveError(code, `Cannot read ${label}: ${error.message}`, { cause: error.cause, details: { ...error.details, source: label } });
+}
+
+async function remoteFiles(path: string, shared: SharedDatabase, signal?: AbortSignal): Promise<readonly string[]> {
+  if (!shared.options.resolve) {
+    throw new VarveError("UNSUPPORTED", `Cannot read "${path}": no object store is configured for it; connect with { storage: "s3://…" } or give a local path`);
+  }
+  const files = await shared.options.resolve(path, signal);
+  if (files.length === 0) throw new VarveError("NOT_FOUND", `Cannot read "${path}": no object matches`);
+  return files;
+}
+
+async function memorySource(source: MemorySource, step: ScanStep, client: DuckClient, shared: SharedDatabase): Promise<ResolvedSource> {
+  const table = await memoryTable(source, shared);
+  const label = `memory source ${source.id.slice(0, 12)}`;
+  if (table !== undefined) {
+    return { from: quoteName(table), columns: await describe(quoteName(table), client, label), position: "rowid", label };
+  }
+  if (!shared.options.memory) {
+    throw new VarveError("NOT_FOUND", `Cannot read ${label}: its data is not in this process; make the frame again, or publish it`);
+  }
+  const path = await shared.options.memory(source.id);
+  const file: FileSource = { kind: "file", format: "parquet", paths: [path] };
+  return await describeFiles(file, [path], quoteText(path), step, client);
+}

@@ -1,0 +1,95 @@
+/** Sources as SQL: which table function reads them, and how physical columns become those a query may use. */
+import { VarveError } from "../errors.ts";
+import type { FileSource, ScanStep } from "../frame/query.ts";
+import { formatType } from "../schema.ts";
+import type { DataType, Schema } from "../schema.ts";
+import { canCast, castSql, dataTypeOf, duckTypeOf, normalSql } from "./duck_type.ts";
+import type { DuckType } from "./duck_type.ts";
+import { quoteName, quoteText, timestampSql } from "./engine.ts";
+import type { SliceOptions } from "./engine.ts";
+
+/** A source whose files or table are known. */
+export interface ResolvedSource {
+  /** What stands behind FROM. */
+  readonly from: string;
+  /** Physical columns by name. */
+  readonly columns: ReadonlyMap<string, DuckType>;
+  /** SQL of a number that grows with the order of rows, where there is one. */
+  readonly position?: string;
+  /** Names the source in errors. */
+  readonly label: string;
+}
+
+/** The SELECT that reads a scan's columns, cast to its schema; in slices, only rows of the range. */
+export function scanSql(step: ScanStep, source: ResolvedSource, slices: SliceOptions | undefined, positioned: boolean): string {
+  const columns = step.schema.map((field) => `${columnSql(field.name, field.type, source)} AS ${quoteName(field.name)}`);
+  const lines = [];
+  if (slices) {
+    const name = step.source.eventTimestamp;
+    if (name === undefined) {
+      throw new VarveError("INVALID_DEFINITION", `Cannot read ${source.label} by time: it has no event timestamp; name its column with { eventTimestamp }`);
+    }
+    const type = step.schema.find((field) => field.name === name)!.type;
+    const time = type === "date" ? castSql(columnSql(name, type, source), "date", "timestamp") : columnSql(name, type, source);
+    if (slices.interval !== undefined) columns.unshift(`${sliceSql(time, slices.interval)} AS __slice`);
+    lines.push(`WHERE ${rangeSql(name, time, source, slices)}`);
+  }
+  if (positioned) columns.push(`${source.position} AS __position`);
+  return [`SELECT ${columns.join(", ")}`, `FROM ${source.from}`, ...lines].join("\n");
+}
+
+/** The start of the epoch-aligned slice that holds an instant. */
+function sliceSql(time: string, interval: bigint): string {
+  const us = `epoch_us(${time})`;
+  return `make_timestamptz(${us} - ((${us} % ${interval}) + ${interval}) % ${interval})`;
+}
+
+function rangeSql(name: string, time: string, source: ResolvedSource, slices: SliceOptions): string {
+  const { start, end } = slices.range;
+  const type = source.columns.get(name);
+  // A naive timestamp is compared as it is stored, so that the reader can skip row groups.
+  if (type?.kind === "scalar" && type.name === "TIMESTAMP") {
+    return `${quoteName(name)} >= make_timestamp(${start}::BIGINT) AND ${quoteName(name)} < make_timestamp(${end}::BIGINT)`;
+  }
+  return `${time} >= ${timestampSql(start)} AND ${time} < ${timestampSql(end)}`;
+}
+
+function columnSql(name: string, type: DataType, source: ResolvedSource): string {
+  const physical = source.columns.get(name);
+  const mismatch = (why: string): VarveError =>
+    new VarveError("SCHEMA_MISMATCH", `Cannot read column "${name}" of ${source.label}: ${why}`, { details: { column: name, source: source.label } });
+  if (!physical) throw mismatch(`there is no such column; columns are ${[...source.columns.keys()].join(", ")}`);
+  const normal = dataTypeOf(physical, `column "${name}" of ${source.label}`);
+  if (!canCast(normal, type)) throw mismatch(`it is ${formatType(normal)} and the query expects ${formatType(type)}`);
+  return castSql(normalSql(quoteName(name), physical), normal, type);
+}
+
+/** The table function that reads files. `schema` declares what a text format cannot tell. */
+export function readerSql(source: FileSource, files: readonly string[], schema: Schema | undefined): string {
+  const list = `[${files.map((file) => quoteText(literalPath(file))).join(", ")}]`;
+  const options = Object.entries(source.options ?? {}).map(([name, value]) => `${optionName(name)}=${typeof value === "string" ? quoteText(value) : value}`);
+  const types = (): string => `{${schema!.map((field) => `${quoteText(field.name)}: ${quoteText(duckTypeOf(field.type))}`).join(", ")}}`;
+  switch (source.format) {
+    case "parquet":
+      return `read_parquet(${[list, ...options].join(", ")})`;
+    case "csv":
+      return `read_csv(${[list, ...(schema ? [`types=${types()}`] : []), ...options].join(", ")})`;
+    case "json":
+    case "ndjson": {
+      const format = `format='${source.format === "ndjson" ? "newline_delimited" : "auto"}'`;
+      return `read_json(${[list, format, ...(schema ? [`columns=${types()}`] : []), ...options].join(", ")})`;
+    }
+  }
+}
+
+/** Options are names that become SQL, so only words may pass. */
+function optionName(name: string): string {
+  if (/^[a-z_]+$/.test(name)) return name;
+  throw new VarveError("INVALID_DEFINITION", `Cannot use source option ${JSON.stringify(name)}: names are lower case words joined by _`);
+}
+
+/** A path that DuckDB does not read as a glob. */
+function literalPath(path: string): string {
+  return path.replaceAll(/[*?[]/g, (character) => `[${character}]`);
+}
+

@@ -1,0 +1,67 @@
+/** Values between the row form of executors (bigint micros, int32 days) and the form users see (Timestamp, `YYYY-MM-DD`). */
+import { isListType, isStructType } from "../schema.ts";
+import type { DataType } from "../schema.ts";
+import { Timestamp, toMicros } from "../time.ts";
+import type { TimestampLike } from "../time.ts";
+
+const dayMs = 86_400_000;
+
+/** The value as users see it. */
+export function userValue(value: unknown, type: DataType): unknown {
+  if (value === null || value === undefined) return null;
+  if (isListType(type)) return (value as unknown[]).map((item) => userValue(item, type.list));
+  if (isStructType(type)) {
+    const record = value as Record<string, unknown>;
+    return Object.fromEntries(type.struct.map((field) => [field.name, userValue(record[field.name], field.type)]));
+  }
+  if (type === "timestamp") return new Timestamp(value as bigint);
+  if (type === "date") return new Date((value as number) * dayMs).toISOString().slice(0, 10);
+  return value;
+}
+
+/** The row form of a value that a user gave; throws a `TypeError` that says what was expected. */
+export function rowValue(value: unknown, type: DataType): unknown {
+  if (value === null || value === undefined) return null;
+  const wrong = (): never => {
+    throw new TypeError(`${describe(value)} is not a ${typeof type === "string" ? type : "list" in type ? "list" : "struct"}`);
+  };
+  if (isListType(type)) return Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as ArrayLike<unknown>, (item) => rowValue(item, type.list)) : wrong();
+  if (isStructType(type)) {
+    if (typeof value !== "object" || Array.isArray(value)) return wrong();
+    const record = value as Record<string, unknown>;
+    return Object.fromEntries(type.struct.map((field) => [field.name, rowValue(record[field.name], field.type)]));
+  }
+  switch (type) {
+    case "string":
+      return typeof value === "string" ? value : wrong();
+    case "boolean":
+      return typeof value === "boolean" ? value : wrong();
+    case "int32":
+      return typeof value === "number" && Number.isInteger(value) && Math.abs(value) <= 2 ** 31 ? value | 0 : wrong();
+    case "int64":
+    case "duration":
+      if (typeof value === "bigint" && BigInt.asIntN(64, value) === value) return value;
+      return typeof value === "number" && Number.isSafeInteger(value) ? BigInt(value) : wrong();
+    case "float32":
+    case "float64":
+      return typeof value === "number" ? value : typeof value === "bigint" ? Number(value) : wrong();
+    case "timestamp":
+      return toMicros(value as TimestampLike);
+    case "date":
+      return dayOf(value) ?? wrong();
+    case "binary":
+      return value instanceof Uint8Array ? value : wrong();
+  }
+}
+
+function dayOf(value: unknown): number | undefined {
+  if (value instanceof Date && !Number.isNaN(value.getTime())) return Math.floor(value.getTime() / dayMs);
+  if (typeof value !== "string" || !/^\d{4}-\d{2}-\d{2}$/.test(value)) return undefined;
+  const ms = Date.parse(`${value}T00:00:00Z`);
+  return Number.isNaN(ms) || new Date(ms).toISOString().slice(0, 10) !== value ? undefined : ms / dayMs;
+}
+
+function describe(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, 60));
+  return typeof value === "object" ? `an ${Array.isArray(value) ? "array" : "object"}` : String(value);
+}

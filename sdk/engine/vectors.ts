@@ -1,0 +1,88 @@
+/** DuckDB's vectors as columns of JavaScript: copies of fixed-width values, decoded strings, lists and structs. */
+import { isListType, isStructType } from "../schema.ts";
+import type { DataType } from "../schema.ts";
+import type { RawItems, RawVector } from "./client.ts";
+import type { ColumnVector } from "./engine.ts";
+
+/** A column of the contract from a vector. Its values are copies: the vector's memory dies with its chunk. */
+export function columnVector(raw: RawVector, type: DataType): ColumnVector {
+  const validity = validityBytes(raw);
+  const isNull = validity ? (row: number): boolean => (validity[row >> 3]! & (1 << (row & 7))) === 0 : never;
+  const values = isFixedWidth(type) ? fixedValues(raw) : plainValues(raw, type);
+  return { values, isNull, hasNulls: validity !== undefined };
+}
+
+function never(): boolean {
+  return false;
+}
+
+/** The validity bits of a vector, one byte for eight rows (set: not null); undefined when no row is null. */
+export function validityBytes(raw: RawVector): Uint8Array | undefined {
+  const data = raw.validity.data;
+  if (!data) return undefined;
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice(0, (raw.itemCount + 7) >> 3);
+  // Some vectors carry a mask in which every bit is set.
+  const full = raw.itemCount >> 3;
+  for (let i = 0; i < full; i++) if (bytes[i] !== 0xff) return bytes;
+  const rest = raw.itemCount & 7;
+  if (rest > 0 && (bytes[full]! & ((1 << rest) - 1)) !== (1 << rest) - 1) return bytes;
+  return undefined;
+}
+
+/** Whether values of a type lie in a typed array. */
+export function isFixedWidth(type: DataType): boolean {
+  return typeof type === "string" && type !== "string" && type !== "binary" && type !== "boolean";
+}
+
+function fixedValues(raw: RawVector): RawItems {
+  return raw.items!.slice();
+}
+
+function plainValues(raw: RawVector, type: DataType): unknown[] {
+  const validity = validityBytes(raw);
+  const count = raw.itemCount;
+  const values = new Array<unknown>(count);
+  const read = reader(raw, type);
+  for (let row = 0; row < count; row++) {
+    values[row] = validity && (validity[row >> 3]! & (1 << (row & 7))) === 0 ? null : read(row);
+  }
+  return values;
+}
+
+function reader(raw: RawVector, type: DataType): (row: number) => unknown {
+  if (isListType(type)) {
+    const items = nestedValues(raw.childData!, type.list);
+    const entries = raw.entryData!;
+    return (row) => {
+      const offset = Number(entries[2 * row]);
+      return items.slice(offset, offset + Number(entries[2 * row + 1]));
+    };
+  }
+  if (isStructType(type)) {
+    const parts = type.struct.map((field, i) => [field.name, nestedValues(raw.entryVectors![i]!, field.type)] as const);
+    return (row) => Object.fromEntries(parts.map(([name, values]) => [name, values[row]]));
+  }
+  if (type === "boolean") {
+    const bytes = raw.dataView!;
+    return (row) => bytes.getUint8(row) !== 0;
+  }
+  if (type === "string") return stringReader(raw);
+  if (type === "binary") return (row) => Uint8Array.from((raw.getItem(row) as { bytes: Uint8Array }).bytes);
+  const items = raw.items!;
+  return (row) => items[row];
+}
+
+function nestedValues(raw: RawVector, type: DataType): unknown[] {
+  return plainValues(raw, type);
+}
+
+/** Short strings lie in the header; decoding them here saves a call into the library for each. */
+function stringReader(raw: RawVector): (row: number) => unknown {
+  const view = raw.dataView!;
+  const buffer = Buffer.from(view.buffer, view.byteOffset, view.byteLength);
+  return (row) => {
+    const start = row * 16;
+    const length = view.getUint32(start, true);
+    return length <= 12 ? buffer.toString("utf8", start + 4, start + 4 + length) : raw.getItem(row);
+  };
+}

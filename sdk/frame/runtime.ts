@@ -1,0 +1,102 @@
+/**
+ * What a frame needs from outside to be more than a description: reading the schema of a source, and running a query.
+ * `frame/` says what to do and never does it; the composition root sets the runtime.
+ */
+import { VarveError } from "../errors.ts";
+import type { Row, Schema } from "../schema.ts";
+import type { FileSource, Query } from "./query.ts";
+
+/** What readers return. The engine's door to each library adds its types here, so that this room imports none. */
+// deno-lint-ignore no-empty-interface
+export interface ResultTypes {}
+
+/** A nodejs-polars DataFrame. */
+export type DataFrame = ResultTypes extends { readonly dataFrame: infer D } ? D : unknown;
+
+/** An apache-arrow Table. */
+export type ArrowTable = ResultTypes extends { readonly arrow: infer A } ? A : unknown;
+
+/** One column of a batch: a typed array where the type has one, else a plain array; null places are told by `isNull`. */
+export interface BatchColumn {
+  readonly values: Int32Array | BigInt64Array | Float64Array | Float32Array | readonly unknown[];
+  readonly hasNulls: boolean;
+  isNull(row: number): boolean;
+}
+
+/** Some rows of a result, as columns. */
+export interface Batch {
+  readonly schema: Schema;
+  readonly rowCount: number;
+  readonly columns: readonly BatchColumn[];
+}
+
+/** What a written file holds. */
+export interface WrittenFile {
+  readonly path: string;
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** How a Parquet file is written. */
+export interface ToParquetOptions {
+  /** @default "zstd" */
+  readonly compression?: "zstd" | "snappy" | "uncompressed";
+  readonly rowGroupSize?: number;
+}
+
+/** Every read takes a signal that interrupts it. */
+export interface ReadOptions {
+  readonly signal?: AbortSignal;
+}
+
+/** Data of this process, once it is known to the runtime. */
+export interface MemoryData {
+  /** Content hash. */
+  readonly id: string;
+  readonly rowCount: number;
+  readonly schema: Schema;
+}
+
+/** Runs queries and knows sources. */
+export interface FrameRuntime {
+  /** The columns of a file source, read while the caller waits; `paths` absolute, in order. */
+  fileSchema(source: FileSource): Schema;
+  /** The result columns of SQL over inputs of these schemas. */
+  sqlSchema(sql: string, inputs: Readonly<Record<string, Schema>>): Schema;
+  /** Keeps rows, a polars DataFrame or an Arrow table for as long as `owner` lives. */
+  keep(data: unknown, schema: Schema | undefined, owner: object): MemoryData;
+  rows(query: Query, options?: ReadOptions): Promise<Row[]>;
+  dataFrame(query: Query, options?: ReadOptions): Promise<DataFrame>;
+  arrow(query: Query, options?: ReadOptions): Promise<ArrowTable>;
+  batches(query: Query, options?: ReadOptions): AsyncIterable<Batch>;
+  parquet(query: Query, path: string, options?: ToParquetOptions & ReadOptions): Promise<WrittenFile>;
+  explain(query: Query): Promise<string>;
+}
+
+let current: FrameRuntime | undefined;
+
+/** Sets the runtime of all frames of this process. */
+export function setFrameRuntime(runtime: FrameRuntime): void {
+  current = runtime;
+}
+
+/** The runtime, or an error that says how to get one. */
+export function frameRuntime(): FrameRuntime {
+  if (current) return current;
+  throw new VarveError("UNSUPPORTED", 'Cannot run a frame: no engine is installed; import frames from "varve"');
+}
+
+let warn: (message: string) => void = (message) => process.emitWarning(message, "VarveWarning");
+const warned = new Set<string>();
+
+/** Sends warnings elsewhere than to `process.emitWarning`; a notebook shows them in the cell. */
+export function setWarningHook(hook: (message: string) => void): void {
+  warn = hook;
+}
+
+/** Warns once per `key` in this process. */
+export function warnOnce(key: string, message: string): void {
+  if (warned.has(key)) return;
+  warned.add(key);
+  warn(message);
+}
