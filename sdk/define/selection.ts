@@ -1,0 +1,136 @@
+/** What a service takes of a view: some of its features, under names of its own, looked up by columns of its own. */
+import { type Issue, throwIssues, VarveError } from "../errors.ts";
+import type { Row, SchemaTypes } from "../schema.ts";
+import { columnIssues, nameIssues, twinIssues } from "./checks.ts";
+import type { ServiceView, ViewDefinition } from "./definitions.ts";
+
+/** A record with some names changed. */
+export type Renamed<T, Names> = {
+  [P in keyof T as P extends keyof Names ? (Names[P] extends string ? Names[P] : P) : P]: T[P];
+};
+
+/** A record whose names all start with a text. */
+export type Prefixed<T, Text extends string> = { [P in keyof T & string as `${Text}${P}`]: T[P] };
+
+/** Features of one view as a service reads them. Immutable: every call gives another selection. */
+export class ViewSelection<Keys extends SchemaTypes = SchemaTypes, Features extends Row = Row> {
+  /** The view it selects from. */
+  readonly view: ViewDefinition;
+  /** The plain data that a service stores. */
+  readonly use: ServiceView;
+  /** The columns looked up by, and the features; types only. */
+  declare readonly types: { readonly keys: Keys; readonly features: Features };
+
+  constructor(view: ViewDefinition, use: ServiceView = everything(view)) {
+    this.view = view;
+    this.use = Object.freeze({
+      ...use,
+      features: Object.freeze(use.features.map((each) => Object.freeze(each))),
+      joinKeyMap: Object.freeze(use.joinKeyMap),
+    });
+    Object.freeze(this);
+  }
+
+  /** Keeps these features, in this order. */
+  select<const N extends keyof Features & string>(...names: readonly N[]): ViewSelection<Keys, Pick<Features, N>> {
+    const issues: Issue[] = names.length === 0
+      ? [{ path: "", message: "name at least one feature" }]
+      : twinIssues(names, "features");
+    throwIssues(`Cannot select from view "${this.view.name}"`, issues);
+    return this.#with({ features: names.map((name) => this.#require(name, "select")) });
+  }
+
+  /** Names this use of the view, so that a service can read the same view twice. Does not rename features: see `prefix`. */
+  as(alias: string): ViewSelection<Keys, Features> {
+    throwIssues(`Cannot name a use of view "${this.view.name}"`, nameIssues(alias, "alias"));
+    return this.#with({ alias });
+  }
+
+  /** Gives features other names: `rename({ delayMean: "origin_delay" })`. */
+  rename<const Names extends { readonly [P in keyof Features]?: string }>(
+    names: Names,
+  ): ViewSelection<Keys, Renamed<Features, Names>> {
+    for (const name of Object.keys(names)) this.#require(name, "rename");
+    const texts = names as Readonly<Record<string, string>>;
+    return this.#renamed((name) => Object.hasOwn(texts, name) ? texts[name]! : name);
+  }
+
+  /** Puts a text before the name of every feature. */
+  prefix<const Text extends string>(text: Text): ViewSelection<Keys, Prefixed<Features, Text>> {
+    return this.#renamed((name) => `${text}${name}`);
+  }
+
+  /** Looks join keys up by other columns of the request: `mapKeys({ airport: "destination" })`. */
+  mapKeys<const Names extends { readonly [P in keyof Keys]?: string }>(
+    names: Names,
+  ): ViewSelection<Renamed<Keys, Names>, Features> {
+    const columns = new Map(Object.entries(this.use.joinKeyMap));
+    const issues: Issue[] = [];
+    for (const [name, column] of Object.entries(names)) {
+      const key = this.view.entity.joinKeys.map((field) => field.name).find((each) =>
+        (columns.get(each) ?? each) === name
+      );
+      if (key === undefined) {
+        const keys = requestKeys(this.use, this.view).map((each) => each.column);
+        issues.push({ path: name, message: `there is no such join key; keys are ${keys.join(", ")}` });
+      } else {
+        issues.push(...columnIssues(column, name));
+        columns.set(key, String(column));
+      }
+    }
+    const joinKeyMap = Object.fromEntries(
+      [...columns].filter(([key, column]) => key !== column).sort(([a], [b]) => a < b ? -1 : 1),
+    );
+    issues.push(
+      ...twinIssues(requestKeys({ ...this.use, joinKeyMap }, this.view).map((each) => each.column), "mapKeys"),
+    );
+    throwIssues(`Cannot map the join keys of view "${this.view.name}"`, issues);
+    return this.#with({ joinKeyMap });
+  }
+
+  #require(name: string, verb: string): ServiceView["features"][number] {
+    const found = this.use.features.find((each) => each.as === name);
+    if (found) return found;
+    const names = this.use.features.map((each) => each.as).join(", ");
+    throw new VarveError(
+      "INVALID_DEFINITION",
+      `Cannot ${verb} feature ${JSON.stringify(name)} of view "${this.view.name}": features are ${names}`,
+    );
+  }
+
+  // deno-lint-ignore no-explicit-any
+  #renamed(name: (feature: string) => string): ViewSelection<Keys, any> {
+    const features = this.use.features.map((each) => ({ feature: each.feature, as: name(each.as) }));
+    const issues = features.flatMap((each) => columnIssues(each.as, each.feature));
+    throwIssues(`Cannot rename features of view "${this.view.name}"`, [
+      ...issues,
+      ...twinIssues(features.map((each) => each.as), "features"),
+    ]);
+    return this.#with({ features });
+  }
+
+  // deno-lint-ignore no-explicit-any
+  #with(change: Partial<ServiceView>): ViewSelection<any, any> {
+    return new ViewSelection(this.view, { ...this.use, ...change });
+  }
+}
+
+function everything(view: ViewDefinition): ServiceView {
+  return {
+    view: view.name,
+    alias: view.name,
+    features: view.features.map((feature) => ({ feature: feature.name, as: feature.name })),
+    joinKeyMap: {},
+  };
+}
+
+/** Which columns of the request or spine a use of a view looks its join keys up by, in the entity's order. */
+export function requestKeys(
+  use: ServiceView,
+  view: Pick<ViewDefinition, "entity">,
+): { readonly key: string; readonly column: string }[] {
+  return view.entity.joinKeys.map((field) => ({
+    key: field.name,
+    column: Object.hasOwn(use.joinKeyMap, field.name) ? use.joinKeyMap[field.name]! : field.name,
+  }));
+}

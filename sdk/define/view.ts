@@ -1,0 +1,297 @@
+/** Feature views: a frame about an entity, with a name and a schedule. */
+import { type Issue, messageOf, throwIssues, VarveError } from "../errors.ts";
+import { literalOf, type Plain } from "../frame/expr_literal.ts";
+import type { LiteralValue } from "../frame/expr_node.ts";
+import type { Query } from "../frame/query.ts";
+import { schemaOf } from "../frame/query_schema.ts";
+import { columnNames, type Field, findField, type Row, type SchemaTypes } from "../schema.ts";
+import { alignDown, alignUp, durationToMicros, formatDuration, formatTimestamp, toMicros } from "../time.ts";
+import { descriptive } from "./checks.ts";
+import type { EntityDefinition, FeatureDefinition, ViewDefinition } from "./definitions.ts";
+import { traceTimestamp, withTimestamp } from "./event_time.ts";
+import type { PublishOptions, PublishTarget } from "./publish_target.ts";
+import { queryWarnings } from "./query_checks.ts";
+import { type Prefixed, type Renamed, ViewSelection } from "./selection.ts";
+import { viewIssues } from "./view_checks.ts";
+import type { FeatureChoice, FeatureName, FeatureOptions, FeaturesOf, ViewOptions } from "./view_types.ts";
+
+/** A frame with its entity, as `frame.by(entity)` gives it. */
+export interface KeyedSource<R extends Row, Keys extends SchemaTypes> {
+  readonly frame: { readonly query: Query; readonly row: R };
+  readonly entity: { readonly name: string; readonly joinKeys: readonly Field[]; readonly keys: Keys };
+}
+
+/** A batch feature view: per key of its entity, the newest row counts (S3). Immutable. */
+export class FeatureView<Keys extends SchemaTypes = SchemaTypes, Features extends Row = Row> {
+  /** The plain data that the registry stores. */
+  readonly definition: ViewDefinition;
+  /** The join keys and the features; types only. */
+  declare readonly types: { readonly keys: Keys; readonly features: Features };
+
+  constructor(definition: ViewDefinition) {
+    this.definition = definition;
+    Object.freeze(this);
+  }
+
+  get name(): string {
+    return this.definition.name;
+  }
+
+  /** All features, as a service reads them. */
+  get selection(): ViewSelection<Keys, Features> {
+    return new ViewSelection(this.definition);
+  }
+
+  /** What a registry holds of it: its entity and itself. */
+  get definitions(): readonly [EntityDefinition, ViewDefinition] {
+    return [this.definition.entity, this.definition];
+  }
+
+  /** What works and may still surprise. */
+  get warnings(): readonly string[] {
+    return queryWarnings(this.definition.query);
+  }
+
+  /** Keeps these features, in this order. */
+  select<const N extends keyof Features & string>(...names: readonly N[]): ViewSelection<Keys, Pick<Features, N>> {
+    return this.selection.select(...names);
+  }
+
+  /** Names a use of the view, so that a service can read the same view twice. */
+  as(alias: string): ViewSelection<Keys, Features> {
+    return this.selection.as(alias);
+  }
+
+  /** Gives features other names: `rename({ delayMean: "origin_delay" })`. */
+  rename<const Names extends { readonly [P in keyof Features]?: string }>(
+    names: Names,
+  ): ViewSelection<Keys, Renamed<Features, Names>> {
+    return this.selection.rename(names);
+  }
+
+  /** Puts a text before the name of every feature. */
+  prefix<const Text extends string>(text: Text): ViewSelection<Keys, Prefixed<Features, Text>> {
+    return this.selection.prefix(text);
+  }
+
+  /** Looks join keys up by other columns of the request: `mapKeys({ airport: "destination" })`. */
+  mapKeys<const Names extends { readonly [P in keyof Keys]?: string }>(
+    names: Names,
+  ): ViewSelection<Renamed<Keys, Names>, Features> {
+    return this.selection.mapKeys(names);
+  }
+
+  /** Plans its publication; nothing changes until the plan is applied. */
+  publish<P>(store: PublishTarget<P>, options: PublishOptions = {}): P {
+    return store.publish(this.definitions, options);
+  }
+}
+
+/**
+ * Makes a feature view of a frame about an entity. Every problem is told at once.
+ *
+ * `start` is moved back and `end` forward to boundaries of the schedule, as slices are whole.
+ */
+export function view<
+  R extends Row,
+  Keys extends SchemaTypes,
+  const Choice extends FeatureChoice<R, FeatureName<R, Keys>> | undefined = undefined,
+  const Defaults extends FeatureName<R, Keys> = never,
+  const Time extends FeatureName<R, Keys> = never,
+>(
+  name: string,
+  source: KeyedSource<R, Keys>,
+  options: ViewOptions<R, Keys, Choice, Defaults, Time>,
+): FeatureView<Keys, FeaturesOf<R, Keys, Choice, Defaults, Time>> {
+  return new FeatureView(viewDefinition(name, source, options as ViewOptions));
+}
+
+const timeColumns = ["eventTimestamp", "writtenTimestamp"] as const;
+
+function viewDefinition(name: string, source: KeyedSource<Row, SchemaTypes>, options: ViewOptions): ViewDefinition {
+  const subject = `Cannot define view ${JSON.stringify(name)}`;
+  const issues: Issue[] = [];
+  let query = source.frame.query;
+  const times: { eventTimestamp?: string; writtenTimestamp?: string } = {};
+  for (const role of timeColumns) {
+    const placed = placeTimestamp(query, role, options[role]);
+    if ("problem" in placed) {
+      issues.push({ path: role, message: placed.problem });
+    } else {
+      query = placed.query;
+      if (placed.column !== undefined) times[role] = placed.column;
+    }
+  }
+  const taken = new Set([
+    ...source.entity.joinKeys.map((key) => key.name),
+    times.eventTimestamp,
+    times.writtenTimestamp,
+  ]);
+  const features = featuresOf(
+    options,
+    columnNames(schemaOf(query)).filter((column) => !taken.has(column)),
+    query,
+    issues,
+  );
+  const definition: ViewDefinition = Object.freeze({
+    kind: "view",
+    name,
+    mode: "attributes",
+    entity: entityOf(source.entity),
+    query,
+    eventTimestamp: times.eventTimestamp ?? "",
+    ...(times.writtenTimestamp === undefined ? {} : { writtenTimestamp: times.writtenTimestamp }),
+    features: Object.freeze(features),
+    ...scheduleOf(options, issues),
+    ...descriptive(options),
+    ...(options.preventDestroy ? { preventDestroy: true } : {}),
+  });
+  const told = new Set(issues.map((issue) => issue.path));
+  throwIssues(subject, [...issues, ...viewIssues(definition).filter((issue) => !told.has(issue.path))]);
+  return definition;
+}
+
+/** Finds or places a timestamp, as a column of type timestamp. */
+function placeTimestamp(
+  query: Query,
+  role: typeof timeColumns[number],
+  wanted: string | undefined,
+): { readonly query: Query; readonly column?: string } | { readonly problem: string } {
+  const trace = traceTimestamp(query, role);
+  if (wanted === undefined) {
+    if ("columns" in trace) return { query: asTimestamp(query, trace.columns[0]!), column: trace.columns[0]! };
+    return role === "eventTimestamp" ? trace : { query };
+  }
+  const schema = schemaOf(query);
+  if (!findField(schema, wanted)) {
+    return { problem: `the query has no column "${wanted}"; columns are ${columnNames(schema).join(", ")}` };
+  }
+  if (role === "writtenTimestamp" || ("columns" in trace && trace.columns.includes(wanted))) {
+    return { query: asTimestamp(query, wanted), column: wanted };
+  }
+  const placed = withTimestamp(query, role, wanted);
+  return "problem" in placed
+    ? { problem: `column "${wanted}" cannot be it: ${placed.problem}` }
+    : { query: asTimestamp(placed.query, wanted), column: wanted };
+}
+
+/** A date as event timestamp is its midnight, UTC. */
+function asTimestamp(query: Query, column: string): Query {
+  if (findField(schemaOf(query), column)?.type !== "date") return query;
+  const expr = Object.freeze(
+    { kind: "cast", input: Object.freeze({ kind: "column", name: column }), to: "timestamp", onError: "fail" } as const,
+  );
+  return Object.freeze({
+    kind: "derive",
+    input: query,
+    columns: Object.freeze([Object.freeze({ name: column, expr })]),
+  });
+}
+
+function entityOf(
+  entity: KeyedSource<Row, SchemaTypes>["entity"] & { readonly definition?: EntityDefinition },
+): EntityDefinition {
+  return entity.definition ?? Object.freeze({ kind: "entity", name: entity.name, joinKeys: entity.joinKeys });
+}
+
+/** Features in the order of the query's columns, so that the order in which they were named does not matter. */
+function featuresOf(
+  options: ViewOptions,
+  columns: readonly string[],
+  query: Query,
+  issues: Issue[],
+): FeatureDefinition[] {
+  const schema = schemaOf(query);
+  const chosen = options.features as FeatureChoice<Row, string> | undefined;
+  const details = new Map<string, FeatureOptions>();
+  if (Array.isArray(chosen)) { for (const name of chosen) details.set(String(name), {}); }
+  else if (chosen !== undefined) {
+    for (const [name, more] of Object.entries(chosen)) {
+      details.set(name, more === true || more === undefined ? {} : more);
+    }
+  } else for (const name of columns) details.set(name, {});
+  const defaults = (options.defaults ?? {}) as Readonly<Record<string, unknown>>;
+  for (const name of Object.keys(defaults)) {
+    if (!details.has(name)) {
+      issues.push({
+        path: `defaults.${name}`,
+        message: `there is no such feature; features are ${[...details.keys()].join(", ")}`,
+      });
+    } else if (details.get(name)!.default !== undefined) {
+      issues.push({ path: `defaults.${name}`, message: "it has a default in features already" });
+    }
+  }
+  const order = columnNames(schema);
+  const rank = (name: string) => order.includes(name) ? order.indexOf(name) : order.length;
+  return [...details].sort(([a], [b]) => rank(a) - rank(b)).map(([name, more]) => {
+    const type = findField(schema, name)?.type ?? "string";
+    const value = more.default ?? defaults[name];
+    let encoded: LiteralValue | undefined;
+    try {
+      encoded = value === undefined ? undefined : literalOf(value as Plain, type).value;
+    } catch (error) {
+      issues.push({ path: `features.${name}.default`, message: messageOf(error) });
+    }
+    return Object.freeze({
+      name,
+      type,
+      ...(encoded === undefined ? {} : { default: encoded }),
+      ...(more.description ? { description: more.description } : {}),
+    });
+  });
+}
+
+type Schedule = Pick<
+  ViewDefinition,
+  "schedule" | "dataDelay" | "start" | "end" | "ttl" | "lookback" | "online" | "offline"
+>;
+
+/** Canonical text of every time, so that equal definitions have equal JSON; what cannot be read becomes an issue. */
+function scheduleOf(options: ViewOptions, issues: Issue[]): Schedule {
+  const read = <T>(path: string, parse: () => T, otherwise: T): T => {
+    try {
+      return parse();
+    } catch (error) {
+      issues.push({
+        path,
+        message: error instanceof VarveError ? error.message.replace(/^Cannot read \w+ /, "") : messageOf(error),
+      });
+      return otherwise;
+    }
+  };
+  const hour = 3_600_000_000n;
+  const missing = (path: string, example: string): never => {
+    throw new TypeError(`it is missing; give one, as in { ${path}: "${example}" }`);
+  };
+  const schedule = read(
+    "schedule",
+    () => options.schedule === undefined ? missing("schedule", "1d") : durationToMicros(options.schedule, "schedule"),
+    hour,
+  );
+  const delay = read(
+    "dataDelay",
+    () => durationToMicros(options.dataDelay ?? "0s", "dataDelay", { allowZero: true }),
+    0n,
+  );
+  const ttl = read(
+    "ttl",
+    () => (options.ttl ?? "forever") === "forever" ? "forever" : formatDuration(durationToMicros(options.ttl!, "ttl")),
+    "forever",
+  );
+  const start = read(
+    "start",
+    () => options.start === undefined ? missing("start", "2024-01-01") : toMicros(options.start),
+    0n,
+  );
+  const end = read("end", () => options.end === undefined ? undefined : toMicros(options.end), undefined);
+  return {
+    schedule: formatDuration(schedule),
+    dataDelay: formatDuration(delay),
+    start: formatTimestamp(alignDown(start, schedule)),
+    ...(end === undefined ? {} : { end: formatTimestamp(alignUp(end, schedule)) }),
+    ttl,
+    lookback: options.lookback ?? 0,
+    online: options.online ?? false,
+    offline: options.offline ?? true,
+  };
+}

@@ -1,0 +1,91 @@
+/** How the types of a view follow from its frame and its options; nothing here exists at run time. */
+import type { Row, SchemaTypes } from "../schema.ts";
+import type { Duration, Timestamp, TimestampLike } from "../time.ts";
+import type { Descriptive } from "./definitions.ts";
+
+/** What may be said about one feature. */
+export interface FeatureOptions<V = unknown> {
+  /** Replaces null, in training and serving alike (S7). */
+  readonly default?: DefaultValue<V>;
+  readonly description?: string;
+}
+
+/** What can be a default where the column holds `V`. */
+export type DefaultValue<V> = unknown extends V ? unknown
+  : NonNullable<V> extends bigint ? bigint | number
+  : NonNullable<V> extends Timestamp ? TimestampLike
+  : NonNullable<V>;
+
+/** Columns that can be features: all but the join keys. */
+export type FeatureName<R extends Row, Keys extends SchemaTypes> = string extends keyof R ? string
+  : Exclude<keyof R & string, keyof Keys>;
+
+/** Which columns are features: a list, or a record that says more about each. */
+export type FeatureChoice<R extends Row, N extends string> =
+  | readonly N[]
+  | { readonly [P in N]?: true | FeatureOptions<R[P]> };
+
+/** The names chosen; all columns but the event timestamp when nothing is chosen. */
+export type ChosenName<R extends Row, Keys extends SchemaTypes, Choice, Time extends string> = Choice extends
+  readonly (infer N extends string)[] ? N
+  : Choice extends Row ? keyof Choice & string
+  : Exclude<FeatureName<R, Keys>, Time>;
+
+/** Names of features that have a default, in either place where one can be given. */
+export type DefaultedName<Choice, Defaults extends string> =
+  | Defaults
+  | (Choice extends readonly string[] ? never
+    : Choice extends Row
+      ? { [P in keyof Choice]: Choice[P] extends { readonly default: unknown } ? P : never }[keyof Choice]
+    : never);
+
+/** The features of a view: `{ delayMean: number | null }`, without null where there is a default. */
+export type FeaturesOf<R extends Row, Keys extends SchemaTypes, Choice, Defaults extends string, Time extends string> =
+  {
+    [P in ChosenName<R, Keys, Choice, Time>]: [P] extends [DefaultedName<Choice, Defaults>] ? NonNullable<R[P]> : R[P];
+  };
+
+/** Everything about a view that is not its name, its frame or its features. */
+export interface ViewSettings extends Descriptive {
+  /** Length of a slice and of the schedule interval, from a minute to a year; slices count from 1970-01-01T00:00:00Z. */
+  readonly schedule: Duration;
+  /** How long after a slice has ended its rows are all there (S4). @default "0s" */
+  readonly dataDelay?: Duration;
+  /** The first slice; an instant within a slice means that whole slice. */
+  readonly start: TimestampLike;
+  /** No slice starts at or after this. @default never */
+  readonly end?: TimestampLike;
+  /** How long a value counts (S6). @default "forever" */
+  readonly ttl?: Duration;
+  /** How many finished slices every schedule runs again, for rows that come late (S10). @default 0 */
+  readonly lookback?: number;
+  /** Keep the latest values where requests find them. @default false */
+  readonly online?: boolean;
+  /** Keep the history; needed by `online`. @default true */
+  readonly offline?: boolean;
+  /** Refuse to delete it until published without this. @default false */
+  readonly preventDestroy?: boolean;
+}
+
+/** The options of `view`. */
+export interface ViewOptions<
+  R extends Row = Row,
+  Keys extends SchemaTypes = SchemaTypes,
+  Choice = unknown,
+  Defaults extends string = string,
+  Time extends string = string,
+> extends ViewSettings {
+  /** Which columns are features, or more about some of them. @default every column that is not a join key or a time */
+  readonly features?: Choice & CheckedChoice<Choice, FeatureName<R, Keys>>;
+  /** Values that replace null, by feature (S7). */
+  readonly defaults?: { readonly [P in Defaults]: DefaultValue<R[P]> };
+  /** The column that says when a row became true. @default where the source's event timestamp is in the result */
+  readonly eventTimestamp?: Time;
+  /** The column that says when a row was written. @default where the source's written timestamp is in the result */
+  readonly writtenTimestamp?: Extract<keyof R, string>;
+}
+
+/** Makes a misspelt name in a record of features an error. */
+export type CheckedChoice<Choice, N extends string> = Choice extends readonly unknown[] ? unknown
+  : Choice extends object ? { readonly [P in Exclude<keyof Choice, N>]: never }
+  : unknown;
