@@ -1,0 +1,18 @@
+/** View states as text, the same way in every online store: equal states have equal text, so stores compare and set text. */
+import type { ViewState } from "./online_store.ts";
+
+/** Names a view version's state. */
+export function stateKey(view: string, version: number): string {
+  return `${view}/${version}`;
+}
+
+/** The one text of a state. */
+export function stateText(state: ViewState): string {
+  const { view, version, collection, appliedVersion, watermark, layout, updatedAt } = state;
+  return JSON.stringify({ view, version, collection, appliedVersion, watermark, layout, updatedAt });
+}
+
+/** The state of a text that a store holds. */
+export function parseState(text: string): ViewState {
+  return Object.freeze(JSON.parse(text) as ViewState);
+}

@@ -1,0 +1,228 @@
+/** The door to ioredis: connections that fail fast, one server or a Cluster, with errors in varve's words. */
+import { Cluster, Command, Redis } from "ioredis";
+import { messageOf, VarveError } from "../errors.ts";
+
+/** How to reach Redis. */
+export interface RedisAddress {
+  /**
+   * `redis://`, `rediss://` (TLS) or `unix:` with user, password and database; `redis-cluster://` or `rediss-cluster://` with
+   * any node of a Cluster.
+   */
+  readonly url: string;
+  /** How long a command may take. @default 5000 */
+  readonly timeoutMs?: number;
+  /** How long connecting may take. @default 5000 */
+  readonly connectTimeoutMs?: number;
+}
+
+/** A socket to the same server as a connection's: what the raw writer needs. */
+export interface SocketTarget {
+  readonly host?: string;
+  readonly port?: number;
+  readonly path?: string;
+  readonly tls?: Readonly<Record<string, unknown>>;
+  readonly username?: string;
+  readonly password?: string;
+  readonly database: number;
+  readonly timeoutMs: number;
+  readonly connectTimeoutMs: number;
+}
+
+type Argument = string | number | Buffer;
+
+/** Sends a command to one server; replies have buffers for texts. */
+export type RedisCall = (name: string, ...values: Argument[]) => Promise<unknown>;
+
+/** A command whose bytes are made by the caller: ioredis pays half a microsecond per argument, many times that of copying. */
+class PreparedCommand extends Command {
+  readonly #bytes: Buffer;
+
+  constructor(name: string, routing: Argument[], bytes: Buffer) {
+    super(name, routing, { replyEncoding: null });
+    this.#bytes = bytes;
+  }
+
+  override toWritable(): Buffer {
+    return this.#bytes;
+  }
+}
+
+/** One server or a Cluster. Connects at the first command, reconnects by itself. */
+export class RedisConnection {
+  /** Without credentials. */
+  readonly description: string;
+  readonly isCluster: boolean;
+  readonly #client: Redis | Cluster;
+  readonly #connectTimeoutMs: number;
+  readonly #timeoutMs: number;
+  #lastError: unknown;
+
+  constructor(address: RedisAddress) {
+    const { timeoutMs = 5000, connectTimeoutMs = 5000 } = address;
+    const cluster = /^(rediss?)-cluster:/.exec(address.url);
+    this.isCluster = cluster !== null;
+    this.#timeoutMs = timeoutMs;
+    this.#connectTimeoutMs = connectTimeoutMs;
+    this.description = describe(address.url);
+    const limits = { commandTimeout: timeoutMs, connectTimeout: connectTimeoutMs };
+    this.#client = cluster ? clusterClient(address.url, cluster[1]!, limits) : singleClient(address.url, limits);
+    // Kept for the message of the command that fails next; unheard, it would end the process.
+    this.#client.on("error", (error: unknown) => this.#lastError = error);
+  }
+
+  /** How a second socket reaches the same server; undefined for a Cluster, whose keys live on many. */
+  get direct(): SocketTarget | undefined {
+    if (this.#client instanceof Cluster) return undefined;
+    const { host, port, path, tls, username, password, db } = this.#client.options;
+    return {
+      ...(path ? { path } : { host: host ?? "localhost", port: port ?? 6379 }),
+      ...(tls && { tls: tls as Readonly<Record<string, unknown>> }),
+      ...(username && { username }),
+      ...(password && { password }),
+      database: db ?? 0,
+      timeoutMs: this.#timeoutMs,
+      connectTimeoutMs: this.#connectTimeoutMs,
+    };
+  }
+
+  /** Sends a command; in a Cluster to the server of its first key. */
+  readonly call: RedisCall = (name, ...values) => this.#send(new Command(name, values, { replyEncoding: null }));
+
+  /** Sends bytes that are a whole command; `routing` holds arguments up to the first key. */
+  callPrepared(name: string, routing: Argument[], bytes: Buffer): Promise<unknown> {
+    return this.#send(new PreparedCommand(name, routing, bytes));
+  }
+
+  async #send(command: Command): Promise<unknown> {
+    if (this.#client.status !== "ready") await this.#ready();
+    try {
+      // Cluster and Redis declare it for their own streams.
+      return await (this.#client as Redis).sendCommand(command);
+    } catch (error) {
+      throw this.#translate(error);
+    }
+  }
+
+  /** Runs work on every server that holds keys. */
+  async onMasters<T>(work: (call: RedisCall) => Promise<T>): Promise<T[]> {
+    if (this.#client.status !== "ready") await this.#ready();
+    const nodes = this.#client instanceof Cluster ? this.#client.nodes("master") : [this.#client];
+    try {
+      return await Promise.all(nodes.map(async (node) => {
+        // Nodes that were never spoken to are not connected yet.
+        if (node.status === "wait") await node.connect();
+        return await work((name, ...values) =>
+          node.sendCommand(new Command(name, values, { replyEncoding: null })) as Promise<unknown>
+        );
+      }));
+    } catch (error) {
+      throw this.#translate(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#client.status === "wait" || this.#client.status === "end") return;
+    const ended = new Promise<void>((resolve) => void this.#client.once("end", () => resolve()));
+    this.#client.disconnect();
+    if ((this.#client.status as string) !== "end") await ended;
+  }
+
+  /** Waits for a connection that is being made; fails at once when there is none to wait for. */
+  async #ready(): Promise<void> {
+    const client = this.#client;
+    if (client.status === "end") throw new VarveError("UNAVAILABLE", `Cannot use ${this.description}: it was closed`);
+    if (client.status === "wait") client.connect().catch((error: unknown) => this.#lastError ??= error);
+    if (client.status === "reconnecting") throw this.#unavailable(this.#lastError);
+    await new Promise<void>((resolve, reject) => {
+      const settle = (error?: VarveError) => {
+        clearTimeout(timer);
+        client.off("ready", onReady).off("close", onClose).off("end", onClose);
+        if (error) reject(error);
+        else resolve();
+      };
+      const onReady = () => settle();
+      const onClose = () => settle(this.#unavailable(this.#lastError));
+      const timer = setTimeout(
+        () => settle(this.#unavailable(new Error(`no answer within ${this.#connectTimeoutMs} ms`))),
+        this.#connectTimeoutMs,
+      );
+      client.once("ready", onReady).once("close", onClose).once("end", onClose);
+    });
+  }
+
+  #unavailable(cause: unknown): VarveError {
+    return redisError(this.description, cause ?? new Error("the connection was closed"));
+  }
+
+  #translate(error: unknown): VarveError {
+    // ioredis tells of its queue, not of the reason that it has one.
+    const isQueue = /enableOfflineQueue|Reached the max retries|Connection is closed/.test(messageOf(error));
+    return redisError(this.description, isQueue ? this.#lastError ?? new Error("the connection was lost") : error);
+  }
+}
+
+interface Limits {
+  readonly commandTimeout: number;
+  readonly connectTimeout: number;
+}
+
+/** The pause before the next attempt to connect. */
+const retryDelayMs = (times: number) => Math.min(50 * times, 1000);
+
+function singleClient(url: string, limits: Limits): Redis {
+  const options = {
+    ...limits,
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 1,
+    retryStrategy: retryDelayMs,
+    protocol: 2 as const,
+  };
+  return url.startsWith("unix:") ? new Redis(url.slice("unix:".length), options) : new Redis(url, options);
+}
+
+function clusterClient(url: string, scheme: string, limits: Limits): Cluster {
+  const { hostname, port, username, password } = new URL(url);
+  return new Cluster([{ host: hostname, port: Number(port || 6379) }], {
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    slotsRefreshTimeout: limits.connectTimeout,
+    clusterRetryStrategy: retryDelayMs,
+    redisOptions: {
+      ...limits,
+      protocol: 2,
+      ...(username && { username: decodeURIComponent(username) }),
+      ...(password && { password: decodeURIComponent(password) }),
+      ...(scheme === "rediss" && { tls: {} }),
+    },
+    ...(scheme === "rediss" && {
+      // Certificates carry names: nodes must not be looked up to addresses first.
+      dnsLookup: (address: string, callback: (error: null, address: string) => void) => callback(null, address),
+    }),
+  });
+}
+
+function describe(url: string): string {
+  const withoutCredentials = url.replace(/\/\/[^@/]*@/, "//").replace(/\?.*$/, "");
+  return `Redis at ${withoutCredentials}`;
+}
+
+/** A server's or a socket's error in varve's words. */
+export function redisError(description: string, error: unknown): VarveError {
+  if (error instanceof VarveError) return error;
+  const message = messageOf(error);
+  const fail = (code: ConstructorParameters<typeof VarveError>[0], text: string) =>
+    new VarveError(code, `Cannot use ${description}: ${text}`, { cause: error });
+  if (/^OOM\b|OOM command not allowed/.test(message)) {
+    return fail("EXHAUSTED", "it is out of memory; raise maxmemory or drop what is not served");
+  }
+  if (/^MISCONF\b/.test(message)) return fail("EXHAUSTED", `it cannot write its disk (${message}); make room`);
+  if (/^(NOAUTH|WRONGPASS|NOPERM)\b|invalid password|invalid username-password/i.test(message)) {
+    return fail("INVALID_CONFIG", `it refuses the credentials (${message}); correct the user and password in the url`);
+  }
+  if (/^MOVED\b|cluster support disabled|cluster mode/i.test(message)) {
+    return fail("INVALID_CONFIG", `${message}; write redis-cluster:// for a Cluster and redis:// for one server`);
+  }
+  if (/unknown command/i.test(message)) return fail("UNSUPPORTED", `${message}; varve needs Redis 6.2 or later`);
+  return fail("UNAVAILABLE", `${message || "no answer"}; start it, or correct the url`);
+}

@@ -1,0 +1,130 @@
+/** Reads of one event-loop turn in one MGET (a Cluster: one per bucket). A command costs far more than another key in it. */
+import { VarveError } from "../errors.ts";
+import { ByteWriter } from "./byte_writer.ts";
+import type { Collection } from "./online_store.ts";
+import type { RedisConnection } from "./redis_client.ts";
+import { putEnd, putLength } from "./redis_encode.ts";
+import { bucketOf, keyOverhead, putKey, redisKey } from "./redis_keys.ts";
+
+/** More keys in one command would keep other clients of the server waiting. */
+const maxKeysPerCommand = 512;
+
+/** One caller's keys, and how many answers are missing. */
+interface Waiter {
+  readonly values: (Uint8Array | undefined)[];
+  missing: number;
+  readonly resolve: (values: (Uint8Array | undefined)[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Keys that go into one command; `waiters[i]` gets the i-th answer at `places[i]`. */
+interface Batch {
+  readonly body: ByteWriter;
+  readonly waiters: Waiter[];
+  readonly places: number[];
+  readonly routing: Buffer;
+}
+
+/** Collects what is asked for in a turn. */
+export class RedisReader {
+  readonly #connection: RedisConnection;
+  #batches = new Map<number, Batch>();
+  #isScheduled = false;
+  readonly #spare: ByteWriter[] = [];
+
+  constructor(connection: RedisConnection) {
+    this.#connection = connection;
+  }
+
+  /** The values of keys, in order. */
+  getMany(
+    collections: readonly Collection[],
+    keys: readonly Uint8Array[],
+    signal?: AbortSignal,
+  ): Promise<(Uint8Array | undefined)[]> {
+    if (keys.length === 0) return Promise.resolve([]);
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(abortError(signal));
+      const waiter: Waiter = { values: new Array(keys.length), missing: keys.length, resolve, reject };
+      if (signal) listen(signal, waiter);
+      for (let i = 0; i < keys.length; i++) this.#add(collections[i]!, keys[i]!, waiter, i);
+    });
+  }
+
+  #add(collection: Collection, key: Uint8Array, waiter: Waiter, place: number): void {
+    // Only a Cluster asks for keys of one slot.
+    const bucket = this.#connection.isCluster ? bucketOf(key) : 0;
+    let batch = this.#batches.get(bucket);
+    if (!batch) {
+      batch = {
+        body: this.#spare.pop() ?? new ByteWriter(4096),
+        waiters: [],
+        places: [],
+        routing: redisKey(collection, key),
+      };
+      this.#batches.set(bucket, batch);
+      if (!this.#isScheduled) {
+        this.#isScheduled = true;
+        setImmediate(() => this.#flush());
+      }
+    }
+    const { body } = batch;
+    const length = collection.length + keyOverhead + key.length;
+    body.reserve(length + 16);
+    putLength(body, length);
+    body.at = putKey(body.bytes, body.at, collection, key, 0, key.length);
+    putEnd(body);
+    batch.waiters.push(waiter);
+    batch.places.push(place);
+    if (batch.places.length >= maxKeysPerCommand) {
+      this.#batches.delete(bucket);
+      void this.#send(batch);
+    }
+  }
+
+  #flush(): void {
+    this.#isScheduled = false;
+    const batches = this.#batches;
+    this.#batches = new Map();
+    for (const batch of batches.values()) void this.#send(batch);
+  }
+
+  async #send(batch: Batch): Promise<void> {
+    const { body, waiters, places } = batch;
+    const head = `*${places.length + 1}\r\n$4\r\nMGET\r\n`;
+    const bytes = Buffer.allocUnsafe(head.length + body.at);
+    bytes.write(head, "latin1");
+    body.bytes.copy(bytes, head.length, 0, body.at);
+    body.at = 0;
+    if (this.#spare.length < 16 && body.bytes.length <= 65_536) this.#spare.push(body);
+    try {
+      const answers = await this.#connection.callPrepared("mget", [batch.routing], bytes) as (Buffer | null)[];
+      for (let i = 0; i < places.length; i++) {
+        const waiter = waiters[i]!;
+        waiter.values[places[i]!] = answers[i] ?? undefined;
+        if (--waiter.missing === 0) waiter.resolve(waiter.values);
+      }
+    } catch (error) {
+      for (const waiter of waiters) waiter.reject(error);
+    }
+  }
+}
+
+function abortError(signal: AbortSignal): VarveError {
+  const isTimeout = signal.reason instanceof Error && signal.reason.name === "TimeoutError";
+  return isTimeout
+    ? new VarveError("TIMEOUT", "Cannot read online values: the deadline passed", { cause: signal.reason })
+    : new VarveError("CANCELLED", "Cannot read online values: it was cancelled", { cause: signal.reason });
+}
+
+/** Lets a caller go when it gives up; its keys are read all the same, together with the others'. */
+function listen(signal: AbortSignal, waiter: Waiter): void {
+  const { resolve, reject } = waiter;
+  const stop = () => reject(abortError(signal));
+  signal.addEventListener("abort", stop, { once: true });
+  const settled = () => signal.removeEventListener("abort", stop);
+  Object.assign(waiter, {
+    resolve: (values: (Uint8Array | undefined)[]) => (settled(), resolve(values)),
+    reject: (error: unknown) => (settled(), reject(error)),
+  });
+}
