@@ -130,18 +130,20 @@ async function* sliceRelations(
   range: TimeRange,
 ): AsyncIterable<Relation> {
   const interval = sliceLength(definition);
-  const lifted = await session.compile(definition.query, { slices: { range, interval } }).catch((error: unknown) => {
-    if (error instanceof VarveError && error.code === "UNSUPPORTED") return undefined;
-    throw error;
-  });
+  const lifted = await session.compile(definition.query, { slices: { range, interval }, position: true }).catch(
+    (error: unknown) => {
+      if (error instanceof VarveError && error.code === "UNSUPPORTED") return undefined;
+      throw error;
+    },
+  );
   if (lifted) {
     yield lifted;
     return;
   }
   for (const slice of slicesIn(range, interval)) {
-    const relation = await session.compile(definition.query, { slices: { range: slice } });
+    const relation = await session.compile(definition.query, { slices: { range: slice }, position: true });
     const sql = `SELECT ${timestampSql(slice.start)} AS ${sliceColumn}, * FROM (${relation.sql})`;
-    yield { sql, schema: [{ name: sliceColumn, type: "timestamp" }, ...relation.schema] };
+    yield { ...relation, sql, schema: [{ name: sliceColumn, type: "timestamp" }, ...relation.schema] };
   }
 }
 
@@ -169,8 +171,8 @@ function checkColumns(definition: ViewDefinition, schema: Schema): void {
 }
 
 /**
- * Of equal key and event timestamp the last written wins; rows that this does not decide are ordered by their values, so
- * that every run keeps the same one. Rows that cannot be stored stay in, to be counted.
+ * Of equal key and event timestamp the last written wins, then the last in the source; where the query has lost that order,
+ * rows are ordered by their values, so that every run keeps the same one. Rows that cannot be stored stay in, to be counted.
  */
 function reducedSql(definition: ViewDefinition, relation: Relation, now: bigint): string {
   const keys = definition.entity.joinKeys.map((key) => quoteName(key.name));
@@ -178,7 +180,8 @@ function reducedSql(definition: ViewDefinition, relation: Relation, now: bigint)
   const written = definition.writtenTimestamp === undefined
     ? "NULL::TIMESTAMPTZ"
     : `${quoteName(definition.writtenTimestamp)}::TIMESTAMPTZ`;
-  const order = ["varve_written", ...features].map((column) => `${column} DESC NULLS LAST`);
+  const position = relation.position ? ["__position"] : [];
+  const order = ["varve_written", ...position, ...features].map((column) => `${column} DESC NULLS LAST`);
   const columns = [
     sliceColumn,
     ...keys,
@@ -191,6 +194,7 @@ function reducedSql(definition: ViewDefinition, relation: Relation, now: bigint)
     ...keys,
     `${quoteName(definition.eventTimestamp)}::TIMESTAMPTZ AS ${reservedColumns.eventTimestamp}`,
     `${written} AS varve_written`,
+    ...position,
     ...features,
   ];
   return `SELECT ${columns.join(", ")} FROM (SELECT ${renamed.join(", ")} FROM (${relation.sql})) ` +
