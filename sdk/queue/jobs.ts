@@ -1,5 +1,7 @@
 /** Name and payload of every job: the contract between scheduler, queue and worker. All payloads are JSON. */
+import { createHash } from "node:crypto";
 
+/** Anything a worker does. */
 export type Job = MaterializeJob | LoadOnlineJob | CleanJob;
 
 /** Computes and commits slices of one view version. */
@@ -32,4 +34,32 @@ export interface CleanJob {
   readonly workspace: string;
   readonly view: string;
   readonly version: number;
+}
+
+/**
+ * The id of a job, made of what it does and not of why: two submissions of the same work have the same id, and a queue
+ * keeps one record per id. Computing again (`overwrite`, `rebuild`) is other work than computing what is missing.
+ */
+export function jobId(job: Job): string {
+  const identity = JSON.stringify([job.name, job.workspace, job.view, job.version, ...detailOf(job)]);
+  const hash = createHash("sha256").update(identity).digest("hex").slice(0, 16);
+  // Readable in logs; the hash alone tells jobs apart (BullMQ takes no colons and no plain numbers).
+  return `${job.name}-${job.view.replace(/[^A-Za-z0-9_-]/g, "_").slice(0, 64)}-v${job.version}-${hash}`;
+}
+
+/** What a person reads in a log or an error: `materialize "trips" version 2 [2001-01-01, 2001-01-03)`. */
+export function describeJob(job: Job): string {
+  const range = job.name === "materialize" ? ` [${job.start}, ${job.end})` : "";
+  return `${job.name} "${job.view}" version ${job.version}${range}`;
+}
+
+function detailOf(job: Job): readonly (string | boolean)[] {
+  switch (job.name) {
+    case "materialize":
+      return [job.start, job.end, job.overwrite];
+    case "load-online":
+      return [job.rebuild];
+    case "clean":
+      return [];
+  }
 }

@@ -1,0 +1,28 @@
+/** Timers that are passed in, so that tests decide when time passes. */
+
+export interface Timers {
+  /** Runs something once after so many milliseconds; gives back how to stop it. */
+  after(ms: number, run: () => void): () => void;
+}
+
+/** The computer's timers. */
+export const systemTimers: Timers = {
+  after(ms, run) {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Resolves after so many milliseconds, or at once when the signal aborts. */
+export function pause(ms: number, timers: Timers = systemTimers, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      stop();
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const stop = timers.after(ms, done);
+    signal?.addEventListener("abort", done, { once: true });
+  });
+}
