@@ -10,8 +10,14 @@ import { columnNames, findField, type Schema } from "../schema.ts";
 /** Which of a source's two timestamps. */
 export type TimestampRole = "eventTimestamp" | "writtenTimestamp";
 
-/** The columns of a result that hold the source's timestamp, unchanged, the likeliest first; or why there is none. */
-export type Trace = { readonly columns: readonly string[] } | { readonly problem: string };
+/** A column that holds the source's timestamp, rounded down to multiples of some micros (1: not rounded). */
+export interface TimeColumn {
+  readonly name: string;
+  readonly rounding: bigint;
+}
+
+/** The columns of a result that hold the source's timestamp, the likeliest first; or why there is none. */
+export type Trace = { readonly columns: readonly TimeColumn[] } | { readonly problem: string };
 
 /** Functions that give back one of the timestamps they are given, which then lies in the same slice. */
 const keepingFunctions: readonly string[] = ["min", "max", "first", "last"];
@@ -23,7 +29,7 @@ export function traceTimestamp(query: Query, role: TimestampRole): Trace {
   switch (query.kind) {
     case "scan": {
       const column = query.source[role];
-      if (column !== undefined) return { columns: [column] };
+      if (column !== undefined) return { columns: [{ name: column, rounding: 1n }] };
       return { problem: `its source has no ${roleNames[role]}; name one of its columns${choice(query, role)}` };
     }
     case "filter":
@@ -35,7 +41,7 @@ export function traceTimestamp(query: Query, role: TimestampRole): Trace {
     case "unnest":
     case "drop": {
       const gone = query.kind === "drop" ? query.columns : [query.column];
-      return through(query.input, role, (columns) => columns.filter((name) => !gone.includes(name)), query.kind);
+      return through(query.input, role, (columns) => columns.filter((each) => !gone.includes(each.name)), query.kind);
     }
     case "join":
     case "asOfJoin":
@@ -44,7 +50,11 @@ export function traceTimestamp(query: Query, role: TimestampRole): Trace {
       return through(
         query.input,
         role,
-        (columns) => columns.map((name) => Object.hasOwn(query.names, name) ? query.names[name]! : name),
+        (columns) =>
+          columns.map(({ name, rounding }) => ({
+            name: Object.hasOwn(query.names, name) ? query.names[name]! : name,
+            rounding,
+          })),
         "rename",
       );
     case "select":
@@ -52,11 +62,7 @@ export function traceTimestamp(query: Query, role: TimestampRole): Trace {
     case "derive":
       return through(query.input, role, (columns) => {
         const replaced = new Set(query.columns.map((column) => column.name));
-        const carried = carriers(query.columns, columns);
-        return [
-          ...columns.filter((name) => !replaced.has(name) || carried.includes(name)),
-          ...carried.filter((name) => !columns.includes(name)),
-        ];
+        return [...columns.filter((each) => !replaced.has(each.name)), ...carriers(query.columns, columns)];
       }, "derive");
     case "aggregate":
       return through(query.input, role, (columns) => kept(query, columns), "aggregate");
@@ -65,11 +71,16 @@ export function traceTimestamp(query: Query, role: TimestampRole): Trace {
       const problem = traces.find((trace) => "problem" in trace);
       if (problem) return problem;
       const sets = traces.map((trace) => "columns" in trace ? trace.columns : []);
-      const columns = sets[0]!.filter((name) => sets.every((set) => set.includes(name)));
+      const columns = sets[0]!.flatMap(({ name }) => {
+        const same = sets.map((set) => set.find((each) => each.name === name));
+        return same.every((each) => each !== undefined)
+          ? [{ name, rounding: longest(same.map((each) => each.rounding)) }]
+          : [];
+      });
       if (columns.length > 0) return { columns };
       return {
         problem: `the frames of a union have it under different names (${
-          sets.map((set) => set[0]).join(", ")
+          sets.map((set) => set[0]!.name).join(", ")
         }); rename them alike first`,
       };
     }
@@ -128,14 +139,14 @@ export function withTimestamp(
       const expr = query.columns.find((each) => each.name === column)?.expr;
       if (!expr) return inner(query.input, column);
       const from = carried(expr);
-      return from === undefined ? computed(query.kind) : inner(query.input, from);
+      return from === undefined ? computed(query.kind) : inner(query.input, from.name);
     }
     case "aggregate": {
       if (query.by.includes(column)) return inner(query.input, column);
       const from = query.aggregates.find((each) => each.name === column && keepingFunctions.includes(each.function))
         ?.input;
-      const name = from && carried(from);
-      return name === undefined ? computed("aggregate") : inner(query.input, name);
+      const column = from && carried(from);
+      return column === undefined ? computed("aggregate") : inner(query.input, column.name);
     }
     case "union": {
       const inputs: Query[] = [];
@@ -151,54 +162,97 @@ export function withTimestamp(
   }
 }
 
-/** The column that an expression gives back unchanged; midnight of a date is the same instant. */
-function carried(expr: ExprNode): string | undefined {
-  if (expr.kind === "column") return expr.name;
-  if (expr.kind === "cast" && expr.to === "timestamp" && expr.input.kind === "column") return expr.input.name;
-  return undefined;
+/** Units that every longer one is made of, counted from 1970: a row rounded to them stays in a slice that is a multiple of them. */
+const roundingUnits: Readonly<Record<string, bigint>> = {
+  second: 1_000_000n,
+  minute: 60_000_000n,
+  hour: 3_600_000_000n,
+  day: 86_400_000_000n,
+};
+
+/** The column that an expression gives back, as it is or rounded down. Midnight of a date is the same instant. */
+function carried(expr: ExprNode): TimeColumn | undefined {
+  if (expr.kind === "column") return { name: expr.name, rounding: 1n };
+  if (expr.kind === "cast") {
+    if (expr.to === "timestamp") return rounded(expr.input, 1n);
+    return expr.to === "date" ? rounded(expr.input, roundingUnits["day"]) : undefined;
+  }
+  if (expr.kind !== "call" || !expr.args[0]) return undefined;
+  if (expr.operation === "truncate") return rounded(expr.args[0], roundingUnits[String(expr.options?.["unit"])]);
+  return expr.operation === "date" && !expr.options ? rounded(expr.args[0], roundingUnits["day"]) : undefined;
 }
 
-function carriers(exprs: readonly NamedExpr[], columns: readonly string[]): string[] {
-  const names = exprs.filter(({ expr }) => columns.includes(carried(expr) ?? "")).map(({ name }) => name);
-  return [...names.filter((name) => columns.includes(name)), ...names.filter((name) => !columns.includes(name))];
+function rounded(expr: ExprNode, rounding: bigint | undefined): TimeColumn | undefined {
+  const column = carried(expr);
+  return column && rounding !== undefined
+    ? { name: column.name, rounding: longest([column.rounding, rounding]) }
+    : undefined;
 }
 
-function kept(step: AggregateStep, columns: readonly string[]): string[] {
-  const chosen = step.aggregates.filter((each) =>
-    keepingFunctions.includes(each.function) && !each.where && each.input && columns.includes(carried(each.input) ?? "")
-  );
-  return [...step.by.filter((name) => columns.includes(name)), ...chosen.map((each) => each.name)];
+function longest(roundings: readonly bigint[]): bigint {
+  return roundings.reduce((a, b) => a > b ? a : b, 1n);
+}
+
+/** How far the timestamp among `columns` that an expression gives back is rounded; undefined when it gives back none. */
+function carriedFrom(expr: ExprNode, columns: readonly TimeColumn[]): bigint | undefined {
+  const found = carried(expr);
+  const from = found && columns.find((each) => each.name === found.name);
+  return from && longest([found.rounding, from.rounding]);
+}
+
+/** Unrounded ones first, then those that keep their name. */
+function carriers(exprs: readonly NamedExpr[], columns: readonly TimeColumn[]): TimeColumn[] {
+  const found = exprs.flatMap(({ name, expr }) => {
+    const rounding = carriedFrom(expr, columns);
+    return rounding === undefined ? [] : [{ name, rounding }];
+  });
+  const rank = (each: TimeColumn) =>
+    (each.rounding > 1n ? 2 : 0) + (columns.some((column) => column.name === each.name) ? 0 : 1);
+  return found.sort((a, b) => rank(a) - rank(b));
+}
+
+function kept(step: AggregateStep, columns: readonly TimeColumn[]): TimeColumn[] {
+  const chosen = step.aggregates.flatMap((each) => {
+    if (!keepingFunctions.includes(each.function) || each.where || !each.input) return [];
+    const rounding = carriedFrom(each.input, columns);
+    return rounding === undefined ? [] : [{ name: each.name, rounding }];
+  });
+  return [...columns.filter((each) => step.by.includes(each.name)), ...chosen];
 }
 
 function through(
   input: Query,
   role: TimestampRole,
-  keep: (columns: readonly string[]) => string[],
+  keep: (columns: readonly TimeColumn[]) => TimeColumn[],
   step: string,
 ): Trace {
   const trace = traceTimestamp(input, role);
   if ("problem" in trace) return trace;
   const columns = keep(trace.columns);
   if (columns.length > 0) return { columns };
-  const name = trace.columns[0]!;
-  const way = step === "aggregate" ? `group by it too, or keep one: { ${name}: max("${name}") }` : "keep the column";
+  const { name } = trace.columns[0]!;
+  const way = step === "derive"
+    ? "it is replaced by something that is not the same time; give that another name"
+    : step === "aggregate"
+    ? `group by it too, or keep one: { ${name}: max("${name}") }`
+    : "keep the column";
   return { problem: `column "${name}" is lost in ${step}; ${way}` };
 }
 
 function traceSql(step: SqlStep, role: TimestampRole): Trace {
-  const columns = new Set<string>();
+  const columns = new Map<string, TimeColumn>();
   let problem: Trace = { problem: `no input of the SQL has a ${roleNames[role]}` };
   for (const input of Object.values(step.inputs)) {
     const trace = traceTimestamp(input, role);
     if ("problem" in trace) problem = trace;
-    else for (const name of trace.columns) columns.add(name);
+    else for (const column of trace.columns) columns.set(column.name, column);
   }
   if (columns.size === 0) return problem;
-  const found = [...columns].filter((name) => isTime(step.schema, name));
+  const found = [...columns.values()].filter((column) => isTime(step.schema, column.name));
   if (found.length > 0) return { columns: found };
   return {
     problem: `the SQL does not return ${
-      [...columns].map((name) => `"${name}"`).join(" or ")
+      [...columns.keys()].map((name) => `"${name}"`).join(" or ")
     }; select that column under its name`,
   };
 }

@@ -1,13 +1,9 @@
 /** What a service takes of a view: some of its features, under names of its own, looked up by columns of its own. */
 import { type Issue, throwIssues, VarveError } from "../errors.ts";
+import type { Renamed } from "../frame/frame_types.ts";
 import type { Row, SchemaTypes } from "../schema.ts";
 import { columnIssues, nameIssues, twinIssues } from "./checks.ts";
 import type { ServiceView, ViewDefinition } from "./definitions.ts";
-
-/** A record with some names changed. */
-export type Renamed<T, Names> = {
-  [P in keyof T as P extends keyof Names ? (Names[P] extends string ? Names[P] : P) : P]: T[P];
-};
 
 /** A record whose names all start with a text. */
 export type Prefixed<T, Text extends string> = { [P in keyof T & string as `${Text}${P}`]: T[P] };

@@ -1,11 +1,11 @@
 /** Feature services: what one model reads. */
 import { type Issue, throwIssues } from "../errors.ts";
+import type { PublishTarget } from "../frame/keyed_frame.ts";
 import { type DataType, formatType, type Row, sameType, type ValueOf } from "../schema.ts";
 import { columnIssues, descriptive, descriptiveIssues, nameIssues } from "./checks.ts";
 import type { Definition, Descriptive, ServiceDefinition, ServiceView, ViewDefinition } from "./definitions.ts";
-import type { PublishOptions, PublishTarget } from "./publish_target.ts";
 import { requestKeys, ViewSelection } from "./selection.ts";
-import { FeatureView } from "./view.ts";
+import { FeatureView, type PublishOptions } from "./view.ts";
 
 /** What a service is made of: whole views, or selections of views. */
 // deno-lint-ignore no-explicit-any
@@ -57,8 +57,8 @@ export class FeatureService<Request = Row, Features = Row> {
   }
 
   /** Plans its publication, with its views; nothing changes until the plan is applied. */
-  publish<P>(store: PublishTarget<P>, options: PublishOptions = {}): P {
-    return store.publish(this.definitions, options);
+  publish<P>(store: PublishTarget<this, PublishOptions, P>, options: PublishOptions = {}): P {
+    return store.publish(this, options);
   }
 }
 

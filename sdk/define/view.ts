@@ -2,6 +2,8 @@
 import { type Issue, messageOf, throwIssues, VarveError } from "../errors.ts";
 import { literalOf, type Plain } from "../frame/expr_literal.ts";
 import type { LiteralValue } from "../frame/expr_node.ts";
+import type { Renamed } from "../frame/frame_types.ts";
+import type { PublishTarget } from "../frame/keyed_frame.ts";
 import type { Query } from "../frame/query.ts";
 import { schemaOf } from "../frame/query_schema.ts";
 import { columnNames, type Field, findField, type Row, type SchemaTypes } from "../schema.ts";
@@ -9,11 +11,16 @@ import { alignDown, alignUp, durationToMicros, formatDuration, formatTimestamp, 
 import { descriptive } from "./checks.ts";
 import type { EntityDefinition, FeatureDefinition, ViewDefinition } from "./definitions.ts";
 import { traceTimestamp, withTimestamp } from "./event_time.ts";
-import type { PublishOptions, PublishTarget } from "./publish_target.ts";
 import { queryWarnings } from "./query_checks.ts";
-import { type Prefixed, type Renamed, ViewSelection } from "./selection.ts";
+import { type Prefixed, ViewSelection } from "./selection.ts";
 import { viewIssues } from "./view_checks.ts";
 import type { FeatureChoice, FeatureName, FeatureOptions, FeaturesOf, ViewOptions } from "./view_types.ts";
+
+/** How something is published. */
+export interface PublishOptions {
+  /** Why, in words; kept in the history. */
+  readonly reason?: string;
+}
 
 /** A frame with its entity, as `frame.by(entity)` gives it. */
 export interface KeyedSource<R extends Row, Keys extends SchemaTypes> {
@@ -82,8 +89,8 @@ export class FeatureView<Keys extends SchemaTypes = SchemaTypes, Features extend
   }
 
   /** Plans its publication; nothing changes until the plan is applied. */
-  publish<P>(store: PublishTarget<P>, options: PublishOptions = {}): P {
-    return store.publish(this.definitions, options);
+  publish<P>(store: PublishTarget<this, PublishOptions, P>, options: PublishOptions = {}): P {
+    return store.publish(this, options);
   }
 }
 
@@ -159,14 +166,16 @@ function placeTimestamp(
 ): { readonly query: Query; readonly column?: string } | { readonly problem: string } {
   const trace = traceTimestamp(query, role);
   if (wanted === undefined) {
-    if ("columns" in trace) return { query: asTimestamp(query, trace.columns[0]!), column: trace.columns[0]! };
+    if ("columns" in trace) {
+      return { query: asTimestamp(query, trace.columns[0]!.name), column: trace.columns[0]!.name };
+    }
     return role === "eventTimestamp" ? trace : { query };
   }
   const schema = schemaOf(query);
   if (!findField(schema, wanted)) {
     return { problem: `the query has no column "${wanted}"; columns are ${columnNames(schema).join(", ")}` };
   }
-  if (role === "writtenTimestamp" || ("columns" in trace && trace.columns.includes(wanted))) {
+  if (role === "writtenTimestamp" || ("columns" in trace && trace.columns.some((each) => each.name === wanted))) {
     return { query: asTimestamp(query, wanted), column: wanted };
   }
   const placed = withTimestamp(query, role, wanted);

@@ -6,7 +6,7 @@ import { columnNames, findField, formatType, sameType, type Schema } from "../sc
 import { alignDown, durationToMicros, formatDuration, toMicros } from "../time.ts";
 import { columnIssues, descriptiveIssues, entityIssues, nameIssues, twinIssues } from "./checks.ts";
 import type { FeatureDefinition, ViewDefinition } from "./definitions.ts";
-import { traceTimestamp } from "./event_time.ts";
+import { type TimeColumn, traceTimestamp } from "./event_time.ts";
 import { queryIssues } from "./query_checks.ts";
 
 const minute = 60_000_000n;
@@ -108,13 +108,8 @@ function columnsIssues(view: ViewDefinition, schema: Schema): Issue[] {
   const trace = traceTimestamp(view.query, "eventTimestamp");
   if ("problem" in trace) {
     issues.push({ path: "eventTimestamp", message: trace.problem });
-  } else if (!trace.columns.includes(view.eventTimestamp)) {
-    issues.push({
-      path: "eventTimestamp",
-      message: `column "${view.eventTimestamp}" does not hold the source's event timestamp, which is in ${
-        trace.columns.join(", ")
-      }`,
-    });
+  } else {
+    issues.push(...roundingIssues(view, trace.columns));
   }
   for (const path of ["eventTimestamp", "writtenTimestamp"] as const) {
     const name = view[path];
@@ -133,6 +128,30 @@ function columnsIssues(view: ViewDefinition, schema: Schema): Issue[] {
     }
   }
   return issues;
+}
+
+/** A rounded event timestamp must stay in the slice of its row. */
+function roundingIssues(view: ViewDefinition, columns: readonly TimeColumn[]): Issue[] {
+  const path = "eventTimestamp";
+  const column = columns.find((each) => each.name === view.eventTimestamp);
+  if (!column) {
+    const names = columns.map((each) => each.name).join(", ");
+    return [{
+      path,
+      message: `column "${view.eventTimestamp}" does not hold the source's event timestamp, which is in ${names}`,
+    }];
+  }
+  try {
+    if (durationToMicros(view.schedule) % column.rounding === 0n) return [];
+  } catch {
+    return []; // told as a problem of the schedule
+  }
+  const rounding = formatDuration(column.rounding);
+  return [{
+    path,
+    message:
+      `column "${column.name}" is rounded to ${rounding}, of which the schedule, ${view.schedule}, is not a multiple; use a longer schedule`,
+  }];
 }
 
 function featureIssues(view: ViewDefinition, schema: Schema): Issue[] {
