@@ -1,0 +1,151 @@
+/**
+ * The point-in-time join, and the only place that knows it: for every spine row and view the newest feature row that was
+ * effective at the row's time (S3, S4), within ttl (S6). Keys of the spine become dense ids; a sweep over (id, time) of the
+ * feature rows finds the position of the row that each spine row reaches; features are then fetched by position, in one
+ * scan. So no wide row is ever sorted by time, and every step of the engine's may spill.
+ */
+import { reservedColumns } from "../define/definitions.ts";
+import { type EngineSession, quoteName, type Relation } from "../engine/engine.ts";
+import type { Field } from "../schema.ts";
+import { type FeatureRead, keyColumns, timing } from "./feature_read.ts";
+import { literalSql } from "./literal_sql.ts";
+import { type FeatureRows, findPositions, positionedSql } from "./positions.ts";
+
+/** S4: by when a value could have been served, or (Feast's rule) by when it was true. */
+export type AsOf = "effective" | "event";
+
+/** The rows that are asked for, as a temporary table with `rowColumn` numbering its rows from 0 and the spine's columns. */
+export interface SpineTable {
+  readonly table: string;
+  readonly schema: readonly Field[];
+  readonly rows: number;
+  readonly eventTimestamp: string;
+}
+
+/** The column of a spine table that numbers its rows. */
+export const rowColumn = "__varve_row";
+
+/** One view to join, and the rows to join it from. */
+export interface JoinedView {
+  readonly read: FeatureRead;
+  readonly rows: FeatureRows;
+}
+
+/** How to join. */
+export interface PointInTimeOptions {
+  readonly asOf: AsOf;
+  /** Adds `<alias>__status`, one of featureStatuses, per view. */
+  readonly statuses: boolean;
+  /** Adds `<alias>__effective_timestamp` per view: when the row that was found, expired or not, became effective. */
+  readonly effectiveTimestamps: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Columns that a view adds to the spine's. */
+export function addedColumns(
+  read: FeatureRead,
+  options: Pick<PointInTimeOptions, "statuses" | "effectiveTimestamps">,
+): Field[] {
+  const columns: Field[] = read.features.map(({ feature, as }) => ({ name: as, type: featureOf(read, feature).type }));
+  if (options.statuses) columns.push({ name: `${read.alias}__status`, type: "string" });
+  if (options.effectiveTimestamps) columns.push({ name: `${read.alias}__effective_timestamp`, type: "timestamp" });
+  return columns;
+}
+
+/** Joins views to a spine: one row per spine row, in its order (S2). The relation lives as long as the session. */
+export async function pointInTimeJoin(
+  session: EngineSession,
+  spine: SpineTable,
+  views: readonly JoinedView[],
+  options: PointInTimeOptions,
+): Promise<Relation> {
+  const columns = spine.schema.map((field) => `s.${quoteName(field.name)}`);
+  const schema: Field[] = [...spine.schema];
+  const joins: string[] = [];
+  for (const [i, view] of views.entries()) {
+    const found = await findPositions(session, {
+      spineTable: spine.table,
+      rowColumn,
+      spineRows: spine.rows,
+      keys: keyColumns(view.read),
+      joinKeys: view.read.definition.entity.joinKeys,
+      cutoff: cutoffSql(view.read, `s.${quoteName(spine.eventTimestamp)}`, options.asOf),
+      oldest: options.statuses || options.effectiveTimestamps
+        ? undefined
+        : oldestSql(view.read, quoteName(spine.eventTimestamp)),
+      rows: view.rows,
+      signal: options.signal,
+    });
+    const alias = `v${i}`;
+    joins.push(
+      `LEFT JOIN (SELECT h.spine_row, f.* FROM ${found.table} h JOIN (${
+        positionedSql(view.rows, found, storedColumns(view.read, options))
+      }) f ` +
+        `USING (position)) ${alias} ON ${alias}.spine_row = s.${rowColumn}`,
+    );
+    columns.push(...viewColumns(view.read, alias, spine, options));
+    schema.push(...addedColumns(view.read, options));
+  }
+  const sql = `SELECT ${columns.join(", ")} FROM ${spine.table} s ${joins.join(" ")} ORDER BY s.${rowColumn}`;
+  return { sql, schema };
+}
+
+/** The newest event timestamp that a spine row may see. Effective times grow with event times, interval by interval. */
+function cutoffSql(read: FeatureRead, time: string, asOf: AsOf): string {
+  if (asOf === "event") return `epoch_us(${time})`;
+  const { schedule, dataDelay } = timing(read.definition);
+  // A row is effective at t when its interval ended by t − dataDelay: so before that instant, rounded down to an interval.
+  const known = `(epoch_us(${time}) - ${dataDelay})`;
+  return `(${known} - (${known} % ${schedule} + ${schedule}) % ${schedule} - 1)`;
+}
+
+/** The oldest row that can count for any spine row (S6), where expired rows need not be told from missing ones. */
+function oldestSql(read: FeatureRead, time: string): string | undefined {
+  const { ttl } = timing(read.definition);
+  return ttl === undefined ? undefined : `(epoch_us(min(${time})) - ${ttl})`;
+}
+
+function viewColumns(read: FeatureRead, alias: string, spine: SpineTable, options: PointInTimeOptions): string[] {
+  const { ttl } = timing(read.definition);
+  const event = `${alias}.${reservedColumns.eventTimestamp}`;
+  const isFound = `${event} IS NOT NULL`;
+  const isValid = ttl === undefined
+    ? undefined
+    : `epoch_us(${event}) > epoch_us(s.${quoteName(spine.eventTimestamp)}) - ${ttl}`;
+  const columns = read.features.map(({ feature, as }) => {
+    const definition = featureOf(read, feature);
+    let value = `${alias}.${quoteName(feature)}`;
+    if (isValid !== undefined) value = `CASE WHEN ${isValid} THEN ${value} END`;
+    if (definition.default !== undefined && definition.default !== null) {
+      value = `coalesce(${value}, ${literalSql(definition.default, definition.type)})`;
+    }
+    return `${value} AS ${quoteName(as)}`;
+  });
+  if (options.statuses) {
+    const isNullKey = keyColumns(read).map(({ name }) => `s.${quoteName(name)} IS NULL`).join(" OR ");
+    const expired = isValid === undefined ? "" : `WHEN ${isFound} AND NOT (${isValid}) THEN 'EXPIRED' `;
+    columns.push(
+      `CASE WHEN ${isNullKey} THEN 'NULL_KEY' ${expired}WHEN ${isFound} THEN 'PRESENT' ELSE 'MISSING' END AS ${
+        quoteName(`${read.alias}__status`)
+      }`,
+    );
+  }
+  if (options.effectiveTimestamps) {
+    columns.push(
+      `${alias}.${reservedColumns.effectiveTimestamp} AS ${quoteName(`${read.alias}__effective_timestamp`)}`,
+    );
+  }
+  return columns;
+}
+
+function storedColumns(read: FeatureRead, options: PointInTimeOptions): Field[] {
+  const names = new Set(read.features.map(({ feature }) => feature));
+  const columns: Field[] = [...names].map((name) => ({ name, type: featureOf(read, name).type }));
+  columns.push({ name: reservedColumns.eventTimestamp, type: "timestamp" });
+  if (options.effectiveTimestamps) columns.push({ name: reservedColumns.effectiveTimestamp, type: "timestamp" });
+  return columns;
+}
+
+function featureOf(read: FeatureRead, name: string): FeatureRead["definition"]["features"][number] {
+  return read.definition.features.find((feature) => feature.name === name)!;
+}

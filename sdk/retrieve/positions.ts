@@ -1,0 +1,326 @@
+/** Positions of feature rows: finds the row that each spine row reaches, and reads rows by position. */
+import { reservedColumns } from "../define/definitions.ts";
+import { type ColumnBatch, type ColumnVector, type EngineSession, quoteName, quoteText } from "../engine/engine.ts";
+import type { Field } from "../schema.ts";
+import type { Micros } from "../time.ts";
+import { typeSql } from "./literal_sql.ts";
+import { LatestSweep, noPosition, type Probes, type Times } from "./latest_sweep.ts";
+
+/** Where the rows of a view are: files of its table, or a temporary table. Both have the columns of stored tables, without ties. */
+export type FeatureRows = FeatureFiles | FeatureTable;
+
+/** Local Parquet files, by time: the order is only for speed. */
+export interface FeatureFiles {
+  readonly kind: "files";
+  readonly files: readonly FeatureFile[];
+}
+
+/** One file and bounds of the event timestamps in it. */
+export interface FeatureFile {
+  readonly path: string;
+  readonly rows: number;
+  readonly minEventTimestamp: Micros;
+  readonly maxEventTimestamp: Micros;
+}
+
+/** A temporary table of the session. */
+export interface FeatureTable {
+  readonly kind: "table";
+  readonly table: string;
+}
+
+/** What to find. */
+export interface FindOptions {
+  readonly spineTable: string;
+  readonly rowColumn: string;
+  readonly spineRows: number;
+  /** The spine's columns that hold the join keys, in their order. */
+  readonly keys: readonly Field[];
+  readonly joinKeys: readonly Field[];
+  /** SQL over spine row `s`: the newest event timestamp in micros that it may see. */
+  readonly cutoff: string;
+  /** SQL aggregate over the spine: rows at or before this many micros count for nobody. */
+  readonly oldest?: string | undefined;
+  readonly rows: FeatureRows;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A temporary table (row of the spine, position), for the spine rows that reach one. */
+export interface Positions {
+  readonly table: string;
+  /** Files that positions point into, in order; the file's place is the high half of a position. */
+  readonly files: readonly FeatureFile[];
+}
+
+/** Spine rows per sweep and feature rows per batch: bounds of what is in JavaScript's memory at a time (about 150 MB). */
+const probesPerSweep = 2_000_000;
+const rowsPerBatch = 1_000_000;
+/** A position is file × 2^32 + row: exact in a double. */
+const fileFactor = 2 ** 32;
+/** Offsets up to here are exact in a double: 285 years of micros. */
+const exactSpan = 2n ** 53n;
+
+let tables = 0;
+
+/** A name for a temporary table that nothing else in the process uses. */
+export function temporaryName(what: string): string {
+  return `varve_${what}_${++tables}`;
+}
+
+/** SQL that reads columns of rows, with the position of each row. */
+export function positionedSql(rows: FeatureRows, positions: Positions, columns: readonly Field[]): string {
+  const names = columns.map(({ name }) => quoteName(name)).join(", ");
+  if (rows.kind === "table") return `SELECT rowid AS position, ${names} FROM ${rows.table}`;
+  if (positions.files.length > 0) {
+    return `SELECT ${filePosition} AS position, ${names} FROM ${scanSql(positions.files)}`;
+  }
+  const nulls = columns.map(({ name, type }) => `CAST(NULL AS ${typeSql(type)}) AS ${quoteName(name)}`).join(", ");
+  return `SELECT CAST(NULL AS BIGINT) AS position, ${nulls} WHERE false`;
+}
+
+const filePosition = "(file_index::BIGINT << 32) + file_row_number";
+
+function scanSql(files: readonly FeatureFile[]): string {
+  return `read_parquet([${
+    files.map((file) => quoteText(file.path)).join(", ")
+  }], file_row_number = true, hive_partitioning = false)`;
+}
+
+/** Finds the position of the row that each spine row reaches. */
+export async function findPositions(session: EngineSession, options: FindOptions): Promise<Positions> {
+  const ids = await keyIds(session, options);
+  const bounds = await timeBounds(session, options);
+  const files = options.rows.kind === "files" ? await filesInReach(session, options, options.rows.files, bounds) : [];
+  const found: string[] = [];
+  const isHit = new Uint8Array(files.length);
+  for (let start = 0; bounds && start < options.spineRows; start += probesPerSweep) {
+    const probes = await readProbes(session, options, ids, bounds, start);
+    if (probes.rows.length === 0) continue;
+    const sweep = new LatestSweep({ ...probes, keyCount: ids.count });
+    for await (const { batch, base } of rowBatches(session, options, ids, bounds, files)) {
+      const [key, time, row] = batch.columns;
+      sweep.add(key!.values as Int32Array, time!.values as Times, row!.values as Float64Array, base);
+    }
+    found.push(await storePositions(session, probes.rows, sweep.finish(), isHit, options.signal));
+  }
+  await session.run(`DROP TABLE ${ids.table}`);
+  return await onlyHitFiles(session, found, files, isHit, options.signal);
+}
+
+interface KeyIds {
+  readonly table: string;
+  readonly count: number;
+  /** SQL condition that joins rows `r` with join keys of these names to ids `k`. */
+  on(row: string, keys: readonly string[]): string;
+}
+
+/** Distinct keys of the spine, numbered: the only place where keys are compared, by structure (S8). A null key has no number (S7). */
+async function keyIds(session: EngineSession, { spineTable, keys, signal }: FindOptions): Promise<KeyIds> {
+  const table = temporaryName("ids");
+  const columns = keys.map(({ name }, i) => `${quoteName(name)} AS k${i}`).join(", ");
+  const notNull = keys.map(({ name }) => `${quoteName(name)} IS NOT NULL`).join(" AND ");
+  await session.run(
+    `CREATE TEMP TABLE ${table} AS SELECT *, (row_number() OVER () - 1)::INTEGER AS id ` +
+      `FROM (SELECT DISTINCT ${columns} FROM ${spineTable} WHERE ${notNull})`,
+    signal,
+  );
+  const [row] = await session.rows(`SELECT count(*)::INTEGER AS n FROM ${table}`, signal);
+  return {
+    table,
+    count: Number(row!["n"]),
+    on: (alias, names) => names.map((name, i) => `${alias}.${quoteName(name)} = k.k${i}`).join(" AND "),
+  };
+}
+
+/** Bounds of the event timestamps of the rows; undefined when there are none. */
+interface Bounds {
+  readonly min: Micros;
+  readonly max: Micros;
+}
+
+async function timeBounds(session: EngineSession, { rows, signal }: FindOptions): Promise<Bounds | undefined> {
+  if (rows.kind === "files") {
+    if (rows.files.length === 0) return undefined;
+    return rows.files.map((file) => ({ min: file.minEventTimestamp, max: file.maxEventTimestamp })).reduce((a, b) => ({
+      min: a.min < b.min ? a.min : b.min,
+      max: a.max > b.max ? a.max : b.max,
+    }));
+  }
+  const time = `epoch_us(${reservedColumns.eventTimestamp})`;
+  const [row] = await session.rows(
+    `SELECT min(${time})::VARCHAR AS min, max(${time})::VARCHAR AS max FROM ${rows.table}`,
+    signal,
+  );
+  return row!["min"] === null ? undefined : { min: BigInt(row!["min"]), max: BigInt(row!["max"]) };
+}
+
+/** Micros since the earliest row: doubles, or bigints when the span is too long for that. */
+function offsetSql(micros: string, { min, max }: Bounds): string {
+  return max - min < exactSpan ? `(${micros} - (${min}))::DOUBLE` : `(${micros} - (${min}))::BIGINT`;
+}
+
+/** Files that hold rows which some spine row may see. */
+async function filesInReach(
+  session: EngineSession,
+  { spineTable, cutoff, oldest, signal }: FindOptions,
+  files: readonly FeatureFile[],
+  bounds: Bounds | undefined,
+): Promise<readonly FeatureFile[]> {
+  if (!bounds) return [];
+  const [row] = await session.rows(
+    `SELECT max(${cutoff})::VARCHAR AS newest, ${oldest ?? "NULL"}::VARCHAR AS oldest FROM ${spineTable} s`,
+    signal,
+  );
+  if (row!["newest"] === null) return [];
+  const newest = BigInt(row!["newest"]);
+  const after = row!["oldest"] === null ? undefined : BigInt(row!["oldest"]);
+  return files.filter((file) =>
+    file.minEventTimestamp <= newest && (after === undefined || file.maxEventTimestamp > after)
+  );
+}
+
+/** Probes and the spine row of each. */
+interface SpineProbes extends Omit<Probes, "keyCount"> {
+  readonly rows: Int32Array;
+}
+
+async function readProbes(
+  session: EngineSession,
+  { spineTable, rowColumn, keys, cutoff, signal }: FindOptions,
+  ids: KeyIds,
+  bounds: Bounds,
+  start: number,
+): Promise<SpineProbes> {
+  const time = offsetSql(`least(cutoff, ${bounds.max})`, bounds);
+  const batches = await session.collectBatches(
+    `SELECT id, ${time} AS t, ${rowColumn} FROM (SELECT k.id, ${cutoff} AS cutoff, s.${rowColumn} FROM ${spineTable} s JOIN ${ids.table} k ` +
+      `ON ${ids.on("s", keys.map(({ name }) => name))} WHERE s.${rowColumn} >= ${start} AND s.${rowColumn} < ${
+        start + probesPerSweep
+      }) ` +
+      `WHERE cutoff >= ${bounds.min} ORDER BY id, t`,
+    [{ name: "id", type: "int32" }, { name: "t", type: isExact(bounds) ? "float64" : "int64" }, {
+      name: rowColumn,
+      type: "int32",
+    }],
+    signal,
+  );
+  const count = batches.reduce((sum, batch) => sum + batch.rowCount, 0);
+  const probes = {
+    ids: new Int32Array(count),
+    cutoffs: isExact(bounds) ? new Float64Array(count) : new BigInt64Array(count),
+    rows: new Int32Array(count),
+  };
+  let at = 0;
+  for (const { columns, rowCount } of batches) {
+    probes.ids.set(columns[0]!.values as Int32Array, at);
+    probes.cutoffs.set(columns[1]!.values as never, at);
+    probes.rows.set(columns[2]!.values as Int32Array, at);
+    at += rowCount;
+  }
+  return probes;
+}
+
+function isExact({ min, max }: Bounds): boolean {
+  return max - min < exactSpan;
+}
+
+/** (key id, time, row) of the rows whose keys the spine has, in batches; `base` is what to add to row numbers. */
+async function* rowBatches(
+  session: EngineSession,
+  { rows, joinKeys, signal }: FindOptions,
+  ids: KeyIds,
+  bounds: Bounds,
+  files: readonly FeatureFile[],
+): AsyncIterable<{ batch: ColumnBatch; base: number }> {
+  const schema: Field[] = [
+    { name: "id", type: "int32" },
+    { name: "t", type: isExact(bounds) ? "float64" : "int64" },
+    { name: "r", type: "float64" },
+  ];
+  const select = (position: string, from: string) =>
+    `SELECT k.id, ${
+      offsetSql(`epoch_us(r.${reservedColumns.eventTimestamp})`, bounds)
+    } AS t, (${position})::DOUBLE AS r ` +
+    `FROM ${from} r JOIN ${ids.table} k ON ${ids.on("r", joinKeys.map(({ name }) => name))}`;
+  if (rows.kind === "table") {
+    for await (const batch of session.batches(select("r.rowid", rows.table), schema, signal)) yield { batch, base: 0 };
+    return;
+  }
+  for (const { start, end, count } of groupsOf(files)) {
+    const sql = select(filePosition, scanSql(files.slice(start, end)));
+    const batches = count <= 4 * rowsPerBatch
+      ? await session.collectBatches(sql, schema, signal)
+      : session.batches(sql, schema, signal);
+    for await (const batch of batches) yield { batch, base: start * fileFactor };
+  }
+}
+
+/** Files that are read by one query: as many as fit a batch. */
+function* groupsOf(files: readonly FeatureFile[]): Iterable<{ start: number; end: number; count: number }> {
+  for (let start = 0; start < files.length;) {
+    let end = start + 1;
+    let count = files[start]!.rows;
+    while (end < files.length && count + files[end]!.rows <= rowsPerBatch) count += files[end++]!.rows;
+    yield { start, end, count };
+    start = end;
+  }
+}
+
+/** Writes (spine row, position) of the probes that found a row, in order of spine rows, and notes which files they are in. */
+async function storePositions(
+  session: EngineSession,
+  rows: Int32Array,
+  positions: Float64Array,
+  isHit: Uint8Array,
+  signal?: AbortSignal,
+): Promise<string> {
+  const first = rows.reduce((least, row) => Math.min(least, row), Infinity);
+  const byRow = new Float64Array(probesPerSweep).fill(noPosition);
+  let count = 0;
+  for (let i = 0; i < rows.length; i++) {
+    if (positions[i] === noPosition) continue;
+    byRow[rows[i]! - first] = positions[i]!;
+    if (isHit.length > 0) isHit[Math.floor(positions[i]! / fileFactor)] = 1;
+    count++;
+  }
+  const foundRows = new Int32Array(count);
+  const foundPositions = new Float64Array(count);
+  for (let i = 0, at = 0; at < count; i++) {
+    if (byRow[i] === noPosition) continue;
+    foundRows[at] = first + i;
+    foundPositions[at++] = byRow[i]!;
+  }
+  const table = temporaryName("found");
+  const schema: Field[] = [{ name: "spine_row", type: "int32" }, { name: "position", type: "float64" }];
+  const columns = [filled(foundRows), filled(foundPositions)];
+  await session.fill(table, schema, [{ rowCount: count, columns }], signal);
+  return table;
+}
+
+function filled(values: Int32Array | Float64Array): ColumnVector {
+  return { values, hasNulls: false, isNull: () => false };
+}
+
+/** One table of all positions, in which files that nobody needs are not counted. */
+async function onlyHitFiles(
+  session: EngineSession,
+  found: readonly string[],
+  files: readonly FeatureFile[],
+  isHit: Uint8Array,
+  signal?: AbortSignal,
+): Promise<Positions> {
+  const table = temporaryName("positions");
+  const places: number[] = [];
+  for (const hit of isHit) places.push((places.at(-1) ?? -1) + hit);
+  const position = files.length === 0
+    ? "position::BIGINT"
+    : `(list_extract(CAST([${
+      places.join(", ")
+    }] AS BIGINT[]), (position::BIGINT >> 32) + 1) << 32) + (position::BIGINT & 4294967295)`;
+  const from = found.length === 0
+    ? "(SELECT 0 AS spine_row, 0::DOUBLE AS position WHERE false)"
+    : `(${found.map((name) => `FROM ${name}`).join(" UNION ALL ")})`;
+  await session.run(`CREATE TEMP TABLE ${table} AS SELECT spine_row, ${position} AS position FROM ${from}`, signal);
+  for (const name of found) await session.run(`DROP TABLE ${name}`);
+  return { table, files: files.filter((_, i) => isHit[i] === 1) };
+}
