@@ -28,6 +28,11 @@ export interface LoadOnlineContext {
   /** The collections of this view version. */
   readonly collections: Collections;
   readonly clock: Clock;
+  /**
+   * Let the online store drop values by itself when their ttl has passed. Stores go by the computer's time, so this is wrong
+   * with any other clock. @default false
+   */
+  readonly expires?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
   readonly failpoint?: Failpoint;
@@ -194,7 +199,7 @@ async function write(
   put: (batch: PackedBatch) => Promise<number>,
 ): Promise<number> {
   const { request: { definition, version }, context, session, snapshot } = load;
-  const { table, clock, signal, failpoint } = context;
+  const { table, clock, expires = false, signal, failpoint } = context;
   return await writeLatest({
     session,
     definition,
@@ -202,6 +207,7 @@ async function write(
     files,
     sequence: BigInt(snapshot.version),
     now: clock.now(),
+    expires,
     write: put,
     onRows: (onlineRows) =>
       context.onProgress?.({

@@ -26,6 +26,8 @@ export interface RunContext {
   readonly engine: () => Promise<Engine>;
   readonly online: () => Promise<OnlineStore>;
   readonly clock: Clock;
+  /** Whether the clock is the computer's, by which online stores drop values that have passed their ttl. @default false */
+  readonly expires?: boolean;
   /** Folder in which parts are written before they are stored. */
   readonly tempDir: string;
   readonly failpoint?: Failpoint;

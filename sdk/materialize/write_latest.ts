@@ -19,6 +19,8 @@ export interface WriteLatestOptions {
   /** Writes a batch; gives how many values were taken. */
   readonly write: (batch: PackedBatch) => Promise<number>;
   readonly onRows: (rows: number) => void;
+  /** Tell the store when values have passed their ttl, so that it drops them. */
+  readonly expires: boolean;
   readonly failpoint?: Failpoint;
   readonly signal?: AbortSignal;
 }
@@ -34,7 +36,7 @@ export async function writeLatest(options: WriteLatestOptions): Promise<number> 
   if (files.length === 0) return 0;
   const paths = await table.localPaths(files, signal);
   const { sql, schema } = latestRows(definition, paths, oldestValid(definition, now));
-  const plan = packPlan(definition);
+  const plan = packPlan(definition, options.expires);
   const running = new Set<Promise<void>>();
   const failures: unknown[] = [];
   let rows = 0;
@@ -63,9 +65,9 @@ export function filesWithin(definition: ViewDefinition, files: readonly DeltaFil
   return files.filter((file) => file.rows > 0 && (oldest === undefined || file.maxEventTimestamp > oldest));
 }
 
-function packPlan(definition: ViewDefinition): PackPlan {
+function packPlan(definition: ViewDefinition, expires: boolean): PackPlan {
   const { joinKeys } = definition.entity;
-  const ttl = ttlMicros(definition);
+  const ttl = expires ? ttlMicros(definition) : undefined;
   return {
     joinKeys,
     layout: rowLayout(definition.features),

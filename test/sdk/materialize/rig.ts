@@ -6,13 +6,17 @@ import type { ViewDefinition } from "../../../sdk/define/definitions.ts";
 import { createDuckDbEngine } from "../../../sdk/engine/duckdb.ts";
 import type { Engine } from "../../../sdk/engine/engine.ts";
 import type { Query } from "../../../sdk/frame/query.ts";
+import { Collections } from "../../../sdk/materialize/collections.ts";
+import { loadOnline, type LoadOnlineContext, type LoadOnlineResult } from "../../../sdk/materialize/load_online.ts";
 import { materialize, type MaterializeContext, type MaterializeResult } from "../../../sdk/materialize/materialize.ts";
 import type { Row } from "../../../sdk/schema.ts";
 import type { DeltaFile, DeltaTable } from "../../../sdk/storage/delta_format.ts";
 import { deltaTable } from "../../../sdk/storage/delta_table.ts";
 import { localObjectStore } from "../../../sdk/storage/object_local.ts";
 import type { ObjectStore } from "../../../sdk/storage/object_store.ts";
-import { ManualClock, toMicros } from "../../../sdk/time.ts";
+import { encodeKey, readHeader, rowLayout } from "../../../sdk/storage/encoding.ts";
+import type { OnlineStore } from "../../../sdk/storage/online_store.ts";
+import { formatTimestamp, ManualClock, toMicros } from "../../../sdk/time.ts";
 
 /** One source row: key (two parts), event time, written time, value. */
 export interface SourceRow {
@@ -130,6 +134,25 @@ export class Rig {
     });
   }
 
+  collections(online: OnlineStore): Collections {
+    return new Collections({ objects: this.objects, online, clock: this.clock, workspace: "test" }, "values", 1);
+  }
+
+  async load(
+    online: OnlineStore,
+    more: { definition?: ViewDefinition; rebuild?: boolean; context?: Partial<LoadOnlineContext> } = {},
+  ): Promise<LoadOnlineResult> {
+    const { definition = this.definition(), rebuild = false, context = {} } = more;
+    return await loadOnline({ definition, version: 1, rebuild }, {
+      engine: this.engine,
+      table: this.table(),
+      online,
+      collections: this.collections(online),
+      clock: this.clock,
+      ...context,
+    });
+  }
+
   /** Live rows of the table, by key and time. */
   async stored(table = this.table(), files?: readonly DeltaFile[]): Promise<Row[]> {
     const live = files ?? (await table.snapshot()).files;
@@ -154,4 +177,18 @@ export class Rig {
 /** The start of a day of January 2001. */
 export function january(number: number): bigint {
   return toMicros("2001-01-01") + BigInt(number - 1) * day;
+}
+
+/** What requests would find online: value and event time by key, where the value still counts (S6). */
+export async function served(
+  online: OnlineStore,
+  definition: ViewDefinition,
+  keys: readonly (readonly [string, number])[],
+): Promise<(readonly [value: unknown, eventTimestamp: string] | undefined)[]> {
+  const state = await online.state(definition.name, 1);
+  if (state?.collection === undefined) throw new Error("nothing is served");
+  const layout = rowLayout(definition.features);
+  const encoded = keys.map(([a, b]) => encodeKey(definition.entity.joinKeys, [a, BigInt(b)])!);
+  const values = await online.getMany(keys.map(() => state.collection!), encoded);
+  return values.map((value) => value && [layout.decode(value)[0], formatTimestamp(readHeader(value).eventTimestamp)]);
 }
