@@ -145,8 +145,8 @@ export function withTimestamp(
       if (query.by.includes(column)) return inner(query.input, column);
       const from = query.aggregates.find((each) => each.name === column && keepingFunctions.includes(each.function))
         ?.input;
-      const column = from && carried(from);
-      return column === undefined ? computed("aggregate") : inner(query.input, column.name);
+      const given = from && carried(from);
+      return given === undefined ? computed("aggregate") : inner(query.input, given.name);
     }
     case "union": {
       const inputs: Query[] = [];

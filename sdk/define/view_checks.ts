@@ -74,15 +74,6 @@ function timeIssues(view: ViewDefinition): Issue[] {
   if (!Number.isInteger(view.lookback) || view.lookback < 0 || view.lookback > maxLookback) {
     issues.push({ path: "lookback", message: `${view.lookback} is not a number of slices from 0 to ${maxLookback}` });
   }
-  if (!view.online && !view.offline) {
-    issues.push({ path: "offline", message: "it is neither online nor offline, so that nothing would be stored" });
-  }
-  if (view.online && !view.offline) {
-    issues.push({
-      path: "offline",
-      message: "a view that is online is stored offline too: the online store is filled from there",
-    });
-  }
   return issues;
 }
 

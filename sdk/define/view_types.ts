@@ -61,7 +61,7 @@ export interface ViewSettings extends Descriptive {
   readonly lookback?: number;
   /** Keep the latest values where requests find them. @default false */
   readonly online?: boolean;
-  /** Keep the history; needed by `online`. @default true */
+  /** Training reads the stored history. Neither online nor offline: nothing is stored, training reads the source. @default true */
   readonly offline?: boolean;
   /** Refuse to delete it until published without this. @default false */
   readonly preventDestroy?: boolean;

@@ -1,12 +1,15 @@
 /** The registry of one workspace: an append-only log of changes in the object store, folded into a state. */
 import { clearTimeout, setTimeout } from "node:timers";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Definition } from "../define/definitions.ts";
 import { VarveError } from "../errors.ts";
 import { nameProblem } from "../schema.ts";
 import type { ObjectStore } from "../storage/object_store.ts";
 import { type Clock, formatTimestamp } from "../time.ts";
 import { changeFormat, encodeChange, logKey } from "./change_entry.ts";
 import { emptyState, fold } from "./fold.ts";
+import type { Plan } from "./plan.ts";
+import { planChanges, type PlanContext } from "./plan_changes.ts";
 import { promotion, rollbackActions } from "./pointer.ts";
 import { checkRebase } from "./rebase.ts";
 import { readChange, readChangesAfter, readRevisions } from "./log_reader.ts";
@@ -32,6 +35,9 @@ export interface CommitOptions {
   readonly expectedRevision?: number;
   readonly signal?: AbortSignal;
 }
+
+/** What a plan made by a registry needs beside the definitions. */
+export type PlanOptions = Pick<PlanContext, "delete" | "estimate" | "reason">;
 
 /** Which part of the history to read. */
 export interface HistoryOptions {
@@ -137,6 +143,15 @@ export class Registry {
         expectedRevision: this.#state.revision,
       });
       return change!;
+    });
+  }
+
+  /** Plans what publishing definitions would change; applying the plan commits it here. */
+  async plan(definitions: readonly Definition[], options: PlanOptions = {}): Promise<Plan> {
+    return await planChanges(await this.state(), definitions, {
+      ...options,
+      now: this.#clock.now(),
+      commit: (actions, commitOptions) => this.commit(actions, commitOptions),
     });
   }
 

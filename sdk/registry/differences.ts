@@ -1,0 +1,148 @@
+/** What differs between two definitions, in words. */
+import type {
+  Descriptive,
+  EntityDefinition,
+  FeatureDefinition,
+  ServiceDefinition,
+  ViewDefinition,
+} from "../define/definitions.ts";
+import { canonicalJson } from "../frame/hash.ts";
+import { queryText } from "../frame/query_text.ts";
+import { formatType, sameType } from "../schema.ts";
+import { formatKeys, sameKeys } from "./check_actions.ts";
+import type { Difference } from "./plan.ts";
+
+/** Whether two definitions are the same. */
+export function sameDefinition(a: unknown, b: unknown): boolean {
+  return canonicalJson(a) === canonicalJson(b);
+}
+
+/** How an entity changes. */
+export function entityDifferences(from: EntityDefinition, to: EntityDefinition): Difference[] {
+  const differences = descriptiveDifferences(from, to);
+  if (!sameKeys(from.joinKeys, to.joinKeys)) {
+    differences.push(changed("joinKeys", formatKeys(from.joinKeys), formatKeys(to.joinKeys)));
+  }
+  return differences;
+}
+
+const viewFields = [
+  "eventTimestamp",
+  "writtenTimestamp",
+  "schedule",
+  "dataDelay",
+  "start",
+  "end",
+  "ttl",
+  "lookback",
+  "online",
+  "offline",
+  "preventDestroy",
+] as const satisfies readonly (keyof ViewDefinition)[];
+
+/** How a view changes. */
+export function viewDifferences(from: ViewDefinition, to: ViewDefinition): Difference[] {
+  const differences: Difference[] = [];
+  if (!sameKeys(from.entity.joinKeys, to.entity.joinKeys) || from.entity.name !== to.entity.name) {
+    const text = (entity: EntityDefinition) => `${entity.name} (${formatKeys(entity.joinKeys)})`;
+    differences.push(changed("entity", text(from.entity), text(to.entity)));
+  } else {
+    differences.push(
+      ...descriptiveDifferences(from.entity, to.entity).map(({ field, text }) => ({
+        field: `entity.${field}`,
+        text: `entity ${text}`,
+      })),
+    );
+  }
+  if (!sameDefinition(from.query, to.query)) differences.push({ field: "query", text: queryDifference(from, to) });
+  for (const field of viewFields) {
+    if (from[field] !== to[field]) differences.push(changed(field, from[field], to[field]));
+  }
+  differences.push(...featureDifferences(from.features, to.features), ...descriptiveDifferences(from, to));
+  return differences;
+}
+
+/** How a service changes. */
+export function serviceDifferences(from: ServiceDefinition, to: ServiceDefinition): Difference[] {
+  const differences: Difference[] = [];
+  const lines = (service: ServiceDefinition) =>
+    service.views.flatMap((use) =>
+      use.features.map((each) => {
+        const keys = Object.entries(use.joinKeyMap).map(([key, column]) => `${key} from ${column}`);
+        return `${each.as} (${use.view}.${each.feature}${use.alias === use.view ? "" : ` as ${use.alias}`}${
+          keys.length > 0 ? `, ${keys.join(", ")}` : ""
+        })`;
+      })
+    );
+  const [before, after] = [lines(from), lines(to)];
+  for (const line of after.filter((each) => !before.includes(each))) {
+    differences.push({ field: "views", text: `adds ${line}` });
+  }
+  for (const line of before.filter((each) => !after.includes(each))) {
+    differences.push({ field: "views", text: `removes ${line}` });
+  }
+  if (differences.length === 0 && !sameDefinition(from.views, to.views)) {
+    differences.push({ field: "views", text: "the order of its features" });
+  }
+  return [...differences, ...descriptiveDifferences(from, to)];
+}
+
+function featureDifferences(from: readonly FeatureDefinition[], to: readonly FeatureDefinition[]): Difference[] {
+  const differences: Difference[] = [];
+  const before = new Map(from.map((feature) => [feature.name, feature]));
+  const after = new Set(to.map((feature) => feature.name));
+  for (const feature of to) {
+    const field = `features.${feature.name}`;
+    const old = before.get(feature.name);
+    if (!old) {
+      differences.push({ field, text: `adds feature ${feature.name} (${formatType(feature.type)})` });
+      continue;
+    }
+    const what = `feature ${feature.name}`;
+    if (!sameType(old.type, feature.type)) {
+      differences.push({ field, text: `${what}: ${formatType(old.type)} -> ${formatType(feature.type)}` });
+    }
+    if (!sameDefinition(old.default ?? null, feature.default ?? null)) {
+      differences.push({ field, text: `${what}: default ${shown(old.default)} -> ${shown(feature.default)}` });
+    }
+    if (old.description !== feature.description) differences.push({ field, text: `${what}: description` });
+  }
+  for (const feature of from) {
+    if (!after.has(feature.name)) {
+      differences.push({ field: `features.${feature.name}`, text: `removes feature ${feature.name}` });
+    }
+  }
+  if (differences.length === 0 && from.some((feature, i) => feature.name !== to[i]!.name)) {
+    differences.push({ field: "features", text: "the order of its features" });
+  }
+  return differences;
+}
+
+function descriptiveDifferences(from: Descriptive, to: Descriptive): Difference[] {
+  const differences: Difference[] = [];
+  for (const field of ["description", "owner"] as const) {
+    if (from[field] !== to[field]) differences.push(changed(field, from[field], to[field]));
+  }
+  if (!sameDefinition(from.tags ?? {}, to.tags ?? {})) differences.push(changed("tags", from.tags, to.tags));
+  return differences;
+}
+
+/** Only the lines that differ, as in a diff. */
+function queryDifference(from: ViewDefinition, to: ViewDefinition): string {
+  const before = queryText(from.query).split("\n");
+  const after = queryText(to.query).split("\n");
+  const gone = before.filter((line) => !after.includes(line)).map((line) => `- ${line.trim()}`);
+  const come = after.filter((line) => !before.includes(line)).map((line) => `+ ${line.trim()}`);
+  return gone.length + come.length === 0
+    ? "query: the order or a detail of its steps"
+    : ["query:", ...gone, ...come].join("\n");
+}
+
+function changed(field: string, from: unknown, to: unknown): Difference {
+  return { field, text: `${field}: ${shown(from)} -> ${shown(to)}` };
+}
+
+function shown(value: unknown): string {
+  if (value === undefined || value === null) return "none";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}

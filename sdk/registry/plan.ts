@@ -1,0 +1,140 @@
+/** What publishing would change, before anything has run. */
+import type { Issue } from "../errors.ts";
+import { VarveError } from "../errors.ts";
+import type { Action, Change } from "./state.ts";
+
+/** What happens to one thing. `newVersion`: its data changes and is built beside what serves. */
+export type ChangeKind = "create" | "update" | "newVersion" | "unchanged" | "delete";
+
+/** One field that differs, in words: `ttl: 7d -> 30d`. */
+export interface Difference {
+  readonly field: string;
+  readonly text: string;
+}
+
+/** Slices that have closed and are to be computed, with what is known of their cost. */
+export interface Backfill {
+  /** `[start, end)` as ISO text, in order of time. */
+  readonly ranges: readonly { readonly start: string; readonly end: string }[];
+  readonly slices: number;
+  /** Rows of the source in these ranges, about. */
+  readonly rows?: number;
+  /** Bytes of the source to read, about. */
+  readonly bytes?: number;
+}
+
+/** What happens to one entity, view or service. */
+export interface PlanItem {
+  readonly kind: "entity" | "view" | "service";
+  readonly name: string;
+  readonly change: ChangeKind;
+  /** Of a view: the version that the change makes or touches. */
+  readonly version?: number;
+  readonly differences: readonly Difference[];
+  readonly backfill?: Backfill;
+  readonly warnings: readonly string[];
+}
+
+/** Commits the actions of a plan; the registry gives it. */
+export type CommitPlan = (
+  actions: readonly Action[],
+  options: { readonly reason: string; readonly expectedRevision: number; readonly signal?: AbortSignal },
+) => Promise<Change>;
+
+/** How a plan is applied. */
+export interface ApplyOptions {
+  /** Why, in words; kept in the history. */
+  readonly reason?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** What a plan is made of. */
+export interface PlanParts {
+  readonly revision: number;
+  readonly items: readonly PlanItem[];
+  readonly actions: readonly Action[];
+  readonly commit?: CommitPlan;
+  /** @default "" */
+  readonly reason?: string;
+}
+
+/** What publishing would change. Immutable; applying commits it, if nobody changed the same things since. */
+export class Plan {
+  /** The revision of the registry that the plan was made for. */
+  readonly revision: number;
+  readonly items: readonly PlanItem[];
+  readonly actions: readonly Action[];
+  readonly reason: string;
+  readonly #commit: CommitPlan | undefined;
+
+  constructor(parts: PlanParts) {
+    this.revision = parts.revision;
+    this.items = Object.freeze([...parts.items]);
+    this.actions = Object.freeze([...parts.actions]);
+    this.reason = parts.reason ?? "";
+    this.#commit = parts.commit;
+    Object.freeze(this);
+  }
+
+  /** Whether everything is already as wanted. */
+  get isEmpty(): boolean {
+    return this.actions.length === 0;
+  }
+
+  /** What deserves a look before applying, by the thing it is about. */
+  get warnings(): readonly Issue[] {
+    return this.items.flatMap((item) =>
+      item.warnings.map((message) => ({ path: `${item.kind}:${item.name}`, message }))
+    );
+  }
+
+  /** All slices that the plan would have computed. */
+  get slices(): number {
+    return this.items.reduce((sum, item) => sum + (item.backfill?.slices ?? 0), 0);
+  }
+
+  /** Commits the plan; undefined when there is nothing to do. CONFLICT tells what others changed since it was made. */
+  async apply(options: ApplyOptions = {}): Promise<Change | undefined> {
+    if (this.isEmpty) return undefined;
+    if (!this.#commit) {
+      throw new VarveError(
+        "INVALID_REQUEST",
+        "Cannot apply this plan: it was made without a registry; make it with registry.plan()",
+      );
+    }
+    const { reason = this.reason, signal } = options;
+    return await this.#commit(this.actions, { reason, expectedRevision: this.revision, ...(signal ? { signal } : {}) });
+  }
+
+  toJSON(): { revision: number; isEmpty: boolean; items: readonly PlanItem[]; warnings: readonly Issue[] } {
+    return { revision: this.revision, isEmpty: this.isEmpty, items: this.items, warnings: this.warnings };
+  }
+
+  /** The plan as plain text. */
+  toString(): string {
+    if (this.isEmpty) return "No changes";
+    return this.items.filter((item) => item.change !== "unchanged").map(itemText).join("\n");
+  }
+}
+
+const signs = { create: "+", update: "~", newVersion: "~", unchanged: " ", delete: "-" } as const;
+
+function itemText(item: PlanItem): string {
+  const version = item.version === undefined
+    ? ""
+    : item.change === "newVersion"
+    ? `, new version ${item.version}`
+    : `, version ${item.version}`;
+  const lines = [`${signs[item.change]} ${item.kind} ${item.name}${version}`];
+  for (const difference of item.differences) lines.push(`    ${difference.text.replaceAll("\n", "\n      ")}`);
+  if (item.backfill) lines.push(`    backfill: ${backfillText(item.backfill)}`);
+  for (const warning of item.warnings) lines.push(`    ! ${warning}`);
+  return lines.join("\n");
+}
+
+function backfillText(backfill: Backfill): string {
+  const parts = [`${backfill.slices} slices`];
+  if (backfill.rows !== undefined) parts.push(`about ${backfill.rows} rows`);
+  if (backfill.bytes !== undefined) parts.push(`about ${backfill.bytes} bytes`);
+  return `${parts.join(", ")}, ${backfill.ranges.map((range) => `[${range.start}, ${range.end})`).join(", ")}`;
+}

@@ -1,0 +1,127 @@
+/** What publishing services would change, and which services a change of views would break. */
+import type { EntityDefinition, ServiceDefinition, ViewDefinition } from "../define/definitions.ts";
+import { serviceViewIssues } from "../define/service.ts";
+import type { Issue } from "../errors.ts";
+import { formatType, sameType } from "../schema.ts";
+import { formatKeys, sameKeys } from "./check_actions.ts";
+import { entityDifferences, sameDefinition, serviceDifferences } from "./differences.ts";
+import { currentVersion } from "./fold.ts";
+import type { PlannedItem } from "./plan_view.ts";
+import type { RegistryState } from "./state.ts";
+
+/** Everything there will be once a plan is applied, by name. */
+export interface Outcome {
+  readonly entities: ReadonlyMap<string, EntityDefinition>;
+  readonly views: ReadonlyMap<string, ViewDefinition>;
+  readonly services: ReadonlyMap<string, ServiceDefinition>;
+}
+
+/** Compares an entity with the registered one. */
+export function planEntity(state: RegistryState, entity: EntityDefinition): PlannedItem {
+  const registered = state.entities[entity.name];
+  const change = !registered ? "create" : sameDefinition(registered, entity) ? "unchanged" : "update";
+  return {
+    item: {
+      kind: "entity",
+      name: entity.name,
+      change,
+      differences: registered ? entityDifferences(registered, entity) : [],
+      warnings: [],
+    },
+    actions: change === "unchanged" ? [] : [{ kind: "putEntity", entity }],
+  };
+}
+
+/** Every view must have been made with the join keys that its entity will have. */
+export function entityConflicts(outcome: Outcome): Issue[] {
+  const issues: Issue[] = [];
+  for (const view of outcome.views.values()) {
+    const entity = outcome.entities.get(view.entity.name);
+    if (!entity || sameKeys(entity.joinKeys, view.entity.joinKeys)) continue;
+    issues.push({
+      path: `entity:${entity.name}`,
+      message:
+        `its join keys are ${formatKeys(entity.joinKeys)} here and ${
+          formatKeys(view.entity.joinKeys)
+        } in view "${view.name}"; ` +
+        "use the same keys, another entity name, or publish that view with the new keys too",
+    });
+  }
+  return issues;
+}
+
+/** Compares a service with the registered one. */
+export function planService(state: RegistryState, service: ServiceDefinition, outcome: Outcome): PlannedItem {
+  const registered = state.services[service.name];
+  const change = !registered ? "create" : sameDefinition(registered, service) ? "unchanged" : "update";
+  const offline = service.views.map((use) => use.view).filter((name) => outcome.views.get(name)?.online === false);
+  const warnings = change === "unchanged"
+    ? []
+    : [...new Set(offline)].map((name) => `view "${name}" is not online: requests cannot read it, only training can`);
+  return {
+    item: {
+      kind: "service",
+      name: service.name,
+      change,
+      differences: registered ? serviceDifferences(registered, service) : [],
+      warnings,
+    },
+    actions: change === "unchanged" ? [] : [{ kind: "putService", service }],
+  };
+}
+
+/** Services of this plan that do not fit, and registered ones that it would break. */
+export function serviceConflicts(
+  state: RegistryState,
+  outcome: Outcome,
+  desired: ReadonlySet<string>,
+  deleted: ReadonlySet<string>,
+): Issue[] {
+  const issues: Issue[] = [];
+  for (const service of outcome.services.values()) {
+    const mine = desired.has(`service:${service.name}`);
+    if (!mine && !service.views.some((use) => desired.has(`view:${use.view}`) || deleted.has(`view:${use.view}`))) {
+      continue;
+    }
+    const path = `service:${service.name}`;
+    const gone = service.views.filter((use) => deleted.has(`view:${use.view}`)).map((use) => `"${use.view}"`);
+    if (gone.length > 0) {
+      issues.push({
+        path,
+        message: `it reads view ${gone.join(", ")}, to be deleted; delete the service too, or publish it without`,
+      });
+      continue;
+    }
+    for (const issue of serviceViewIssues(service, outcome.views)) {
+      const way = mine || !state.services[service.name]
+        ? ""
+        : "; this plan would break it: publish the service too, or keep what it reads";
+      issues.push({ path, message: `${issue.path}: ${issue.message}${way}` });
+    }
+  }
+  return issues;
+}
+
+/** Registered services for which a feature changes its type. */
+export function typeWarnings(state: RegistryState, view: ViewDefinition): string[] {
+  const registered = state.views[view.name];
+  const before = registered && currentVersion(registered)?.definition.features;
+  if (!before) return [];
+  return view.features.flatMap((feature) => {
+    const old = before.find((each) => each.name === feature.name);
+    if (!old || sameType(old.type, feature.type)) return [];
+    const services = Object.values(state.services)
+      .filter((service) =>
+        service.views.some((use) =>
+          use.view === view.name && use.features.some((each) => each.feature === feature.name)
+        )
+      )
+      .map((service) => `"${service.name}"`);
+    if (services.length === 0) return [];
+    return [
+      `feature ${feature.name} becomes ${formatType(feature.type)} instead of ${formatType(old.type)} for service ${
+        services.join(", ")
+      }`,
+    ];
+  });
+}
