@@ -14,19 +14,33 @@ interface Input {
 }
 
 /** One group-by; with `slices`, slice by slice. */
-export function aggregateSql(step: AggregateStep, input: Input, slices?: { readonly range: TimeRange; readonly interval: bigint }): string {
+export function aggregateSql(
+  step: AggregateStep,
+  input: Input,
+  slices?: { readonly range: TimeRange; readonly interval: bigint },
+): string {
   const by = step.by.map(quoteName);
   const values = step.aggregates.map((item) => {
     const present = slices && by.length === 0 ? "i.__slice IS NOT NULL" : undefined;
     return `${oneAggregate(item, input.schema, present)} AS ${quoteName(item.name)}`;
   });
   const from = `(\n  ${input.sql.replaceAll("\n", "\n  ")}\n)`;
-  if (!slices) return `SELECT ${[...by, ...values].join(", ")}\nFROM ${from}${by.length > 0 ? `\nGROUP BY ${by.join(", ")}` : ""}`;
-  if (by.length > 0) return `SELECT ${["__slice", ...by, ...values].join(", ")}\nFROM ${from}\nGROUP BY ${["__slice", ...by].join(", ")}`;
+  if (!slices) {
+    return `SELECT ${[...by, ...values].join(", ")}\nFROM ${from}${by.length > 0 ? `\nGROUP BY ${by.join(", ")}` : ""}`;
+  }
+  if (by.length > 0) {
+    return `SELECT ${["__slice", ...by, ...values].join(", ")}\nFROM ${from}\nGROUP BY ${
+      ["__slice", ...by].join(", ")
+    }`;
+  }
   // Without groups there is one row per slice, also for slices without rows.
   const { range, interval } = slices;
-  const series = `(SELECT make_timestamptz(s) AS __slice FROM range(${alignDown(range.start, interval)}, ${range.end}, ${interval}) AS t(s)) AS s`;
-  return `SELECT ${["s.__slice", ...values].join(", ")}\nFROM ${series}\nLEFT JOIN ${from} AS i ON s.__slice = i.__slice\nGROUP BY s.__slice`;
+  const series = `(SELECT make_timestamptz(s) AS __slice FROM range(${
+    alignDown(range.start, interval)
+  }, ${range.end}, ${interval}) AS t(s)) AS s`;
+  return `SELECT ${
+    ["s.__slice", ...values].join(", ")
+  }\nFROM ${series}\nLEFT JOIN ${from} AS i ON s.__slice = i.__slice\nGROUP BY s.__slice`;
 }
 
 function oneAggregate(item: NamedAggregate, schema: Schema, present: string | undefined): string {
@@ -34,7 +48,9 @@ function oneAggregate(item: NamedAggregate, schema: Schema, present: string | un
   const input = item.input ? exprSql(item.input, schema) : undefined;
   const by = item.by ? exprSql(item.by, schema) : undefined;
   const filter = (...more: (string | undefined)[]): string => {
-    const all = [item.where && `(${exprSql(item.where, schema)})`, present, ...more].filter((text) => text !== undefined);
+    const all = [item.where && `(${exprSql(item.where, schema)})`, present, ...more].filter((text) =>
+      text !== undefined
+    );
     return all.length > 0 ? ` FILTER (WHERE ${all.join(" AND ")})` : "";
   };
   const plain = (name: string): string => `${name}(${input})${filter()}`;
@@ -72,11 +88,12 @@ function oneAggregate(item: NamedAggregate, schema: Schema, present: string | un
     case "maxBy":
       return `last(${input} ORDER BY ${by}, ${input})${filter(`${input} IS NOT NULL`, `${by} IS NOT NULL`)}`;
     case "list":
-      return `coalesce(list(${input} ORDER BY ${by ? `${by} NULLS LAST, ` : ""}${input})${filter(`${input} IS NOT NULL`)}, [])`;
+      return `coalesce(list(${input} ORDER BY ${by ? `${by} NULLS LAST, ` : ""}${input})${
+        filter(`${input} IS NOT NULL`)
+      }, [])`;
     case "any":
       return plain("bool_or");
     case "all":
       return plain("bool_and");
   }
 }
-

@@ -43,7 +43,12 @@ export interface DuckClient {
   run(sql: string, signal?: AbortSignal): Promise<void>;
   stream(sql: string, signal?: AbortSignal): Promise<RawStream>;
   /** Appends batches to a table, rows in order. */
-  append(table: string, types: readonly DataType[], batches: Iterable<ColumnBatch>, signal?: AbortSignal): Promise<void>;
+  append(
+    table: string,
+    types: readonly DataType[],
+    batches: Iterable<ColumnBatch>,
+    signal?: AbortSignal,
+  ): Promise<void>;
   close(): void;
 }
 

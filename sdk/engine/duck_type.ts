@@ -123,14 +123,26 @@ const scalars: Readonly<Record<string, DataType>> = {
 /** The varve type that a DuckDB type becomes; `what` names the column in the error. */
 export function dataTypeOf(type: DuckType, what: string): DataType {
   if (type.kind === "list") return { list: dataTypeOf(type.item, what) };
-  if (type.kind === "struct") return { struct: type.fields.map((field) => ({ name: field.name, type: dataTypeOf(field.type, what) })) };
+  if (type.kind === "struct") {
+    return { struct: type.fields.map((field) => ({ name: field.name, type: dataTypeOf(field.type, what) })) };
+  }
   if (type.kind === "map") {
-    return { list: { struct: [{ name: "key", type: dataTypeOf(type.key, what) }, { name: "value", type: dataTypeOf(type.value, what) }] } };
+    return {
+      list: {
+        struct: [{ name: "key", type: dataTypeOf(type.key, what) }, {
+          name: "value",
+          type: dataTypeOf(type.value, what),
+        }],
+      },
+    };
   }
   if (type.name === "DECIMAL") return type.args[1] === "0" && Number(type.args[0]) <= 18 ? "int64" : "float64";
   const found = scalars[type.name];
   if (found) return found;
-  throw new VarveError("UNSUPPORTED", `Cannot read ${what}: its type ${type.name} has no counterpart; leave it out by declaring schema`);
+  throw new VarveError(
+    "UNSUPPORTED",
+    `Cannot read ${what}: its type ${type.name} has no counterpart; leave it out by declaring schema`,
+  );
 }
 
 /** Whether a type holds times without a zone, which varve reads as UTC (S1). */
@@ -144,7 +156,9 @@ export function isNaive(type: DuckType): boolean {
 /** The DuckDB type in which a varve type lives inside the engine. Durations are BIGINT micros. */
 export function duckTypeOf(type: DataType): string {
   if (isListType(type)) return `${duckTypeOf(type.list)}[]`;
-  if (isStructType(type)) return `STRUCT(${type.struct.map((field) => `${quoteName(field.name)} ${duckTypeOf(field.type)}`).join(", ")})`;
+  if (isStructType(type)) {
+    return `STRUCT(${type.struct.map((field) => `${quoteName(field.name)} ${duckTypeOf(field.type)}`).join(", ")})`;
+  }
   switch (type) {
     case "string":
       return "VARCHAR";
@@ -178,12 +192,17 @@ export function normalSql(sql: string, type: DuckType, depth = 0): string {
   }
   if (type.kind === "struct") {
     const parts = type.fields.map((field) =>
-      `${quoteName(field.name)} := ${normalSql(`struct_extract(${sql}, '${field.name.replaceAll("'", "''")}')`, field.type, depth)}`
+      `${quoteName(field.name)} := ${
+        normalSql(`struct_extract(${sql}, '${field.name.replaceAll("'", "''")}')`, field.type, depth)
+      }`
     );
     return `CASE WHEN ${sql} IS NULL THEN NULL ELSE struct_pack(${parts.join(", ")}) END`;
   }
   if (type.kind === "map") {
-    const entries: DuckType = { kind: "list", item: { kind: "struct", fields: [{ name: "key", type: type.key }, { name: "value", type: type.value }] } };
+    const entries: DuckType = {
+      kind: "list",
+      item: { kind: "struct", fields: [{ name: "key", type: type.key }, { name: "value", type: type.value }] },
+    };
     return normalSql(`map_entries(${sql})`, entries, depth);
   }
   // A cast to TIMESTAMPTZ goes through the time-zone library and is 15 times slower; both give UTC.
@@ -192,7 +211,17 @@ export function normalSql(sql: string, type: DuckType, depth = 0): string {
   return `CAST(${sql} AS ${duckTypeOf(dataTypeOf(type, sql))})`;
 }
 
-const normal = new Set(["INTEGER", "BIGINT", "FLOAT", "DOUBLE", "BOOLEAN", "VARCHAR", "BLOB", "DATE", "TIMESTAMP WITH TIME ZONE"]);
+const normal = new Set([
+  "INTEGER",
+  "BIGINT",
+  "FLOAT",
+  "DOUBLE",
+  "BOOLEAN",
+  "VARCHAR",
+  "BLOB",
+  "DATE",
+  "TIMESTAMP WITH TIME ZONE",
+]);
 
 /** Whether values of a type are already in the form that varve keeps. */
 export function isNormalType(type: DuckType): boolean {
@@ -209,8 +238,19 @@ export function canCast(from: DataType, to: DataType): boolean {
 }
 
 const casts = new Set([
-  "int32>int64", "int64>int32", "int32>float64", "int64>float64", "int32>float32", "int64>float32", "float32>float64", "float64>float32",
-  "date>timestamp", "string>timestamp", "string>date", "int64>duration", "duration>int64",
+  "int32>int64",
+  "int64>int32",
+  "int32>float64",
+  "int64>float64",
+  "int32>float32",
+  "int64>float32",
+  "float32>float64",
+  "float64>float32",
+  "date>timestamp",
+  "string>timestamp",
+  "string>date",
+  "int64>duration",
+  "duration>int64",
 ]);
 
 /** SQL that casts between two varve types for which {@link canCast} holds. */

@@ -1,7 +1,26 @@
 /** The door to DuckDB: opens databases, runs statements, and translates its errors. */
 import {
-  DuckDBBlobValue, type DuckDBConnection, DuckDBDataChunk, DuckDBDateValue, DuckDBInstance, DuckDBListValue, DuckDBStructValue,
-  DuckDBTimestampTZValue, type DuckDBType, type DuckDBValue, BIGINT, BLOB, BOOLEAN, DATE, DOUBLE, FLOAT, INTEGER, LIST, STRUCT, TIMESTAMPTZ, VARCHAR,
+  BIGINT,
+  BLOB,
+  BOOLEAN,
+  DATE,
+  DOUBLE,
+  DuckDBBlobValue,
+  type DuckDBConnection,
+  DuckDBDataChunk,
+  DuckDBDateValue,
+  DuckDBInstance,
+  DuckDBListValue,
+  DuckDBStructValue,
+  DuckDBTimestampTZValue,
+  type DuckDBType,
+  type DuckDBValue,
+  FLOAT,
+  INTEGER,
+  LIST,
+  STRUCT,
+  TIMESTAMPTZ,
+  VARCHAR,
 } from "@duckdb/node-api";
 import { isListType, isStructType } from "../schema.ts";
 import type { DataType } from "../schema.ts";
@@ -67,13 +86,21 @@ class Client implements DuckClient {
       for (let chunk = await next(); chunk && chunk.rowCount > 0; chunk = await next()) {
         const whole = chunk;
         // The library's vectors have these parts, though its declarations call them private.
-        yield { rowCount: whole.rowCount, columns: columns.map((_, i) => whole.getColumnVector(i) as unknown as RawVector) };
+        yield {
+          rowCount: whole.rowCount,
+          columns: columns.map((_, i) => whole.getColumnVector(i) as unknown as RawVector),
+        };
       }
     }
     return { columns, chunks: chunks() };
   }
 
-  async append(table: string, types: readonly DataType[], batches: Iterable<ColumnBatch>, signal?: AbortSignal): Promise<void> {
+  async append(
+    table: string,
+    types: readonly DataType[],
+    batches: Iterable<ColumnBatch>,
+    signal?: AbortSignal,
+  ): Promise<void> {
     await guarded(async () => {
       const appender = await this.#connection.createAppender(table);
       const duckTypes = types.map(libraryType);
@@ -98,16 +125,28 @@ class Client implements DuckClient {
 /** As many rows as a DuckDB vector holds. */
 const chunkRows = 2048;
 
-function fillVector(chunk: DuckDBDataChunk, index: number, column: ColumnVector, type: DataType, start: number, rows: number): void {
+function fillVector(
+  chunk: DuckDBDataChunk,
+  index: number,
+  column: ColumnVector,
+  type: DataType,
+  start: number,
+  rows: number,
+): void {
   const { values } = column;
   if (isFixedWidth(type) && ArrayBuffer.isView(values)) {
     const vector = chunk.getColumnVector(index) as unknown as WritableVector;
     vector.items.set((values as Int32Array).subarray(start, start + rows));
-    if (column.hasNulls) for (let row = 0; row < rows; row++) if (column.isNull(start + row)) vector.validity.setItemValid(row, false);
+    if (column.hasNulls) {
+      for (let row = 0; row < rows; row++) if (column.isNull(start + row)) vector.validity.setItemValid(row, false);
+    }
     vector.flush();
     return;
   }
-  const part = Array.from({ length: rows }, (_, row) => column.isNull(start + row) ? null : libraryValue(values[start + row], type));
+  const part = Array.from(
+    { length: rows },
+    (_, row) => column.isNull(start + row) ? null : libraryValue(values[start + row], type),
+  );
   chunk.setColumnValues(index, part);
 }
 
@@ -120,8 +159,21 @@ interface WritableVector {
 
 function libraryType(type: DataType): DuckDBType {
   if (isListType(type)) return LIST(libraryType(type.list));
-  if (isStructType(type)) return STRUCT(Object.fromEntries(type.struct.map((field) => [field.name, libraryType(field.type)])));
-  return { string: VARCHAR, boolean: BOOLEAN, int32: INTEGER, int64: BIGINT, float32: FLOAT, float64: DOUBLE, date: DATE, timestamp: TIMESTAMPTZ, duration: BIGINT, binary: BLOB }[type];
+  if (isStructType(type)) {
+    return STRUCT(Object.fromEntries(type.struct.map((field) => [field.name, libraryType(field.type)])));
+  }
+  return {
+    string: VARCHAR,
+    boolean: BOOLEAN,
+    int32: INTEGER,
+    int64: BIGINT,
+    float32: FLOAT,
+    float64: DOUBLE,
+    date: DATE,
+    timestamp: TIMESTAMPTZ,
+    duration: BIGINT,
+    binary: BLOB,
+  }[type];
 }
 
 function libraryValue(value: unknown, type: DataType): DuckDBValue {
@@ -129,7 +181,9 @@ function libraryValue(value: unknown, type: DataType): DuckDBValue {
   if (isListType(type)) return new DuckDBListValue((value as unknown[]).map((item) => libraryValue(item, type.list)));
   if (isStructType(type)) {
     const record = value as Record<string, unknown>;
-    return new DuckDBStructValue(Object.fromEntries(type.struct.map((field) => [field.name, libraryValue(record[field.name], field.type)])));
+    return new DuckDBStructValue(
+      Object.fromEntries(type.struct.map((field) => [field.name, libraryValue(record[field.name], field.type)])),
+    );
   }
   if (type === "timestamp") return new DuckDBTimestampTZValue(value as bigint);
   if (type === "date") return new DuckDBDateValue(value as number);

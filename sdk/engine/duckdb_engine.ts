@@ -100,7 +100,10 @@ export class DuckDbEngine implements Engine, SharedDatabase {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const [database, client] = await Promise.all([this.#database?.catch(() => undefined), this.#client?.catch(() => undefined)]);
+    const [database, client] = await Promise.all([
+      this.#database?.catch(() => undefined),
+      this.#client?.catch(() => undefined),
+    ]);
     client?.close();
     database?.close();
     rmSync(this.#tempDirectory, { recursive: true, force: true });

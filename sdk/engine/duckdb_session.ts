@@ -1,17 +1,22 @@
 /** One connection of the DuckDB engine. */
 import { mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { VarveError } from "../errors.ts";
 import type { Query } from "../frame/query.ts";
 import type { DataType, Row, Schema } from "../schema.ts";
+import { arrowFromIpc } from "./arrow.ts";
+import type { Table } from "./arrow.ts";
 import type { DuckClient, RawChunk } from "./client.ts";
-import { dataTypeOf, duckTypeOf, isNormalType, normalSql, parseDuckType } from "./duck_type.ts";
+import { dataTypeOf, isNormalType, normalSql, parseDuckType } from "./duck_type.ts";
 import { quoteName, quoteText } from "./engine.ts";
 import type { ColumnBatch, CompileOptions, EngineSession, ParquetFile, ParquetOptions, Relation } from "./engine.ts";
 import type { SharedDatabase } from "./duckdb_engine.ts";
+import { ipcFromPolars, polarsFromParquet } from "./polars.ts";
+import type { DataFrame } from "./polars.ts";
 import { querySql } from "./query_sql.ts";
 import { sourceFinder } from "./source_finder.ts";
-import { tableBatches } from "./table_data.ts";
+import { withScratchFile } from "./scratch.ts";
+import { snapshotOf } from "./snapshot.ts";
+import { createFilledTable, createTable } from "./tables.ts";
 import { userValue } from "./value_form.ts";
 import { columnVector } from "./vectors.ts";
 
@@ -27,7 +32,11 @@ export class DuckDbSession implements EngineSession {
 
   async compile(query: Query, options: CompileOptions = {}, signal?: AbortSignal): Promise<Relation> {
     const source = await sourceFinder(query, this.#client, this.#shared, signal);
-    const part = querySql(query, { source, position: options.position ?? false, ...(options.slices ? { slices: options.slices } : {}) });
+    const part = querySql(query, {
+      source,
+      position: options.position ?? false,
+      ...(options.slices ? { slices: options.slices } : {}),
+    });
     const schema: Schema = Object.freeze([
       ...(part.sliced ? [{ name: "__slice", type: "timestamp" as DataType }] : []),
       ...part.schema,
@@ -55,7 +64,14 @@ export class DuckDbSession implements EngineSession {
     for await (const chunk of chunks) {
       const vectors = batchOf(chunk, dataTypes).columns;
       for (let row = 0; row < chunk.rowCount; row++) {
-        rows.push(Object.fromEntries(names.map((name, i) => [name, vectors[i]!.isNull(row) ? null : userValue(vectors[i]!.values[row], dataTypes[i]!)])));
+        rows.push(
+          Object.fromEntries(
+            names.map((
+              name,
+              i,
+            ) => [name, vectors[i]!.isNull(row) ? null : userValue(vectors[i]!.values[row], dataTypes[i]!)]),
+          ),
+        );
       }
     }
     return rows;
@@ -73,12 +89,20 @@ export class DuckDbSession implements EngineSession {
     return batches;
   }
 
-  async writeParquet(sql: string, path: string, options: ParquetOptions = {}, signal?: AbortSignal): Promise<ParquetFile> {
+  async writeParquet(
+    sql: string,
+    path: string,
+    options: ParquetOptions = {},
+    signal?: AbortSignal,
+  ): Promise<ParquetFile> {
     mkdirSync(dirname(path), { recursive: true });
     const settings = ["FORMAT parquet", `COMPRESSION ${options.compression ?? "zstd"}`];
     if (options.rowGroupSize !== undefined) settings.push(`ROW_GROUP_SIZE ${options.rowGroupSize}`);
     try {
-      const { chunks } = await this.#client.stream(`COPY (${sql}) TO ${quoteText(path)} (${settings.join(", ")})`, signal);
+      const { chunks } = await this.#client.stream(
+        `COPY (${sql}) TO ${quoteText(path)} (${settings.join(", ")})`,
+        signal,
+      );
       let rows = 0;
       for await (const chunk of chunks) rows += Number(chunk.columns[0]!.items![0]);
       return { path, rows, bytes: statSync(path).size };
@@ -89,28 +113,25 @@ export class DuckDbSession implements EngineSession {
   }
 
   async fill(name: string, schema: Schema, batches: Iterable<ColumnBatch>, signal?: AbortSignal): Promise<Relation> {
-    await createTable(this.#client, name, schema, batches, "TEMP ", signal);
+    await createFilledTable(this.#client, name, schema, batches, "TEMP ", signal);
     return tableRelation(name, schema);
   }
 
-  async table(name: string, data: unknown, schema?: Schema): Promise<Relation> {
-    const filled = await tableBatches(data, schema);
-    if (filled.kind === "batches") return await this.fill(name, filled.schema, filled.batches);
-    try {
-      const list = filled.schema.map((field) => `${filled.columnSql(field)} AS ${quoteName(field.name)}`);
-      await this.run(`CREATE OR REPLACE TEMP TABLE ${quoteName(name)} AS SELECT ${list.join(", ")} FROM read_parquet(${quoteText(filled.path)})`);
-    } finally {
-      rmSync(filled.path, { force: true });
-    }
-    return tableRelation(name, filled.schema);
+  async table(name: string, data: unknown, schema?: Schema, signal?: AbortSignal): Promise<Relation> {
+    const snapshot = snapshotOf(data, schema);
+    await createTable(this.#client, name, snapshot, "TEMP ", signal);
+    return tableRelation(name, snapshot.schema);
   }
 
-  dataFrame(sql: string, schema: Schema, signal?: AbortSignal): Promise<unknown> {
-    throw new VarveError("UNSUPPORTED", `Cannot make a DataFrame yet ${sql} ${schema.length} ${signal}`);
+  async dataFrame(sql: string, schema: Schema, signal?: AbortSignal): Promise<DataFrame> {
+    return await withScratchFile(async (path) => {
+      await this.writeParquet(sql, path, { compression: "uncompressed" }, signal);
+      return polarsFromParquet(path, schema.filter((field) => field.type === "duration").map((field) => field.name));
+    });
   }
 
-  arrow(sql: string, schema: Schema, signal?: AbortSignal): Promise<unknown> {
-    throw new VarveError("UNSUPPORTED", `Cannot make an Arrow table yet ${sql} ${schema.length} ${signal}`);
+  async arrow(sql: string, schema: Schema, signal?: AbortSignal): Promise<Table> {
+    return arrowFromIpc(ipcFromPolars(await this.dataFrame(sql, schema, signal)));
   }
 
   close(): void {
@@ -124,18 +145,4 @@ function batchOf(chunk: RawChunk, types: readonly DataType[]): ColumnBatch {
 
 function tableRelation(name: string, schema: Schema): Relation {
   return { sql: `SELECT ${schema.map((field) => quoteName(field.name)).join(", ")} FROM ${quoteName(name)}`, schema };
-}
-
-/** Creates a table (replacing one of that name) and fills it. */
-export async function createTable(
-  client: DuckClient,
-  name: string,
-  schema: Schema,
-  batches: Iterable<ColumnBatch>,
-  modifier: "" | "TEMP " = "",
-  signal?: AbortSignal,
-): Promise<void> {
-  const columns = schema.map((field) => `${quoteName(field.name)} ${duckTypeOf(field.type)}`);
-  await client.run(`CREATE OR REPLACE ${modifier}TABLE ${quoteName(name)} (${columns.join(", ")})`, signal);
-  await client.append(name, schema.map((field) => field.type), batches, signal);
 }

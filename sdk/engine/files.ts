@@ -25,11 +25,18 @@ export function expandPaths(paths: readonly string[]): string[] {
   return paths.flatMap((path) => {
     if (existsSync(path)) {
       if (!statSync(path).isDirectory()) return [path];
-      throw new VarveError("NOT_FOUND", `Cannot read "${path}": it is a folder; name the files, as in "${join(path, "*.parquet")}"`);
+      throw new VarveError(
+        "NOT_FOUND",
+        `Cannot read "${path}": it is a folder; name the files, as in "${join(path, "*.parquet")}"`,
+      );
     }
     const found = isGlob(path) ? expandGlob(path) : [];
     if (found.length > 0) return found;
-    throw new VarveError("NOT_FOUND", `Cannot read "${path}": ${isGlob(path) ? "no file matches" : "there is no such file"}`, { details: { path } });
+    throw new VarveError(
+      "NOT_FOUND",
+      `Cannot read "${path}": ${isGlob(path) ? "no file matches" : "there is no such file"}`,
+      { details: { path } },
+    );
   });
 }
 
@@ -44,7 +51,9 @@ function alternatives(pattern: string): string[] {
   const match = /\{([^{}]*)\}/.exec(pattern);
   if (!match) return [pattern];
   const [whole, inside] = match;
-  return inside!.split(",").flatMap((choice) => alternatives(pattern.slice(0, match.index) + choice + pattern.slice(match.index + whole.length)));
+  return inside!.split(",").flatMap((choice) =>
+    alternatives(pattern.slice(0, match.index) + choice + pattern.slice(match.index + whole.length))
+  );
 }
 
 function walk(folder: string, parts: readonly string[]): string[] {
@@ -81,7 +90,9 @@ function entries(folder: string): { name: string; isFolder: boolean }[] {
     return readdirSync(folder, { withFileTypes: true })
       .map((entry) => ({
         name: entry.name,
-        isFolder: entry.isSymbolicLink() ? statSync(join(folder, entry.name), { throwIfNoEntry: false })?.isDirectory() ?? false : entry.isDirectory(),
+        isFolder: entry.isSymbolicLink()
+          ? statSync(join(folder, entry.name), { throwIfNoEntry: false })?.isDirectory() ?? false
+          : entry.isDirectory(),
       }))
       .sort((a, b) => a.name < b.name ? -1 : 1);
   } catch {

@@ -1,28 +1,22 @@
 /** Data of this process behind frames: kept as long as a query that reads it is reachable, found by content hash. */
 import type { MemorySource } from "../frame/query.ts";
-import type { Schema } from "../schema.ts";
 import type { SharedDatabase } from "./duckdb_engine.ts";
-import { createTable } from "./duckdb_session.ts";
-import { tableBatches } from "./table_data.ts";
-
-interface Kept {
-  readonly data: unknown;
-  readonly schema: Schema;
-}
+import type { Snapshot } from "./snapshot.ts";
+import { createTable } from "./tables.ts";
 
 /** Alive while its owner, the source in a query, is. */
-const keptByOwner = new WeakMap<object, Kept>();
-const keptById = new Map<string, WeakRef<Kept>>();
+const keptByOwner = new WeakMap<object, Snapshot>();
+const keptById = new Map<string, WeakRef<Snapshot>>();
 
 /** Keeps data for as long as `owner` lives; equal data is kept once. */
-export function keepMemory(id: string, data: unknown, schema: Schema, owner: object): void {
-  const kept = keptById.get(id)?.deref() ?? { data, schema };
+export function keepMemory(id: string, snapshot: Snapshot, owner: object): void {
+  const kept = keptById.get(id)?.deref() ?? snapshot;
   keptByOwner.set(owner, kept);
   keptById.set(id, new WeakRef(kept));
 }
 
 /** Data that is kept in this process. */
-export function memoryData(id: string): Kept | undefined {
+export function memoryData(id: string): Snapshot | undefined {
   return keptById.get(id)?.deref();
 }
 
@@ -38,8 +32,7 @@ export async function memoryTable(source: MemorySource, shared: SharedDatabase):
     if (!kept) return undefined;
     const table = `memory_${source.id}`;
     if (!shared.memoryTables.has(source.id)) {
-      const filled = await tableBatches(kept.data, kept.schema);
-      if (filled.kind === "batches") await createTable(client, table, filled.schema, filled.batches);
+      await createTable(client, table, kept);
       shared.memoryTables.set(source.id, table);
     }
     return table;

@@ -2,7 +2,18 @@
 import { VarveError } from "../errors.ts";
 import { addedColumns, schemaOf } from "../frame/query_schema.ts";
 import type {
-  AsOfJoinStep, DeriveStep, DistinctStep, JoinStep, Query, SampleStep, ScanStep, SelectStep, SortStep, SourceSpec, SqlStep, UnnestStep,
+  AsOfJoinStep,
+  DeriveStep,
+  DistinctStep,
+  JoinStep,
+  Query,
+  SampleStep,
+  ScanStep,
+  SelectStep,
+  SortStep,
+  SourceSpec,
+  SqlStep,
+  UnnestStep,
 } from "../frame/query.ts";
 import { columnNames, findField } from "../schema.ts";
 import type { Schema } from "../schema.ts";
@@ -54,7 +65,9 @@ export function querySql(query: Query, context: SqlContext): Part {
       const schema = schemaOf(query);
       const names = query.kind === "rename" ? query.names : {};
       const kept = input.schema.filter((field) => query.kind === "rename" || !query.columns.includes(field.name));
-      const columns = kept.map(({ name }) => as(quoteName(name), Object.hasOwn(names, name) ? names[name]! : name, name));
+      const columns = kept.map(({ name }) =>
+        as(quoteName(name), Object.hasOwn(names, name) ? names[name]! : name, name)
+      );
       return carry(input, columns, schema);
     }
     case "join":
@@ -71,7 +84,12 @@ export function querySql(query: Query, context: SqlContext): Part {
       const input = querySql(query.input, { ...context, position: false });
       const { range, interval } = context.slices ?? {};
       const slices = input.sliced ? { range: range!, interval: interval! } : undefined;
-      return { sql: aggregateSql(query, input, slices), schema: schemaOf(query), sliced: input.sliced, positioned: false };
+      return {
+        sql: aggregateSql(query, input, slices),
+        schema: schemaOf(query),
+        sliced: input.sliced,
+        positioned: false,
+      };
     }
     case "distinct":
       return distinct(query, context);
@@ -80,7 +98,10 @@ export function querySql(query: Query, context: SqlContext): Part {
     case "limit": {
       refuseLifting("limit", context);
       const input = querySql(query.input, context);
-      return { ...input, sql: selectFrom(["*"], input.sql, `LIMIT ${query.count}${query.offset > 0 ? ` OFFSET ${query.offset}` : ""}`) };
+      return {
+        ...input,
+        sql: selectFrom(["*"], input.sql, `LIMIT ${query.count}${query.offset > 0 ? ` OFFSET ${query.offset}` : ""}`),
+      };
     }
     case "unnest":
       return unnest(query, context);
@@ -112,7 +133,11 @@ function carry(input: Part, columns: readonly string[], schema: Schema): Part {
 
 function refuseLifting(step: string, context: SqlContext): void {
   if (context.slices?.interval === undefined) return;
-  throw new VarveError("UNSUPPORTED", `Cannot compute many slices at once through step "${step}": run one query per slice`, { details: { step } });
+  throw new VarveError(
+    "UNSUPPORTED",
+    `Cannot compute many slices at once through step "${step}": run one query per slice`,
+    { details: { step } },
+  );
 }
 
 /** The context of inputs that are read whole. */
@@ -131,18 +156,28 @@ function rawSql(step: SqlStep, context: SqlContext): Part {
   refuseLifting("sql", context);
   const ctes = Object.entries(step.inputs).map(([name, input]) => {
     // Of one slice, inputs with an event timestamp are read in range and the others whole.
-    const part = querySql(input, context.slices && drivingTime(input) ? { ...context, position: false } : whole(context));
+    const part = querySql(
+      input,
+      context.slices && drivingTime(input) ? { ...context, position: false } : whole(context),
+    );
     return `${quoteName(name)} AS (\n  ${part.sql.replaceAll("\n", "\n  ")}\n)`;
   });
   const text = step.sql.trim().replace(/;\s*$/, "");
   // A subquery, not a second WITH: the text may have its own.
   const sql = `${ctes.length > 0 ? `WITH ${ctes.join(", ")}\n` : ""}SELECT * FROM (\n${text}\n)`;
-  return { sql: selectFrom(step.schema.map(({ name, type }) => resultCast(name, type)), sql), schema: schemaOf(step), sliced: false, positioned: false };
+  return {
+    sql: selectFrom(step.schema.map(({ name, type }) => resultCast(name, type)), sql),
+    schema: schemaOf(step),
+    sliced: false,
+    positioned: false,
+  };
 }
 
 function resultCast(name: string, type: Schema[number]["type"]): string {
   // SQL is free in its types (HUGEINT sums, naive timestamps); what leaves the step has the declared ones.
-  return typeof type === "string" ? `CAST(${quoteName(name)} AS ${sqlTypes[type]}) AS ${quoteName(name)}` : quoteName(name);
+  return typeof type === "string"
+    ? `CAST(${quoteName(name)} AS ${sqlTypes[type]}) AS ${quoteName(name)}`
+    : quoteName(name);
 }
 
 const sqlTypes = {
@@ -182,14 +217,20 @@ function join(step: JoinStep, context: SqlContext): Part {
   const right = querySql(step.right, whole(context));
   const on = step.on.map((key) => `l.${quoteName(key.left)} = r.${quoteName(key.right)}`).join(" AND ");
   const added = step.how === "semi" || step.how === "anti" ? [] : addedColumns(step);
-  const positioned = left.positioned && (added.length === 0 ? step.how !== "inner" && step.how !== "left" : false) || left.positioned && isUniqueBy(step.right, step.on.map((key) => key.right));
+  const positioned = left.positioned && (added.length === 0 ? step.how !== "inner" && step.how !== "left" : false) ||
+    left.positioned && isUniqueBy(step.right, step.on.map((key) => key.right));
   const columns = [
     ...(left.sliced ? [`l.${sliceColumn}`] : []),
     ...left.schema.map((field) => `l.${quoteName(field.name)}`),
     ...added.map(({ name, as: alias }) => as(`r.${quoteName(name)}`, alias, name)),
     ...(positioned ? [`l.${positionColumn}`] : []),
   ];
-  return { sql: joined(columns, left.sql, `${step.how.toUpperCase()} JOIN`, right.sql, on), schema: schemaOf(step), sliced: left.sliced, positioned };
+  return {
+    sql: joined(columns, left.sql, `${step.how.toUpperCase()} JOIN`, right.sql, on),
+    schema: schemaOf(step),
+    sliced: left.sliced,
+    positioned,
+  };
 }
 
 function joined(columns: readonly string[], left: string, verb: string, right: string, on: string): string {
@@ -200,7 +241,8 @@ function joined(columns: readonly string[], left: string, verb: string, right: s
 function isUniqueBy(query: Query, keys: readonly string[]): boolean {
   if (query.kind === "aggregate") return query.by.every((name) => keys.includes(name));
   if (query.kind === "distinct") return query.columns.length > 0 && query.columns.every((name) => keys.includes(name));
-  return (query.kind === "filter" || query.kind === "sort" || query.kind === "limit" || query.kind === "sample") && isUniqueBy(query.input, keys);
+  return (query.kind === "filter" || query.kind === "sort" || query.kind === "limit" || query.kind === "sample") &&
+    isUniqueBy(query.input, keys);
 }
 
 function asOfJoin(step: AsOfJoinStep, context: SqlContext): Part {
@@ -208,12 +250,23 @@ function asOfJoin(step: AsOfJoinStep, context: SqlContext): Part {
   const right = querySql(step.right, { ...whole(context), position: true });
   const keys = [...step.on.map((key) => key.right), step.time.right].map(quoteName);
   // Of right rows with equal keys and times one is kept: the last in the source, else the greatest.
-  const order = right.positioned ? `${positionColumn} DESC` : names(right.schema).map((name) => `${name} DESC NULLS LAST`).join(", ");
-  const single = selectFrom(names(right.schema), right.sql, `QUALIFY row_number() OVER (PARTITION BY ${keys.join(", ")} ORDER BY ${order}) = 1`);
+  const order = right.positioned
+    ? `${positionColumn} DESC`
+    : names(right.schema).map((name) => `${name} DESC NULLS LAST`).join(", ");
+  const single = selectFrom(
+    names(right.schema),
+    right.sql,
+    `QUALIFY row_number() OVER (PARTITION BY ${keys.join(", ")} ORDER BY ${order}) = 1`,
+  );
   const times = [`l.${quoteName(step.time.left)}`, `r.${quoteName(step.time.right)}`] as const;
-  const on = [...step.on.map((key) => `l.${quoteName(key.left)} = r.${quoteName(key.right)}`), `${times[0]} >= ${times[1]}`].join(" AND ");
+  const on = [
+    ...step.on.map((key) => `l.${quoteName(key.left)} = r.${quoteName(key.right)}`),
+    `${times[0]} >= ${times[1]}`,
+  ].join(" AND ");
   const fresh = (sql: string): string =>
-    step.tolerance === undefined ? sql : `CASE WHEN epoch_us(${times[1]}) > epoch_us(${times[0]}) - ${durationToMicros(step.tolerance)} THEN ${sql} END`;
+    step.tolerance === undefined
+      ? sql
+      : `CASE WHEN epoch_us(${times[1]}) > epoch_us(${times[0]}) - ${durationToMicros(step.tolerance)} THEN ${sql} END`;
   const columns = [
     ...(left.sliced ? [`l.${sliceColumn}`] : []),
     ...left.schema.map((field) => `l.${quoteName(field.name)}`),
@@ -246,14 +299,20 @@ function dropPosition(part: Part, context: SqlContext): Part {
 
 function sort(step: SortStep, context: SqlContext): Part {
   const input = querySql(step.input, { ...context, position: true });
-  const keys = step.by.map((key) => `${exprSql(key.expr, input.schema)} ${key.descending ? "DESC" : "ASC"} NULLS ${key.nulls.toUpperCase()}`);
+  const keys = step.by.map((key) =>
+    `${exprSql(key.expr, input.schema)} ${key.descending ? "DESC" : "ASC"} NULLS ${key.nulls.toUpperCase()}`
+  );
   const order = [...keys, ...(input.positioned ? [positionColumn] : [])].join(", ");
   if (!context.position) {
     const columns = [...(input.sliced ? [sliceColumn] : []), ...names(input.schema)];
     return { ...input, positioned: false, sql: selectFrom(columns, input.sql, `ORDER BY ${order}`) };
   }
   // From here on the order of the rows is that of the sort.
-  const columns = [...(input.sliced ? [sliceColumn] : []), ...names(input.schema), `row_number() OVER (ORDER BY ${order}) AS ${positionColumn}`];
+  const columns = [
+    ...(input.sliced ? [sliceColumn] : []),
+    ...names(input.schema),
+    `row_number() OVER (ORDER BY ${order}) AS ${positionColumn}`,
+  ];
   return { ...input, positioned: true, sql: selectFrom(columns, input.sql, `ORDER BY ${positionColumn}`) };
 }
 
@@ -261,7 +320,11 @@ function unnest(step: UnnestStep, context: SqlContext): Part {
   const input = querySql(step.input, { ...context, position: false });
   const column = quoteName(step.column);
   const list = step.keepEmpty ? `CASE WHEN len(${column}) > 0 THEN ${column} ELSE [NULL] END` : column;
-  return carry(input, names(input.schema).map((name) => name === column ? `unnest(${list}) AS ${column}` : name), schemaOf(step));
+  return carry(
+    input,
+    names(input.schema).map((name) => name === column ? `unnest(${list}) AS ${column}` : name),
+    schemaOf(step),
+  );
 }
 
 function sample(step: SampleStep, context: SqlContext): Part {
@@ -269,7 +332,9 @@ function sample(step: SampleStep, context: SqlContext): Part {
   const input = querySql(step.input, { ...context, position: true });
   const columns = names(input.schema);
   // Equal rows get numbers, so that each has a chance of its own.
-  const identity = input.positioned ? positionColumn : `row_number() OVER (PARTITION BY ${columns.join(", ")}), ${columns.join(", ")}`;
+  const identity = input.positioned
+    ? positionColumn
+    : `row_number() OVER (PARTITION BY ${columns.join(", ")}), ${columns.join(", ")}`;
   const chance = `hash(${step.seed}, ${identity})`;
   const marked = selectFrom(["*", `${chance} AS __chance`], input.sql);
   const kept = [...columns, ...(input.positioned ? [positionColumn] : [])];

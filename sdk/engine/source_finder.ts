@@ -13,11 +13,21 @@ import { readerSql } from "./source_sql.ts";
 import type { ResolvedSource } from "./source_sql.ts";
 
 /** Resolves every source of a query; gives the look-up that compilation uses. */
-export async function sourceFinder(query: Query, client: DuckClient, shared: SharedDatabase, signal?: AbortSignal): Promise<(spec: SourceSpec) => ResolvedSource> {
+export async function sourceFinder(
+  query: Query,
+  client: DuckClient,
+  shared: SharedDatabase,
+  signal?: AbortSignal,
+): Promise<(spec: SourceSpec) => ResolvedSource> {
   const found = new Map<SourceSpec, ResolvedSource>();
   for (const step of scansOf(query)) {
     if (found.has(step.source)) continue;
-    found.set(step.source, step.source.kind === "file" ? await fileSource(step.source, step, client, shared, signal) : await memorySource(step.source, step, client, shared));
+    found.set(
+      step.source,
+      step.source.kind === "file"
+        ? await fileSource(step.source, step, client, shared, signal)
+        : await memorySource(step.source, step, client, shared),
+    );
   }
   return (spec) => found.get(spec)!;
 }
@@ -39,27 +49,51 @@ export function scansOf(query: Query): ScanStep[] {
   }
 }
 
-async function fileSource(source: FileSource, step: ScanStep, client: DuckClient, shared: SharedDatabase, signal?: AbortSignal): Promise<ResolvedSource> {
+async function fileSource(
+  source: FileSource,
+  step: ScanStep,
+  client: DuckClient,
+  shared: SharedDatabase,
+  signal?: AbortSignal,
+): Promise<ResolvedSource> {
   const files: string[] = [];
-  for (const path of source.paths) files.push(...(isRemote(path) ? await remoteFiles(path, shared, signal) : expandPaths([path])));
+  for (const path of source.paths) {
+    files.push(...(isRemote(path) ? await remoteFiles(path, shared, signal) : expandPaths([path])));
+  }
   const label = source.paths.map((path) => `"${path}"`).join(", ");
   return await describeFiles(source, files, label, step, client, signal);
 }
 
 /** The physical columns of files; errors name them. */
-export async function describeFiles(source: FileSource, files: readonly string[], label: string, step: Pick<ScanStep, "schema">, client: DuckClient, signal?: AbortSignal): Promise<ResolvedSource> {
+export async function describeFiles(
+  source: FileSource,
+  files: readonly string[],
+  label: string,
+  step: Pick<ScanStep, "schema">,
+  client: DuckClient,
+  signal?: AbortSignal,
+): Promise<ResolvedSource> {
   for (const file of files) {
-    if (statSync(file).size === 0) throw new VarveError("CORRUPT", `Cannot read "${file}": the file is empty`, { details: { path: file } });
+    if (statSync(file).size === 0) {
+      throw new VarveError("CORRUPT", `Cannot read "${file}": the file is empty`, { details: { path: file } });
+    }
   }
   const from = readerSql(source, files, step.schema.length > 0 ? step.schema : undefined);
   const columns = await describe(from, client, label, signal);
   const position = source.format === "parquet"
-    ? columns.has("file_index") || columns.has("file_row_number") ? undefined : "(file_index::BIGINT * 1099511627776 + file_row_number)"
+    ? columns.has("file_index") || columns.has("file_row_number")
+      ? undefined
+      : "(file_index::BIGINT * 1099511627776 + file_row_number)"
     : "row_number() OVER ()";
   return { from, columns, label, ...(position === undefined ? {} : { position }) };
 }
 
-async function describe(from: string, client: DuckClient, label: string, signal?: AbortSignal): Promise<Map<string, DuckType>> {
+async function describe(
+  from: string,
+  client: DuckClient,
+  label: string,
+  signal?: AbortSignal,
+): Promise<Map<string, DuckType>> {
   try {
     const { columns, chunks } = await client.stream(`SELECT * FROM ${from} LIMIT 0`, signal);
     await chunks.return();
@@ -73,26 +107,45 @@ async function describe(from: string, client: DuckClient, label: string, signal?
 export function namedError(error: unknown, label: string): unknown {
   if (!(error instanceof VarveError) || error.code === "CANCELLED" || error.code === "TIMEOUT") return error;
   const code = error.code === "INVALID_REQUEST" || error.code === "INVALID_DEFINITION" ? "SCHEMA_MISMATCH" : error.code;
-  return new VarveError(code, `Cannot read ${label}: ${error.message}`, { cause: error.cause, details: { ...error.details, source: label } });
+  return new VarveError(code, `Cannot read ${label}: ${error.message}`, {
+    cause: error.cause,
+    details: { ...error.details, source: label },
+  });
 }
 
 async function remoteFiles(path: string, shared: SharedDatabase, signal?: AbortSignal): Promise<readonly string[]> {
   if (!shared.options.resolve) {
-    throw new VarveError("UNSUPPORTED", `Cannot read "${path}": no object store is configured for it; connect with { storage: "s3://…" } or give a local path`);
+    throw new VarveError(
+      "UNSUPPORTED",
+      `Cannot read "${path}": no object store is configured for it; connect with { storage: "s3://…" } or give a local path`,
+    );
   }
   const files = await shared.options.resolve(path, signal);
   if (files.length === 0) throw new VarveError("NOT_FOUND", `Cannot read "${path}": no object matches`);
   return files;
 }
 
-async function memorySource(source: MemorySource, step: ScanStep, client: DuckClient, shared: SharedDatabase): Promise<ResolvedSource> {
+async function memorySource(
+  source: MemorySource,
+  step: ScanStep,
+  client: DuckClient,
+  shared: SharedDatabase,
+): Promise<ResolvedSource> {
   const table = await memoryTable(source, shared);
   const label = `memory source ${source.id.slice(0, 12)}`;
   if (table !== undefined) {
-    return { from: quoteName(table), columns: await describe(quoteName(table), client, label), position: "rowid", label };
+    return {
+      from: quoteName(table),
+      columns: await describe(quoteName(table), client, label),
+      position: "rowid",
+      label,
+    };
   }
   if (!shared.options.memory) {
-    throw new VarveError("NOT_FOUND", `Cannot read ${label}: its data is not in this process; make the frame again, or publish it`);
+    throw new VarveError(
+      "NOT_FOUND",
+      `Cannot read ${label}: its data is not in this process; make the frame again, or publish it`,
+    );
   }
   const path = await shared.options.memory(source.id);
   const file: FileSource = { kind: "file", format: "parquet", paths: [path] };

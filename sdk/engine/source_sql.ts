@@ -21,16 +21,29 @@ export interface ResolvedSource {
 }
 
 /** The SELECT that reads a scan's columns, cast to its schema; in slices, only rows of the range. */
-export function scanSql(step: ScanStep, source: ResolvedSource, slices: SliceOptions | undefined, positioned: boolean): string {
-  const columns = step.schema.map((field) => `${columnSql(field.name, field.type, source)} AS ${quoteName(field.name)}`);
+export function scanSql(
+  step: ScanStep,
+  source: ResolvedSource,
+  slices: SliceOptions | undefined,
+  positioned: boolean,
+): string {
+  const columns = step.schema.map((field) => {
+    const sql = scanColumnSql(field.name, field.type, source);
+    return sql === quoteName(field.name) ? sql : `${sql} AS ${quoteName(field.name)}`;
+  });
   const lines = [];
   if (slices) {
     const name = step.source.eventTimestamp;
     if (name === undefined) {
-      throw new VarveError("INVALID_DEFINITION", `Cannot read ${source.label} by time: it has no event timestamp; name its column with { eventTimestamp }`);
+      throw new VarveError(
+        "INVALID_DEFINITION",
+        `Cannot read ${source.label} by time: it has no event timestamp; name its column with { eventTimestamp }`,
+      );
     }
     const type = step.schema.find((field) => field.name === name)!.type;
-    const time = type === "date" ? castSql(columnSql(name, type, source), "date", "timestamp") : columnSql(name, type, source);
+    const time = type === "date"
+      ? castSql(scanColumnSql(name, type, source), "date", "timestamp")
+      : scanColumnSql(name, type, source);
     if (slices.interval !== undefined) columns.unshift(`${sliceSql(time, slices.interval)} AS __slice`);
     lines.push(`WHERE ${rangeSql(name, time, source, slices)}`);
   }
@@ -49,15 +62,20 @@ function rangeSql(name: string, time: string, source: ResolvedSource, slices: Sl
   const type = source.columns.get(name);
   // A naive timestamp is compared as it is stored, so that the reader can skip row groups.
   if (type?.kind === "scalar" && type.name === "TIMESTAMP") {
-    return `${quoteName(name)} >= make_timestamp(${start}::BIGINT) AND ${quoteName(name)} < make_timestamp(${end}::BIGINT)`;
+    return `${quoteName(name)} >= make_timestamp(${start}::BIGINT) AND ${
+      quoteName(name)
+    } < make_timestamp(${end}::BIGINT)`;
   }
   return `${time} >= ${timestampSql(start)} AND ${time} < ${timestampSql(end)}`;
 }
 
-function columnSql(name: string, type: DataType, source: ResolvedSource): string {
+/** SQL of a source's column, cast to the type that a query expects; SCHEMA_MISMATCH when it does not fit. */
+export function scanColumnSql(name: string, type: DataType, source: ResolvedSource): string {
   const physical = source.columns.get(name);
   const mismatch = (why: string): VarveError =>
-    new VarveError("SCHEMA_MISMATCH", `Cannot read column "${name}" of ${source.label}: ${why}`, { details: { column: name, source: source.label } });
+    new VarveError("SCHEMA_MISMATCH", `Cannot read column "${name}" of ${source.label}: ${why}`, {
+      details: { column: name, source: source.label },
+    });
   if (!physical) throw mismatch(`there is no such column; columns are ${[...source.columns.keys()].join(", ")}`);
   const normal = dataTypeOf(physical, `column "${name}" of ${source.label}`);
   if (!canCast(normal, type)) throw mismatch(`it is ${formatType(normal)} and the query expects ${formatType(type)}`);
@@ -67,8 +85,11 @@ function columnSql(name: string, type: DataType, source: ResolvedSource): string
 /** The table function that reads files. `schema` declares what a text format cannot tell. */
 export function readerSql(source: FileSource, files: readonly string[], schema: Schema | undefined): string {
   const list = `[${files.map((file) => quoteText(literalPath(file))).join(", ")}]`;
-  const options = Object.entries(source.options ?? {}).map(([name, value]) => `${optionName(name)}=${typeof value === "string" ? quoteText(value) : value}`);
-  const types = (): string => `{${schema!.map((field) => `${quoteText(field.name)}: ${quoteText(duckTypeOf(field.type))}`).join(", ")}}`;
+  const options = Object.entries(source.options ?? {}).map(([name, value]) =>
+    `${optionName(name)}=${typeof value === "string" ? quoteText(value) : value}`
+  );
+  const types = (): string =>
+    `{${schema!.map((field) => `${quoteText(field.name)}: ${quoteText(duckTypeOf(field.type))}`).join(", ")}}`;
   switch (source.format) {
     case "parquet":
       return `read_parquet(${[list, ...options].join(", ")})`;
@@ -85,11 +106,13 @@ export function readerSql(source: FileSource, files: readonly string[], schema: 
 /** Options are names that become SQL, so only words may pass. */
 function optionName(name: string): string {
   if (/^[a-z_]+$/.test(name)) return name;
-  throw new VarveError("INVALID_DEFINITION", `Cannot use source option ${JSON.stringify(name)}: names are lower case words joined by _`);
+  throw new VarveError(
+    "INVALID_DEFINITION",
+    `Cannot use source option ${JSON.stringify(name)}: names are lower case words joined by _`,
+  );
 }
 
 /** A path that DuckDB does not read as a glob. */
 function literalPath(path: string): string {
   return path.replaceAll(/[*?[]/g, (character) => `[${character}]`);
 }
-

@@ -23,9 +23,15 @@ export function userValue(value: unknown, type: DataType): unknown {
 export function rowValue(value: unknown, type: DataType): unknown {
   if (value === null || value === undefined) return null;
   const wrong = (): never => {
-    throw new TypeError(`${describe(value)} is not a ${typeof type === "string" ? type : "list" in type ? "list" : "struct"}`);
+    throw new TypeError(
+      `${describe(value)} is not a ${typeof type === "string" ? type : "list" in type ? "list" : "struct"}`,
+    );
   };
-  if (isListType(type)) return Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as ArrayLike<unknown>, (item) => rowValue(item, type.list)) : wrong();
+  if (isListType(type)) {
+    return Array.isArray(value) || ArrayBuffer.isView(value)
+      ? Array.from(value as ArrayLike<unknown>, (item) => rowValue(item, type.list))
+      : wrong();
+  }
   if (isStructType(type)) {
     if (typeof value !== "object" || Array.isArray(value)) return wrong();
     const record = value as Record<string, unknown>;

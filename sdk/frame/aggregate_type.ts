@@ -7,7 +7,8 @@ import type { NamedAggregate } from "./query.ts";
 
 /** The type of an aggregate's result; throws INVALID_DEFINITION when its inputs do not fit. */
 export function aggregateType(item: NamedAggregate, schema: Schema): DataType {
-  const fail = (why: string): VarveError => new VarveError("INVALID_DEFINITION", `Cannot aggregate "${item.name}" by ${item.function}: ${why}`);
+  const fail = (why: string): VarveError =>
+    new VarveError("INVALID_DEFINITION", `Cannot aggregate "${item.name}" by ${item.function}: ${why}`);
   if (item.where) {
     const where = typeOfExpr(item.where, schema);
     if (where !== "boolean") throw fail(`the condition is ${formatType(where)}; it must be boolean`);
@@ -16,7 +17,11 @@ export function aggregateType(item: NamedAggregate, schema: Schema): DataType {
   if (!item.input) throw fail("it needs an input column");
   const type = typeOfExpr(item.input, schema);
   const numeric = (): void => {
-    if (!isNumericType(type)) throw fail(`the input is ${formatType(type)}; it must be a number${type === "boolean" ? ", cast it to int32" : ""}`);
+    if (!isNumericType(type)) {
+      throw fail(
+        `the input is ${formatType(type)}; it must be a number${type === "boolean" ? ", cast it to int32" : ""}`,
+      );
+    }
   };
   const order = (): void => {
     if (!item.by) throw fail("it needs a column that orders the rows; give by");
@@ -31,7 +36,9 @@ export function aggregateType(item: NamedAggregate, schema: Schema): DataType {
       numeric();
       return type === "int32" || type === "int64" ? "int64" : "float64";
     case "quantile":
-      if (item.quantile === undefined || !(item.quantile >= 0 && item.quantile <= 1)) throw fail("the quantile must be from 0 to 1");
+      if (item.quantile === undefined || !(item.quantile >= 0 && item.quantile <= 1)) {
+        throw fail("the quantile must be from 0 to 1");
+      }
       numeric();
       return "float64";
     case "mean":

@@ -40,7 +40,10 @@ export class Aggregate<out C extends string = string, out T = unknown> {
   /** Lets only rows count for which the condition is true. */
   where<D extends string>(condition: Expr<D, unknown>): Aggregate<C | D, T> {
     if (this.spec.where) {
-      throw new VarveError("INVALID_DEFINITION", `Cannot give ${this.spec.function} a second condition: join both with and()`);
+      throw new VarveError(
+        "INVALID_DEFINITION",
+        `Cannot give ${this.spec.function} a second condition: join both with and()`,
+      );
     }
     return new Aggregate({ ...this.spec, where: condition.node });
   }
@@ -52,7 +55,11 @@ export interface OrderOptions<B extends ColumnInput = ColumnInput> {
   readonly by?: B;
 }
 
-function over<X extends ColumnInput, T>(name: AggregateFunction, input: X, more: Partial<AggregateSpec> = {}): Aggregate<InputColumns<X>, T> {
+function over<X extends ColumnInput, T>(
+  name: AggregateFunction,
+  input: X,
+  more: Partial<AggregateSpec> = {},
+): Aggregate<InputColumns<X>, T> {
   return new Aggregate({ function: name, input: inputNode(input), ...more });
 }
 
@@ -94,7 +101,10 @@ export function median<const X extends ColumnInput>(input: X): Aggregate<InputCo
 }
 
 /** The value below which a fraction of the values lies, interpolated. */
-export function quantile<const X extends ColumnInput>(input: X, fraction: number): Aggregate<InputColumns<X>, number | null> {
+export function quantile<const X extends ColumnInput>(
+  input: X,
+  fraction: number,
+): Aggregate<InputColumns<X>, number | null> {
   return over("quantile", input, { quantile: fraction });
 }
 
@@ -140,12 +150,18 @@ export function countDistinct<const X extends ColumnInput>(input: X): Aggregate<
 }
 
 /** The value where another is least. */
-export function minBy<const X extends ColumnInput, const B extends ColumnInput>(input: X, by: B): Aggregate<InputColumns<X> | InputColumns<B>, InputValue<X>> {
+export function minBy<const X extends ColumnInput, const B extends ColumnInput>(
+  input: X,
+  by: B,
+): Aggregate<InputColumns<X> | InputColumns<B>, InputValue<X>> {
   return over("minBy", input, { by: inputNode(by) });
 }
 
 /** The value where another is greatest. */
-export function maxBy<const X extends ColumnInput, const B extends ColumnInput>(input: X, by: B): Aggregate<InputColumns<X> | InputColumns<B>, InputValue<X>> {
+export function maxBy<const X extends ColumnInput, const B extends ColumnInput>(
+  input: X,
+  by: B,
+): Aggregate<InputColumns<X> | InputColumns<B>, InputValue<X>> {
   return over("maxBy", input, { by: inputNode(by) });
 }
 

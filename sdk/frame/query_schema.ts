@@ -6,7 +6,17 @@ import { durationToMicros } from "../time.ts";
 import { aggregateType } from "./aggregate_type.ts";
 import { typeOfExpr } from "./expr_type.ts";
 import type { ExprNode } from "./expr_node.ts";
-import type { AsOfJoinStep, JoinKey, JoinStep, NamedExpr, Query, RenameStep, ScanStep, SqlStep, UnionStep } from "./query.ts";
+import type {
+  AsOfJoinStep,
+  JoinKey,
+  JoinStep,
+  NamedExpr,
+  Query,
+  RenameStep,
+  ScanStep,
+  SqlStep,
+  UnionStep,
+} from "./query.ts";
 
 const known = new WeakMap<Query, Schema>();
 
@@ -49,7 +59,9 @@ function compute(query: Query): Schema {
       return unionSchema(query);
     case "aggregate": {
       const input = schemaOf(query.input);
-      if (query.aggregates.length === 0 && query.by.length === 0) throw invalid("Cannot aggregate: name at least one aggregate");
+      if (query.aggregates.length === 0 && query.by.length === 0) {
+        throw invalid("Cannot aggregate: name at least one aggregate");
+      }
       const by = query.by.map((name) => requireField(input, name, "group by column"));
       const values = query.aggregates.map((item) => ({ name: item.name, type: aggregateType(item, input) }));
       return unique([...by, ...values], "aggregate");
@@ -84,7 +96,11 @@ function scanSchema(step: ScanStep): Schema {
     if (name === undefined) continue;
     const { type } = requireField(schema, name, "use as timestamp column");
     if (type !== "timestamp" && type !== "date") {
-      throw invalid(`Cannot use column "${name}" as timestamp: it is ${formatType(type)}; declare it in schema as "timestamp", or cast it first`);
+      throw invalid(
+        `Cannot use column "${name}" as timestamp: it is ${
+          formatType(type)
+        }; declare it in schema as "timestamp", or cast it first`,
+      );
     }
   }
   return schema;
@@ -97,11 +113,15 @@ function sqlSchema(step: SqlStep): Schema {
 
 function requireBoolean(where: ExprNode, schema: Schema, verb: string): void {
   const type = typeOfExpr(where, schema);
-  if (type !== "boolean") throw invalid(`Cannot ${verb} by a condition of type ${formatType(type)}: it must be boolean`);
+  if (type !== "boolean") {
+    throw invalid(`Cannot ${verb} by a condition of type ${formatType(type)}: it must be boolean`);
+  }
 }
 
 function requireCount(value: number, verb: string, what: string): void {
-  if (!Number.isSafeInteger(value) || value < 0) throw invalid(`Cannot ${verb}: ${what} is ${value}; it must be a whole number, 0 or more`);
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw invalid(`Cannot ${verb}: ${what} is ${value}; it must be a whole number, 0 or more`);
+  }
 }
 
 function named(columns: readonly NamedExpr[], input: Schema, verb: string): Schema {
@@ -109,7 +129,9 @@ function named(columns: readonly NamedExpr[], input: Schema, verb: string): Sche
 }
 
 function namedType(name: string, expr: ExprNode, input: Schema, verb: string): DataType {
-  if (expr.kind === "column") return requireField(input, expr.name, verb === "select" ? "select column" : "use column").type;
+  if (expr.kind === "column") {
+    return requireField(input, expr.name, verb === "select" ? "select column" : "use column").type;
+  }
   return typeOfExpr(expr, input);
 }
 
@@ -118,7 +140,11 @@ function unique(fields: readonly Field[], verb: string): Schema {
   const seen = new Set<string>();
   for (const { name } of fields) {
     if (name === "") throw invalid(`Cannot ${verb} a column without a name`);
-    if (name.startsWith(internalPrefix)) throw invalid(`Cannot ${verb} column "${name}": names that start with ${internalPrefix} are reserved; choose another`);
+    if (name.startsWith(internalPrefix)) {
+      throw invalid(
+        `Cannot ${verb} column "${name}": names that start with ${internalPrefix} are reserved; choose another`,
+      );
+    }
     // DuckDB compares names without case: two that differ only in case could not both be found.
     const key = name.toLowerCase();
     if (seen.has(key)) throw invalid(`Cannot ${verb} column "${name}": the name is there twice; rename one`);
@@ -156,7 +182,9 @@ function checkKeys(on: readonly JoinKey[], left: Schema, right: Schema): void {
     const b = requireField(right, key.right, "join on right column");
     if (comparable(a.type, b.type)) continue;
     throw invalid(
-      `Cannot join "${key.left}" with "${key.right}": they are ${formatType(a.type)} and ${formatType(b.type)}; cast one of them`,
+      `Cannot join "${key.left}" with "${key.right}": they are ${formatType(a.type)} and ${
+        formatType(b.type)
+      }; cast one of them`,
     );
   }
 }
@@ -168,7 +196,9 @@ export function comparable(a: DataType, b: DataType): boolean {
 }
 
 /** The right columns that a join adds, with the names they get. */
-export function addedColumns(step: JoinStep | AsOfJoinStep): readonly { readonly name: string; readonly as: string; readonly type: DataType }[] {
+export function addedColumns(
+  step: JoinStep | AsOfJoinStep,
+): readonly { readonly name: string; readonly as: string; readonly type: DataType }[] {
   const left = schemaOf(step.input);
   const gone = new Set(step.on.map((key) => key.right));
   return schemaOf(step.right)
@@ -191,11 +221,15 @@ function asOfJoinSchema(step: AsOfJoinStep): Schema {
   const b = requireField(right, step.time.right, "join on right time column");
   if (a.type !== b.type || (a.type !== "timestamp" && a.type !== "date" && a.type !== "int64" && a.type !== "int32")) {
     throw invalid(
-      `Cannot join as of "${step.time.left}" and "${step.time.right}": they are ${formatType(a.type)} and ${formatType(b.type)}; both must be timestamp (or both date or integer)`,
+      `Cannot join as of "${step.time.left}" and "${step.time.right}": they are ${formatType(a.type)} and ${
+        formatType(b.type)
+      }; both must be timestamp (or both date or integer)`,
     );
   }
   if (step.tolerance !== undefined) {
-    if (a.type !== "timestamp") throw invalid(`Cannot use a tolerance with times of type ${formatType(a.type)}: cast them to timestamp`);
+    if (a.type !== "timestamp") {
+      throw invalid(`Cannot use a tolerance with times of type ${formatType(a.type)}: cast them to timestamp`);
+    }
     durationToMicros(step.tolerance, "tolerance");
   }
   return unique([...left, ...addedColumns(step).map(({ as, type }) => ({ name: as, type }))], "join");
@@ -208,12 +242,18 @@ function unionSchema(step: UnionStep): Schema {
     const missing = first.filter((field) => !findField(other, field.name));
     const extra = other.filter((field) => !findField(first, field.name));
     if (missing.length > 0 || extra.length > 0) {
-      throw invalid(`Cannot union frames of other columns: ${columnNames(first).join(", ")} and ${columnNames(other).join(", ")}`);
+      throw invalid(
+        `Cannot union frames of other columns: ${columnNames(first).join(", ")} and ${columnNames(other).join(", ")}`,
+      );
     }
     for (const field of first) {
       const { type } = findField(other, field.name)!;
       if (!sameType(type, field.type)) {
-        throw invalid(`Cannot union column "${field.name}": it is ${formatType(field.type)} and ${formatType(type)}; cast one of them`);
+        throw invalid(
+          `Cannot union column "${field.name}": it is ${formatType(field.type)} and ${
+            formatType(type)
+          }; cast one of them`,
+        );
       }
     }
   }
@@ -229,6 +269,8 @@ function unnestSchema(column: string, input: Schema): Schema {
 function sampleSchema(rows: number | undefined, fraction: number | undefined, input: Schema): Schema {
   if ((rows === undefined) === (fraction === undefined)) throw invalid("Cannot sample: give either rows or fraction");
   if (rows !== undefined) requireCount(rows, "sample", "rows");
-  if (fraction !== undefined && !(fraction >= 0 && fraction <= 1)) throw invalid(`Cannot sample: fraction is ${fraction}; it must be from 0 to 1`);
+  if (fraction !== undefined && !(fraction >= 0 && fraction <= 1)) {
+    throw invalid(`Cannot sample: fraction is ${fraction}; it must be from 0 to 1`);
+  }
   return input;
 }

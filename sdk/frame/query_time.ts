@@ -18,7 +18,11 @@ function carried(query: Query, which: "eventTimestamp" | "writtenTimestamp"): st
     case "scan":
       return query.source[which];
     case "sql":
-      return sameOfAll(Object.values(query.inputs).map((input) => carried(input, which)).filter((name) => name !== undefined && findField(query.schema, name)));
+      return sameOfAll(
+        Object.values(query.inputs).map((input) => carried(input, which)).filter((name) =>
+          name !== undefined && findField(query.schema, name)
+        ),
+      );
     case "union":
       return sameOfAll(query.inputs.map((input) => carried(input, which)));
     case "select": {
@@ -32,7 +36,9 @@ function carried(query: Query, which: "eventTimestamp" | "writtenTimestamp"): st
     case "derive": {
       const name = carried(query.input, which);
       // A rounded event timestamp is still one; another type is not.
-      return name !== undefined && ["timestamp", "date"].includes(findField(schemaOf(query), name)!.type as string) ? name : undefined;
+      return name !== undefined && ["timestamp", "date"].includes(findField(schemaOf(query), name)!.type as string)
+        ? name
+        : undefined;
     }
     case "drop": {
       const name = carried(query.input, which);

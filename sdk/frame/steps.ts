@@ -12,7 +12,9 @@ import { eventTimestampOf } from "./query_time.ts";
 
 /** Freezes a step and checks that it fits its input. */
 export function checked<Q extends Query>(query: Q): Q {
-  for (const part of Object.values(query)) if (typeof part === "object" && part !== null && !Object.isFrozen(part)) deepFreeze(part);
+  for (const part of Object.values(query)) {
+    if (typeof part === "object" && part !== null && !Object.isFrozen(part)) deepFreeze(part);
+  }
   Object.freeze(query);
   schemaOf(query);
   return query;
@@ -30,7 +32,9 @@ export type NamedInputs = Readonly<Record<string, ColumnInput>>;
 
 /** What select takes: names, then expressions by name. */
 export function selectColumns(columns: readonly (string | NamedInputs)[]): NamedExpr[] {
-  return columns.flatMap((column) => typeof column === "string" ? [{ name: column, expr: inputNode(column) }] : namedExprs(column));
+  return columns.flatMap((column) =>
+    typeof column === "string" ? [{ name: column, expr: inputNode(column) }] : namedExprs(column)
+  );
 }
 
 /** Named expressions in the order they were written. */
@@ -40,7 +44,9 @@ export function namedExprs(columns: NamedInputs): NamedExpr[] {
 
 /** A condition; boolean columns may be given by name. */
 export function conditionNode(condition: ColumnInput | boolean): Expr["node"] {
-  if (typeof condition === "boolean") throw new TypeError(`Cannot filter by ${condition}: use col("x").eq(y), not JavaScript's ==`);
+  if (typeof condition === "boolean") {
+    throw new TypeError(`Cannot filter by ${condition}: use col("x").eq(y), not JavaScript's ==`);
+  }
   return inputNode(condition);
 }
 
@@ -55,7 +61,11 @@ export function joinKeys(on: JoinOn): JoinKey[] {
 }
 
 /** A sort key as people write it. */
-export type SortInput = ColumnInput | { readonly by: ColumnInput; readonly descending?: boolean; readonly nulls?: "first" | "last" };
+export type SortInput = ColumnInput | {
+  readonly by: ColumnInput;
+  readonly descending?: boolean;
+  readonly nulls?: "first" | "last";
+};
 
 /** A sort key in descending order. */
 export function descending(by: ColumnInput): { readonly by: ColumnInput; readonly descending: true } {
@@ -65,7 +75,9 @@ export function descending(by: ColumnInput): { readonly by: ColumnInput; readonl
 /** Sort keys. */
 export function sortKeys(keys: readonly SortInput[]): SortKey[] {
   return keys.map((key) => {
-    if (typeof key === "string" || key instanceof Expr) return { expr: inputNode(key), descending: false, nulls: "last" };
+    if (typeof key === "string" || key instanceof Expr) {
+      return { expr: inputNode(key), descending: false, nulls: "last" };
+    }
     return { expr: inputNode(key.by), descending: key.descending ?? false, nulls: key.nulls ?? "last" };
   });
 }
@@ -74,10 +86,15 @@ export function sortKeys(keys: readonly SortInput[]): SortKey[] {
 export function namedAggregates(input: Query, aggregates: Readonly<Record<string, Aggregate>>): NamedAggregate[] {
   return Object.entries(aggregates).map(([name, aggregate]) => {
     if (!(aggregate instanceof Aggregate)) {
-      throw new VarveError("INVALID_DEFINITION", `Cannot aggregate "${name}": give an aggregate such as count() or mean("x")`);
+      throw new VarveError(
+        "INVALID_DEFINITION",
+        `Cannot aggregate "${name}": give an aggregate such as count() or mean("x")`,
+      );
     }
     const { spec } = aggregate;
-    const time = (spec.function === "first" || spec.function === "last") && !spec.by ? eventTimestampOf(input) : undefined;
+    const time = (spec.function === "first" || spec.function === "last") && !spec.by
+      ? eventTimestampOf(input)
+      : undefined;
     return { name, ...spec, ...(time === undefined ? {} : { by: inputNode(time) }) };
   });
 }
@@ -88,9 +105,14 @@ export function canonicalTolerance(tolerance: string): string {
 }
 
 /** Checks that join keys of an entity exist and have its types. */
-export function checkEntityKeys(query: Query, entity: { readonly name: string; readonly joinKeys: readonly { readonly name: string; readonly type: unknown }[] }): void {
+export function checkEntityKeys(
+  query: Query,
+  entity: { readonly name: string; readonly joinKeys: readonly { readonly name: string; readonly type: unknown }[] },
+): void {
   const schema = schemaOf(query);
-  if (entity.joinKeys.length === 0) throw new VarveError("INVALID_DEFINITION", `Cannot key by entity "${entity.name}": it has no join keys`);
+  if (entity.joinKeys.length === 0) {
+    throw new VarveError("INVALID_DEFINITION", `Cannot key by entity "${entity.name}": it has no join keys`);
+  }
   for (const key of entity.joinKeys) {
     const field = requireField(schema, key.name, `key by entity "${entity.name}": join key`);
     const same = field.type === key.type || (field.type === "int32" && key.type === "int64");

@@ -1,0 +1,85 @@
+/**
+ * Gives frames an engine. Importing this file loads neither DuckDB nor Polars: the first reader does. Import it from a
+ * composition root for its effect.
+ */
+import type { ArrowTable, DataFrame, FrameRuntime } from "../frame/runtime.ts";
+import { setFrameRuntime } from "../frame/runtime.ts";
+import type { Query } from "../frame/query.ts";
+import type { Engine, EngineSession, Relation } from "./engine.ts";
+import { keepMemory } from "./memory.ts";
+import { hashSnapshot, snapshotOf } from "./snapshot.ts";
+import { fileSchema, sqlSchema } from "./source_schema.ts";
+
+/** Opens the engine that readers of frames use; called once, by the first reader. */
+export type OpenEngine = () => Promise<Engine>;
+
+async function openDuckDb(): Promise<Engine> {
+  const { createDuckDbEngine } = await import("./duckdb.ts");
+  return createDuckDbEngine();
+}
+
+let open: OpenEngine = openDuckDb;
+let engine: Promise<Engine> | undefined;
+
+/** Makes readers use another engine, for instance one that knows an object store. Sessions that run keep theirs. */
+export function useEngine(next: OpenEngine): void {
+  open = next;
+  engine = undefined;
+}
+
+/** The engine of readers, opened on first use. */
+export function frameEngine(): Promise<Engine> {
+  engine ??= open();
+  return engine;
+}
+
+async function withQuery<T>(
+  query: Query,
+  signal: AbortSignal | undefined,
+  action: (session: EngineSession, relation: Relation) => Promise<T>,
+): Promise<T> {
+  const session = await (await frameEngine()).session();
+  try {
+    return await action(session, await session.compile(query, {}, signal));
+  } finally {
+    session.close();
+  }
+}
+
+const runtime: FrameRuntime = {
+  fileSchema,
+  sqlSchema,
+  keep(data, schema, owner) {
+    const snapshot = snapshotOf(data, schema);
+    const id = hashSnapshot(snapshot);
+    keepMemory(id, snapshot, owner);
+    return { id, rowCount: snapshot.rowCount, schema: snapshot.schema };
+  },
+  rows: (query, { signal } = {}) => withQuery(query, signal, (session, { sql }) => session.rows(sql, signal)),
+  dataFrame: (query, { signal } = {}) =>
+    withQuery(
+      query,
+      signal,
+      async (session, { sql, schema }) => await session.dataFrame(sql, schema, signal) as DataFrame,
+    ),
+  arrow: (query, { signal } = {}) =>
+    withQuery(
+      query,
+      signal,
+      async (session, { sql, schema }) => await session.arrow(sql, schema, signal) as ArrowTable,
+    ),
+  async *batches(query, { signal } = {}) {
+    const session = await (await frameEngine()).session();
+    try {
+      const { sql, schema } = await session.compile(query, {}, signal);
+      for await (const batch of session.batches(sql, schema, signal)) yield { ...batch, schema };
+    } finally {
+      session.close();
+    }
+  },
+  parquet: (query, path, { signal, ...options } = {}) =>
+    withQuery(query, signal, (session, { sql }) => session.writeParquet(sql, path, options, signal)),
+  explain: (query) => withQuery(query, undefined, async (_, { sql }) => sql),
+};
+
+setFrameRuntime(runtime);
