@@ -2,13 +2,14 @@
 import { randomBytes } from "node:crypto";
 import { VarveError } from "../errors.ts";
 import { packed } from "./encoding_batch.ts";
+import { throwIfAborted } from "./online_cancel.ts";
 import { parseState, stateKey, stateText } from "./online_state.ts";
 import type { Collection, OnlineStore, PackedBatch, ViewState, WriteBatch } from "./online_store.ts";
 import { type RedisAddress, type RedisCall, RedisConnection } from "./redis_client.ts";
 import { collectionPattern, controlKeys } from "./redis_keys.ts";
 import { RedisReader } from "./redis_reads.ts";
 import { nextCollectionScript, setStateScript } from "./redis_scripts.ts";
-import { RedisWriter, throwIfAborted } from "./redis_write.ts";
+import { RedisWriter } from "./redis_write.ts";
 
 /** How to reach the store and whose it is. */
 export interface RedisOnlineStoreOptions extends RedisAddress {

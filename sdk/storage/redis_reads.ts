@@ -1,6 +1,6 @@
 /** Reads of one event-loop turn in one MGET (a Cluster: one per bucket). A command costs far more than another key in it. */
-import { VarveError } from "../errors.ts";
 import { ByteWriter } from "./byte_writer.ts";
+import { abortError } from "./online_cancel.ts";
 import type { Collection } from "./online_store.ts";
 import type { RedisConnection } from "./redis_client.ts";
 import { putEnd, putLength } from "./redis_encode.ts";
@@ -44,7 +44,7 @@ export class RedisReader {
   ): Promise<(Uint8Array | undefined)[]> {
     if (keys.length === 0) return Promise.resolve([]);
     return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(abortError(signal));
+      if (signal?.aborted) return reject(abortError(signal, "read"));
       const waiter: Waiter = { values: new Array(keys.length), missing: keys.length, resolve, reject };
       if (signal) listen(signal, waiter);
       for (let i = 0; i < keys.length; i++) this.#add(collections[i]!, keys[i]!, waiter, i);
@@ -110,17 +110,10 @@ export class RedisReader {
   }
 }
 
-function abortError(signal: AbortSignal): VarveError {
-  const isTimeout = signal.reason instanceof Error && signal.reason.name === "TimeoutError";
-  return isTimeout
-    ? new VarveError("TIMEOUT", "Cannot read online values: the deadline passed", { cause: signal.reason })
-    : new VarveError("CANCELLED", "Cannot read online values: it was cancelled", { cause: signal.reason });
-}
-
 /** Lets a caller go when it gives up; its keys are read all the same, together with the others'. */
 function listen(signal: AbortSignal, waiter: Waiter): void {
   const { resolve, reject } = waiter;
-  const stop = () => reject(abortError(signal));
+  const stop = () => reject(abortError(signal, "read"));
   signal.addEventListener("abort", stop, { once: true });
   const settled = () => signal.removeEventListener("abort", stop);
   Object.assign(waiter, {

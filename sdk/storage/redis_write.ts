@@ -1,6 +1,7 @@
 /** Writes batches: over raw sockets to one server, through ioredis in groups of one bucket to a Cluster. */
 import { VarveError } from "../errors.ts";
 import { ByteWriter } from "./byte_writer.ts";
+import { abortError, throwIfAborted } from "./online_cancel.ts";
 import type { Collection, PackedBatch } from "./online_store.ts";
 import { type RedisConnection, redisError, type SocketTarget } from "./redis_client.ts";
 import { GroupEncoder, type WriteKind } from "./redis_encode.ts";
@@ -34,7 +35,7 @@ export class RedisWriter {
     if (!target) return await this.#writeGroups(collection, batch, isMerge, signal);
     const kind: WriteKind = isMerge ? "merge" : batch.expireAt ? "set" : "mset";
     const socket = await this.#take(target);
-    const stop = () => socket.destroy(cancelled());
+    const stop = () => socket.destroy(abortError(signal!, "write"));
     signal?.addEventListener("abort", stop, { once: true });
     try {
       return await streamGroups(
@@ -98,7 +99,7 @@ export class RedisWriter {
           .finally(() => running.delete(task));
         running.add(task);
         if (running.size >= groupsInFlight) await Promise.race(running);
-        if (signal?.aborted) failure ??= cancelled();
+        if (signal?.aborted) failure ??= abortError(signal, "write");
         from = to;
       }
     }
@@ -214,13 +215,4 @@ function byBucket(batch: PackedBatch): { order: Uint32Array; bucketEnds: number[
 
 function isNoScript(error: unknown): boolean {
   return error instanceof VarveError && error.cause instanceof Error && error.cause.message.startsWith("NOSCRIPT");
-}
-
-function cancelled(): VarveError {
-  return new VarveError("CANCELLED", "Cannot write online values: it was cancelled");
-}
-
-/** Throws CANCELLED when whoever asked gave up. */
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw cancelled();
 }
