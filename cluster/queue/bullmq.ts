@@ -31,13 +31,14 @@ export function createQueue(place: Place): Queue {
 /** Adds jobs in one transaction. One whose id is there already changes nothing. */
 export async function addJobs(
   queue: Queue,
-  jobs: readonly { readonly id: string; readonly job: Job; readonly settings: Required<SubmitOptions> }[],
+  jobs: readonly { readonly id: string; readonly job: Job; readonly settings: Required<SubmitOptions>; readonly at: Date }[],
 ): Promise<void> {
-  await queue.addBulk(jobs.map(({ id, job, settings }) => ({
+  await queue.addBulk(jobs.map(({ id, job, settings, at }) => ({
     name: job.name,
     data: job,
     opts: {
       jobId: id,
+      timestamp: at.getTime(),
       priority: settings.priority,
       delay: settings.delayMs,
       attempts: settings.attempts,
@@ -84,7 +85,7 @@ export function createWorker(options: CreateWorkerOptions, process: (job: BullJo
 export async function followEvents(queue: Queue, place: Place): Promise<QueueEvents> {
   // A mark in the stream, so that nothing is missed between this call and the first read.
   const client = await queue.backend.client;
-  const mark = await client.xadd(queue.keys.events, "*", { event: "varve:mark" }, { MAXLEN: 10_000, approximate: true });
+  const mark = await client.xadd(queue.toKey("events"), "*", { event: "varve:mark" }, { MAXLEN: 10_000, approximate: true });
   const connection = { url: place.url, retryStrategy, maxRetriesPerRequest: null };
-  return new QueueEvents(queueName, { prefix: place.prefix, connection, lastEventId: String(mark) });
+  return new QueueEvents(queueName, { prefix: place.prefix, connection, lastEventId: mark });
 }

@@ -10,15 +10,15 @@ import type {
   ListFilter,
   Queue,
   QueueEvent,
-  QueueEventKind,
   Running,
   SubmitOptions,
   WorkerRecord,
 } from "varve/cluster";
-import { addJobs, type BullEvents, type BullQueue, createQueue, followEvents, type JobType, type Place } from "./bullmq.ts";
+import { addJobs, type BullQueue, createQueue, type JobType, type Place } from "./bullmq.ts";
 import { RedisCrew } from "./redis_crew.ts";
+import { RedisEvents } from "./redis_events.ts";
 import { checkEvictionPolicy, describeRedis, redisError } from "./redis_errors.ts";
-import { readRecord, readState, recordFromText, recordToText, stateOfEvent, storedTypes } from "./redis_records.ts";
+import { readRecord, readState, recordFromText, recordToText, storedTypes } from "./redis_records.ts";
 
 export interface RedisQueueOptions {
   /** `redis://host:port/db`. */
@@ -64,9 +64,7 @@ export class RedisQueue implements Queue {
   readonly #place: Place;
   readonly #queue: BullQueue;
   readonly #crews = new Set<RedisCrew>();
-  readonly #listeners = new Set<(event: QueueEvent) => void>();
-  #events: Promise<BullEvents> | undefined;
-  #delivery: Promise<void> = Promise.resolve();
+  readonly #events: RedisEvents;
   #closed: Promise<void> | undefined;
 
   constructor(options: RedisQueueOptions) {
@@ -75,6 +73,7 @@ export class RedisQueue implements Queue {
     this.#place = { url: options.url, prefix: `{${options.prefix ?? "varve"}:${options.workspace}}` };
     this.#queue = createQueue(this.#place);
     this.#queue.on("error", (error) => this.#report(error));
+    this.#events = new RedisEvents(this.#queue, this.#place, (id) => this.#cancelledRecord(id), (error) => this.#report(error));
   }
 
   /** Throws UNAVAILABLE unless Redis answers in time, INVALID_CONFIG when it would throw jobs away. */
@@ -91,14 +90,14 @@ export class RedisQueue implements Queue {
   }
 
   async submitMany(jobs: readonly { job: Job; options?: SubmitOptions }[]): Promise<JobRecord[]> {
-    const wanted = jobs.map(({ job, options }) => ({ id: jobId(job), job, settings: completeOptions(options) }));
+    const wanted = jobs.map(({ job, options }) => ({ id: jobId(job), job, settings: completeOptions(options), at: new Date() }));
     for (const { job } of wanted) this.#checkWorkspace(job);
     const byId = new Map(wanted.map((item) => [item.id, item]));
     return await this.#ask("submit jobs", async () => {
-      await this.#events;
+      await this.#events.ready();
       const fresh = (await Promise.all([...byId.values()].map(async (item) => await this.#makeRoom(item.id) ? [item] : []))).flat();
       if (fresh.length > 0) await addJobs(this.#queue, fresh);
-      return await Promise.all(wanted.map(async (item) => await this.get(item.id) ?? submitted(item)));
+      return await Promise.all(wanted.map(async (item) => fresh.includes(item) ? submitted(item) : await this.get(item.id) ?? submitted(item)));
     });
   }
 
@@ -121,13 +120,12 @@ export class RedisQueue implements Queue {
 
   async get(id: string): Promise<JobRecord | undefined> {
     return await this.#ask("read a job", async () => {
+      // The state first: what is read after it has at least what belongs to that state.
+      const type = await this.#queue.getJobState(id);
       const stored = await this.#queue.getJob(id);
-      if (stored) {
-        const state = readState(await stored.getState(), stored.failedReason);
-        if (state) return readRecord(stored, state);
-      }
-      const text = await (await this.#queue.backend.client).hget(this.#key("cancelled"), id);
-      return text === null ? undefined : recordFromText(text);
+      const state = stored && readState(type, stored.failedReason);
+      if (state) return readRecord(stored, state);
+      return await this.#cancelledRecord(id);
     });
   }
 
@@ -176,10 +174,9 @@ export class RedisQueue implements Queue {
       const client = await this.#queue.backend.client;
       const stored = await this.#queue.getJob(id);
       if (!stored) {
-        const text = await client.hget(this.#key("cancelled"), id);
-        if (text === null) return false;
-        await this.submit(recordFromText(text).job);
-        return true;
+        const cancelled = await this.#cancelledRecord(id);
+        if (cancelled) await this.submit(cancelled.job);
+        return cancelled !== undefined;
       }
       if (await stored.getState() !== "failed") return false;
       // BullMQ keeps how often the job stalled, and would fail it again at its first start.
@@ -191,9 +188,7 @@ export class RedisQueue implements Queue {
   }
 
   watch(listener: (event: QueueEvent) => void): () => void {
-    this.#listeners.add(listener);
-    this.#events ??= this.#startEvents();
-    return () => this.#listeners.delete(listener);
+    return this.#events.watch(listener);
   }
 
   async finished(id: string, options: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<JobRecord> {
@@ -248,9 +243,7 @@ export class RedisQueue implements Queue {
   close(): Promise<void> {
     this.#closed ??= (async () => {
       await Promise.all([...this.#crews].map((crew) => crew.close({ deadlineMs: 0 })));
-      this.#listeners.clear();
-      const events = await this.#events?.catch(() => undefined);
-      await events?.close();
+      await this.#events.close();
       await this.#queue.disconnect();
     })();
     return this.#closed;
@@ -296,7 +289,12 @@ export class RedisQueue implements Queue {
     return await this.#queue.backend.remove(id, true) === 1;
   }
 
-  /** Jobs that were cancelled before they ran: BullMQ has no state for them. */
+  /** A job that was cancelled before it ran: BullMQ has no state for it. */
+  async #cancelledRecord(id: string): Promise<JobRecord | undefined> {
+    const text = await (await this.#queue.backend.client).hget(this.#key("cancelled"), id);
+    return text === null ? undefined : recordFromText(text);
+  }
+
   async #cancelledInLine(): Promise<JobRecord[]> {
     const client = await this.#queue.backend.client;
     const records = Object.values(await client.hgetall(this.#key("cancelled"))).map(recordFromText)
@@ -305,51 +303,14 @@ export class RedisQueue implements Queue {
     if (tooMany.length > 0) await client.hdel(this.#key("cancelled"), ...tooMany.map((record) => record.id));
     return records.slice(0, keepCancelled);
   }
-
-  async #startEvents(): Promise<BullEvents> {
-    const events = await followEvents(this.#queue, this.#place);
-    const deliver = (kind: QueueEventKind, id: string, progress?: unknown) => {
-      // One after the other: events are told in their order.
-      this.#delivery = this.#delivery.then(() => this.#deliver(kind, id, progress)).catch((error: Error) => this.#report(error));
-    };
-    for (const kind of ["added", "delayed", "active", "completed", "failed", "stalled"] as const) {
-      events.on(kind, ({ jobId }: { jobId: string }) => deliver(kind, jobId));
-    }
-    events.on("progress", ({ jobId, data }) => deliver("progress", jobId, data));
-    // A new job is announced as waiting too, without a state of before.
-    events.on("waiting", ({ jobId, prev }) => prev !== undefined && deliver("waiting", jobId));
-    events.on("removed", ({ jobId }) => deliver("cancelled", jobId));
-    events.on("error", (error) => this.#report(error));
-    return events;
-  }
-
-  async #deliver(kind: QueueEventKind, id: string, progress: unknown): Promise<void> {
-    if (this.#closed || this.#listeners.size === 0) return;
-    const now = await this.get(id);
-    // Removed is also what gives place to a new submission: only a cancelled one has a record.
-    if (!now || (kind === "cancelled" && now.state !== "cancelled")) return;
-    const told = kind === "failed" && now.code === "CANCELLED" ? "cancelled" : kind;
-    const { finishedAt, result, reason, code, ...rest } = now;
-    const state = stateOfEvent[told];
-    const record: JobRecord = state === now.state ? now : { ...rest, state, ...(state === "delayed" && reason ? { reason } : {}) };
-    const event = Object.freeze({ kind: told, record: Object.freeze(progress === undefined ? record : { ...record, progress }) });
-    for (const listener of this.#listeners) {
-      try {
-        listener(event);
-      } catch (error) {
-        this.#options.onError?.(error as Error);
-      }
-    }
-  }
 }
 
 function isFinished(record: JobRecord): boolean {
   return record.state === "completed" || record.state === "failed" || record.state === "cancelled";
 }
 
-/** The record of a job that was submitted and is gone again already. */
-function submitted({ id, job }: { id: string; job: Job }): JobRecord {
-  return Object.freeze({ id, job, state: "waiting", attempts: 0, enqueuedAt: new Date() });
+function submitted({ id, job, settings, at }: { id: string; job: Job; settings: { delayMs: number }; at: Date }): JobRecord {
+  return Object.freeze({ id, job, state: settings.delayMs > 0 ? "delayed" : "waiting", attempts: 0, enqueuedAt: at });
 }
 
 async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
