@@ -189,7 +189,7 @@ function deletionIssues(
   deleted: ReadonlySet<string>,
 ): Issue[] {
   const path = `${kind}:${name}`;
-  if (kind === "view" && state.views[name]!.versions.some((version) => version.definition.preventDestroy)) {
+  if (kind === "view" && currentVersion(state.views[name]!)?.definition.preventDestroy) {
     return [{ path, message: "preventDestroy is set; publish it without, then delete it" }];
   }
   if (kind !== "entity") return [];

@@ -3,7 +3,7 @@ import { VarveError } from "../errors.ts";
 import { nameProblem } from "../schema.ts";
 import type { ObjectStore } from "../storage/object_store.ts";
 import { logKey } from "./change_entry.ts";
-import { emptyState, fold } from "./fold.ts";
+import { currentVersion, emptyState, fold } from "./fold.ts";
 import { readChangesAfter } from "./log_reader.ts";
 
 /** How a workspace is deleted. */
@@ -53,7 +53,7 @@ export async function deleteWorkspace(
   }
   const state = changes.reduce(fold, emptyState);
   const kept = Object.values(state.views)
-    .filter((view) => view.versions.some((version) => version.definition.preventDestroy))
+    .filter((view) => currentVersion(view)?.definition.preventDestroy)
     .map((view) => `"${view.name}"`);
   if (kept.length > 0 && !force) {
     throw new VarveError(

@@ -1,0 +1,167 @@
+/** Definitions from outside: a file, a request, another process. Nothing is taken on trust. */
+import { type Issue, throwIssues } from "../errors.ts";
+import type { LiteralValue } from "../frame/expr_node.ts";
+import type { Query } from "../frame/query.ts";
+import { parseQuery } from "../frame/query_json.ts";
+import { schemaOf } from "../frame/query_schema.ts";
+import { columnNames } from "../schema.ts";
+import { durationToMicros, formatDuration, formatTimestamp, toMicros } from "../time.ts";
+import { descriptive, entityIssues } from "./checks.ts";
+import type {
+  Definition,
+  Descriptive,
+  EntityDefinition,
+  FeatureDefinition,
+  ServiceDefinition,
+  ServiceView,
+  ViewDefinition,
+} from "./definitions.ts";
+import { JsonReader } from "./json_reader.ts";
+import { serviceIssues } from "./service.ts";
+import { viewIssues } from "./view_checks.ts";
+
+/** Checks that JSON is a definition and gives it in canonical form; throws INVALID_DEFINITION with every problem. */
+export function parseDefinition(json: unknown): Definition {
+  const issues: Issue[] = [];
+  const reader = new JsonReader(json, "", issues);
+  throwIssues("Cannot read definition", issues);
+  const kind = reader.text("kind");
+  const name = reader.raw("name");
+  const subject = `Cannot read ${["entity", "view", "service"].includes(kind) ? kind : "definition"} ${
+    JSON.stringify(name ?? "")
+  }`;
+  const definition = parseKind(kind, reader);
+  if (!definition) {
+    throwIssues(subject, [...issues, {
+      path: "kind",
+      message: `${JSON.stringify(kind)} is not entity, view or service`,
+    }]);
+  }
+  reader.end();
+  throwIssues(subject, issues);
+  throwIssues(subject, checked(definition!));
+  return canonical(definition!);
+}
+
+function parseKind(kind: string, reader: JsonReader): Definition | undefined {
+  switch (kind) {
+    case "entity":
+      return parseEntity(reader);
+    case "view":
+      return parseView(reader);
+    case "service":
+      return parseService(reader);
+  }
+  return undefined;
+}
+
+function checked(definition: Definition): Issue[] {
+  switch (definition.kind) {
+    case "entity":
+      return entityIssues(definition);
+    case "view":
+      return viewIssues(definition);
+    case "service":
+      return serviceIssues(definition);
+  }
+}
+
+function parseEntity(reader: JsonReader): EntityDefinition {
+  reader.raw("kind");
+  return Object.freeze({
+    kind: "entity",
+    name: reader.text("name"),
+    joinKeys: reader.list("joinKeys", (key) => key.field()),
+    ...descriptive(parseDescriptive(reader)),
+  });
+}
+
+function parseView(reader: JsonReader): ViewDefinition {
+  const mode = reader.text("mode");
+  if (mode !== "attributes" && mode !== "") {
+    reader.issues.push({ path: "mode", message: `${JSON.stringify(mode)} is not attributes` });
+  }
+  const written = reader.optionalText("writtenTimestamp");
+  const end = reader.optionalText("end");
+  return {
+    kind: "view",
+    name: reader.text("name"),
+    mode: "attributes",
+    entity: reader.object("entity", parseEntity),
+    query: reader.parsed("query", parseQuery) ?? nothing,
+    eventTimestamp: reader.text("eventTimestamp"),
+    ...(written === undefined ? {} : { writtenTimestamp: written }),
+    features: reader.list("features", parseFeature),
+    schedule: reader.text("schedule"),
+    dataDelay: reader.optionalText("dataDelay") ?? "0s",
+    start: reader.text("start"),
+    ...(end === undefined ? {} : { end }),
+    ttl: reader.optionalText("ttl") ?? "forever",
+    lookback: reader.number("lookback", 0),
+    online: reader.flag("online", false),
+    offline: reader.flag("offline", true),
+    ...descriptive(parseDescriptive(reader)),
+    ...(reader.flag("preventDestroy", false) ? { preventDestroy: true } : {}),
+  };
+}
+
+/** Stands in for a query that could not be read; the definition is refused before anybody looks at it. */
+const nothing: Query = Object.freeze({ kind: "union", inputs: Object.freeze([]) });
+
+function parseFeature(reader: JsonReader): FeatureDefinition {
+  const value = reader.raw("default");
+  const description = reader.optionalText("description");
+  return {
+    ...reader.field(),
+    ...(value === undefined ? {} : { default: value as LiteralValue }),
+    ...(description ? { description } : {}),
+  };
+}
+
+function parseService(reader: JsonReader): ServiceDefinition {
+  return Object.freeze({
+    kind: "service",
+    name: reader.text("name"),
+    views: reader.list("views", parseServiceView),
+    ...descriptive(parseDescriptive(reader)),
+  });
+}
+
+function parseServiceView(reader: JsonReader): ServiceView {
+  const view = reader.text("view");
+  const keys = Object.entries(reader.texts("joinKeyMap")).filter(([key, column]) => key !== column).sort(([a], [b]) =>
+    a < b ? -1 : 1
+  );
+  return {
+    view,
+    alias: reader.optionalText("alias") ?? view,
+    features: reader.list("features", (each) => ({ feature: each.text("feature"), as: each.text("as") })),
+    joinKeyMap: Object.freeze(Object.fromEntries(keys)),
+  };
+}
+
+function parseDescriptive(reader: JsonReader): Descriptive {
+  const description = reader.optionalText("description");
+  const owner = reader.optionalText("owner");
+  return {
+    ...(description === undefined ? {} : { description }),
+    ...(owner === undefined ? {} : { owner }),
+    tags: reader.texts("tags"),
+  };
+}
+
+/** Times as the builders write them and features in the order of the query, so that equal definitions have equal JSON. */
+function canonical(definition: Definition): Definition {
+  if (definition.kind !== "view") return definition;
+  const order = columnNames(schemaOf(definition.query));
+  const duration = (text: string) => formatDuration(durationToMicros(text, "duration", { allowZero: true }));
+  return Object.freeze({
+    ...definition,
+    features: Object.freeze([...definition.features].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))),
+    schedule: duration(definition.schedule),
+    dataDelay: duration(definition.dataDelay),
+    ttl: definition.ttl === "forever" ? "forever" : duration(definition.ttl),
+    start: formatTimestamp(toMicros(definition.start)),
+    ...(definition.end === undefined ? {} : { end: formatTimestamp(toMicros(definition.end)) }),
+  });
+}
