@@ -1,11 +1,9 @@
 /** The object store on local disk: a folder in which every object is a file, written whole or not at all. */
 import { randomUUID } from "node:crypto";
-import { createReadStream, createWriteStream } from "node:fs";
+import { createReadStream } from "node:fs";
 import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rmdir, stat, unlink } from "node:fs/promises";
-import { hostname } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { pipeline } from "node:stream/promises";
-import { messageOf, VarveError } from "../errors.ts";
+import { VarveError } from "../errors.ts";
 import {
   bytesOf,
   checkKey,
@@ -15,15 +13,12 @@ import {
   type ObjectStore,
   throwIfCancelled,
 } from "./object_store.ts";
+import { codeOf, fileError, isAbsent, sweepUnfinished, unfinishedFolder, unfinishedPath } from "./object_unfinished.ts";
 
 /** Objects as files below a folder; the folder is made by the first write. */
 export function localObjectStore(folder: string): ObjectStore {
   return new LocalObjectStore(resolve(folder));
 }
-
-// Not a part that a key may have, so that no object can be mistaken for an unfinished one.
-const unfinishedFolder = "~unfinished";
-const unfinishedMaxAgeMs = 24 * 3_600_000;
 
 class LocalObjectStore implements ObjectStore {
   readonly description: string;
@@ -50,7 +45,7 @@ class LocalObjectStore implements ObjectStore {
       return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     } catch (error) {
       if (isAbsent(error)) return undefined;
-      throw translated(error, `get object "${key}"`);
+      throw fileError(error, `get object "${key}"`);
     }
   }
 
@@ -61,7 +56,7 @@ class LocalObjectStore implements ObjectStore {
       return found.isFile() ? { key, size: found.size, modified: found.mtime } : undefined;
     } catch (error) {
       if (isAbsent(error)) return undefined;
-      throw translated(error, `look at object "${key}"`);
+      throw fileError(error, `look at object "${key}"`);
     }
   }
 
@@ -75,7 +70,7 @@ class LocalObjectStore implements ObjectStore {
       await this.#write(key, writeBytes(body), linkOnce, signal);
       return "created";
     } catch (error) {
-      if (error instanceof VarveError && codeOf(error.cause) === "EEXIST") return "exists";
+      if (error instanceof VarveError && isLostRace(error.cause)) return "exists";
       throw error;
     }
   }
@@ -88,7 +83,9 @@ class LocalObjectStore implements ObjectStore {
     const { move = false, signal } = options;
     if (!(move && await this.#moveIn(key, path, signal))) {
       const copy = async (file: FileHandle) => {
-        await pipeline(createReadStream(path), createWriteStream("", { fd: file, autoClose: false }), { signal });
+        for await (const chunk of createReadStream(path, { signal }) as AsyncIterable<Uint8Array>) {
+          await file.writeFile(chunk);
+        }
       };
       await this.#write(key, copy, (from, to) => rename(from, to), signal);
       if (move) await unlink(path).catch(() => undefined);
@@ -124,7 +121,7 @@ class LocalObjectStore implements ObjectStore {
         await unlink(this.#path(key));
         await this.#removeEmptyFolders(dirname(this.#path(key)));
       } catch (error) {
-        if (!isAbsent(error)) throw translated(error, `delete object "${key}"`);
+        if (!isAbsent(error)) throw fileError(error, `delete object "${key}"`);
       }
     }
   }
@@ -168,7 +165,7 @@ class LocalObjectStore implements ObjectStore {
   ): Promise<void> {
     const path = this.#path(key);
     throwIfCancelled(signal, `put object "${key}"`);
-    const unfinished = join(this.#unfinished, `${hostname()}~${process.pid}~${randomUUID()}`);
+    const unfinished = unfinishedPath(this.#unfinished);
     try {
       await mkdir(this.#unfinished, { recursive: true });
       this.#swept ??= sweepUnfinished(this.#unfinished);
@@ -183,13 +180,23 @@ class LocalObjectStore implements ObjectStore {
       await this.#publish(unfinished, path, publish);
     } catch (error) {
       await unlink(unfinished).catch(() => undefined);
-      throw translated(error, `put object "${key}"`, signal);
+      if (["EEXIST", "ENOTDIR", "EISDIR"].includes(codeOf(error)) && !isLostRace(error)) {
+        throw new VarveError(
+          "INVALID_REQUEST",
+          `Cannot put object "${key}": part of it is an object, or it is a folder`,
+          {
+            cause: error,
+          },
+        );
+      }
+      throw fileError(error, `put object "${key}"`, signal);
     }
   }
 
   async #publish(from: string, path: string, publish: (from: string, to: string) => Promise<void>): Promise<void> {
     for (let attempt = 1;; attempt++) {
-      await mkdir(dirname(path), { recursive: true });
+      const made = await mkdir(dirname(path), { recursive: true });
+      if (made !== undefined) await syncFolder(dirname(made));
       try {
         await publish(from, path);
         return await syncFolder(dirname(path));
@@ -210,7 +217,7 @@ class LocalObjectStore implements ObjectStore {
       return true;
     } catch (error) {
       if (codeOf(error) === "EXDEV") return false;
-      throw translated(error, `put object "${key}" from ${path}`);
+      throw fileError(error, `put object "${key}" from ${path}`);
     }
   }
 
@@ -218,7 +225,7 @@ class LocalObjectStore implements ObjectStore {
     throwIfCancelled(signal, `list "${prefix}"`);
     const entries = await readdir(join(this.#root, folder), { withFileTypes: true }).catch((error) => {
       if (isAbsent(error)) return [];
-      throw translated(error, `list "${prefix}"`);
+      throw fileError(error, `list "${prefix}"`);
     });
     // A folder sorts as its keys do, with the slash that follows its name.
     const names = entries.filter((entry) => isKeyPart(entry.name))
@@ -239,7 +246,7 @@ class LocalObjectStore implements ObjectStore {
       await this.#write(key, writeBytes("2"), linkOnce);
       return "created";
     } catch (error) {
-      if (error instanceof VarveError && codeOf(error.cause) === "EEXIST") return "exists";
+      if (error instanceof VarveError && isLostRace(error.cause)) return "exists";
       throw error;
     }
   }
@@ -256,29 +263,6 @@ class LocalObjectStore implements ObjectStore {
   }
 }
 
-/** Removes what killed processes of this computer left unfinished; other computers' files only when they are old. */
-async function sweepUnfinished(folder: string): Promise<void> {
-  try {
-    for (const name of await readdir(folder)) {
-      const [host, pid] = name.split("~");
-      const path = join(folder, name);
-      const dead = host === hostname() && Number(pid) !== process.pid && !isAlive(Number(pid));
-      if (dead || Date.now() - (await stat(path)).mtimeMs > unfinishedMaxAgeMs) await unlink(path);
-    }
-  } catch {
-    // Somebody else sweeps at the same time: what is left now is swept at the next start.
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return codeOf(error) === "EPERM";
-  }
-}
-
 function writeBytes(body: Uint8Array | string): (file: FileHandle) => Promise<void> {
   return (file) => file.writeFile(bytesOf(body));
 }
@@ -287,6 +271,10 @@ function writeBytes(body: Uint8Array | string): (file: FileHandle) => Promise<vo
 async function linkOnce(from: string, to: string): Promise<void> {
   await link(from, to);
   await unlink(from).catch(() => undefined);
+}
+
+function isLostRace(error: unknown): boolean {
+  return codeOf(error) === "EEXIST" && (error as NodeJS.ErrnoException).syscall === "link";
 }
 
 /** Makes a new name durable; some systems cannot open folders, and need no sync. */
@@ -306,31 +294,6 @@ function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
-}
-
-function isAbsent(error: unknown): boolean {
-  return ["ENOENT", "ENOTDIR", "EISDIR"].includes(codeOf(error));
-}
-
 function missing(key: string, store: string): VarveError {
   return new VarveError("NOT_FOUND", `Cannot get object "${key}": ${store} does not have it`);
-}
-
-function translated(error: unknown, action: string, signal?: AbortSignal): VarveError {
-  if (error instanceof VarveError) return error;
-  if (signal?.aborted) return new VarveError("CANCELLED", `Cannot ${action}: it was cancelled`, { cause: error });
-  const code = codeOf(error);
-  if (["ENOSPC", "EDQUOT", "EFBIG"].includes(code)) {
-    return new VarveError("EXHAUSTED", `Cannot ${action}: the disk is full (${code}); free some space and try again`, {
-      cause: error,
-    });
-  }
-  if (["EACCES", "EPERM", "EROFS"].includes(code)) {
-    return new VarveError("UNAVAILABLE", `Cannot ${action}: permission denied (${code}); check who owns the folder`, {
-      cause: error,
-    });
-  }
-  return new VarveError("UNAVAILABLE", `Cannot ${action}: ${messageOf(error)}`, { cause: error });
 }

@@ -10,6 +10,7 @@ export interface ObjectInfo {
 
 /**
  * Keys are `/`-separated, relative to the store's prefix; parts are `[A-Za-z0-9._=+@-]`, never `.` or `..`.
+ * No key is the folder of another: on a disk it could not be both.
  * Every method ends within a limit, retries what can be retried (with jitter), and throws VarveError:
  * NOT_FOUND, UNAVAILABLE, TIMEOUT, EXHAUSTED, CORRUPT.
  */
