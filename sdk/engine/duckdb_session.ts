@@ -13,7 +13,7 @@ import type { SharedDatabase } from "./duckdb_engine.ts";
 import { ipcFromPolars, polarsFromParquet } from "./polars.ts";
 import type { DataFrame } from "./polars.ts";
 import { querySql } from "./query_sql.ts";
-import { sourceFinder } from "./source_finder.ts";
+import { findSources } from "./source_finder.ts";
 import { withScratchFile } from "./scratch.ts";
 import { snapshotOf } from "./snapshot.ts";
 import { createFilledTable, createTable } from "./tables.ts";
@@ -31,9 +31,9 @@ export class DuckDbSession implements EngineSession {
   }
 
   async compile(query: Query, options: CompileOptions = {}, signal?: AbortSignal): Promise<Relation> {
-    const source = await sourceFinder(query, this.#client, this.#shared, signal);
+    const found = await findSources(query, this.#client, this.#shared, signal);
     const part = querySql(query, {
-      source,
+      ...found,
       position: options.position ?? false,
       ...(options.slices ? { slices: options.slices } : {}),
     });

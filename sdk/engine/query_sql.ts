@@ -1,11 +1,9 @@
 /** Query -> SQL: one SELECT per step, nested, with slices and source positions carried along where they are wanted. */
 import { VarveError } from "../errors.ts";
-import { addedColumns, schemaOf } from "../frame/query_schema.ts";
+import { schemaOf } from "../frame/query_schema.ts";
 import type {
-  AsOfJoinStep,
   DeriveStep,
   DistinctStep,
-  JoinStep,
   Query,
   SampleStep,
   ScanStep,
@@ -15,32 +13,21 @@ import type {
   SqlStep,
   UnnestStep,
 } from "../frame/query.ts";
-import { columnNames, findField } from "../schema.ts";
-import type { Schema } from "../schema.ts";
-import { durationToMicros } from "../time.ts";
 import { aggregateSql } from "./aggregate_sql.ts";
 import { exprSql } from "./expr_sql.ts";
+import { asOfJoinSql, joinSql } from "./join_sql.ts";
+import { as, carry, names, positionColumn, selectFrom, sliceColumn } from "./sql_text.ts";
+import type { Part } from "./sql_text.ts";
 import { quoteName } from "./engine.ts";
 import type { SliceOptions } from "./engine.ts";
 import type { ResolvedSource } from "./source_sql.ts";
-import { scanSql } from "./source_sql.ts";
-
-/** The column that says which slice a row belongs to. */
-export const sliceColumn = "__slice";
-/** The column that grows with the order of the source's rows. */
-export const positionColumn = "__position";
-
-/** A compiled step: its columns are `__slice` (when sliced by interval), those of the schema, `__position` (when positioned). */
-export interface Part {
-  readonly sql: string;
-  readonly schema: Schema;
-  readonly sliced: boolean;
-  readonly positioned: boolean;
-}
+import { scanColumnSql, scanSql } from "./source_sql.ts";
 
 /** What a compilation knows: where the sources are, and what the caller wants carried along. */
 export interface SqlContext {
   readonly source: (spec: SourceSpec) => ResolvedSource;
+  /** The physical columns that SQL gives. */
+  readonly result: (step: SqlStep) => ResolvedSource;
   readonly slices?: SliceOptions;
   readonly position: boolean;
 }
@@ -63,17 +50,19 @@ export function querySql(query: Query, context: SqlContext): Part {
     case "drop": {
       const input = querySql(query.input, context);
       const schema = schemaOf(query);
-      const names = query.kind === "rename" ? query.names : {};
+      const renames = query.kind === "rename" ? query.names : {};
       const kept = input.schema.filter((field) => query.kind === "rename" || !query.columns.includes(field.name));
-      const columns = kept.map(({ name }) =>
-        as(quoteName(name), Object.hasOwn(names, name) ? names[name]! : name, name)
-      );
+      const columns = kept.map(({ name }) => as(quoteName(name), Object.hasOwn(renames, name) ? renames[name]! : name));
       return carry(input, columns, schema);
     }
     case "join":
-      return join(query, context);
+      return joinSql(query, querySql(query.input, context), querySql(query.right, whole(context)));
     case "asOfJoin":
-      return asOfJoin(query, context);
+      return asOfJoinSql(
+        query,
+        querySql(query.input, context),
+        querySql(query.right, { ...whole(context), position: true }),
+      );
     case "union": {
       const schema = schemaOf(query);
       const inputs = query.inputs.map((input) => querySql(input, { ...context, position: false }));
@@ -110,27 +99,6 @@ export function querySql(query: Query, context: SqlContext): Part {
   }
 }
 
-/** `SELECT columns FROM (input) rest`, laid out for people. */
-export function selectFrom(columns: readonly string[], input: string, rest = "", alias = ""): string {
-  const from = `(\n  ${input.replaceAll("\n", "\n  ")}\n)${alias ? ` AS ${alias}` : ""}`;
-  return `SELECT ${columns.join(", ")}\nFROM ${from}${rest ? `\n${rest}` : ""}`;
-}
-
-/** `sql AS "name"`, unless it has that name already. */
-function as(sql: string, name: string, was?: string): string {
-  return name === was ? sql : `${sql} AS ${quoteName(name)}`;
-}
-
-function names(schema: Schema): string[] {
-  return columnNames(schema).map(quoteName);
-}
-
-/** A projection of a part that keeps the columns carried along. */
-function carry(input: Part, columns: readonly string[], schema: Schema): Part {
-  const all = [...(input.sliced ? [sliceColumn] : []), ...columns, ...(input.positioned ? [positionColumn] : [])];
-  return { ...input, schema, sql: selectFrom(all, input.sql) };
-}
-
 function refuseLifting(step: string, context: SqlContext): void {
   if (context.slices?.interval === undefined) return;
   throw new VarveError(
@@ -142,7 +110,7 @@ function refuseLifting(step: string, context: SqlContext): void {
 
 /** The context of inputs that are read whole. */
 function whole(context: SqlContext): SqlContext {
-  return { source: context.source, position: false };
+  return { source: context.source, result: context.result, position: false };
 }
 
 function scan(step: ScanStep, context: SqlContext): Part {
@@ -162,36 +130,21 @@ function rawSql(step: SqlStep, context: SqlContext): Part {
     );
     return `${quoteName(name)} AS (\n  ${part.sql.replaceAll("\n", "\n  ")}\n)`;
   });
-  const text = step.sql.trim().replace(/;\s*$/, "");
-  // A subquery, not a second WITH: the text may have its own.
-  const sql = `${ctes.length > 0 ? `WITH ${ctes.join(", ")}\n` : ""}SELECT * FROM (\n${text}\n)`;
+  const result = context.result(step);
+  // SQL is free in its types (HUGEINT sums, naive timestamps): what leaves the step has the declared ones.
+  const columns = step.schema.map(({ name, type }) => as(scanColumnSql(name, type, result), name));
   return {
-    sql: selectFrom(step.schema.map(({ name, type }) => resultCast(name, type)), sql),
+    sql: selectFrom(columns, statement(ctes, step.sql)),
     schema: schemaOf(step),
     sliced: false,
     positioned: false,
   };
 }
 
-function resultCast(name: string, type: Schema[number]["type"]): string {
-  // SQL is free in its types (HUGEINT sums, naive timestamps); what leaves the step has the declared ones.
-  return typeof type === "string"
-    ? `CAST(${quoteName(name)} AS ${sqlTypes[type]}) AS ${quoteName(name)}`
-    : quoteName(name);
+/** User's SQL over named inputs: a subquery, not a second WITH, because the text may have its own. */
+export function statement(ctes: readonly string[], text: string): string {
+  return `${ctes.length > 0 ? `WITH ${ctes.join(", ")}\n` : ""}SELECT * FROM (\n${text.trim().replace(/;\s*$/, "")}\n)`;
 }
-
-const sqlTypes = {
-  string: "VARCHAR",
-  boolean: "BOOLEAN",
-  int32: "INTEGER",
-  int64: "BIGINT",
-  float32: "FLOAT",
-  float64: "DOUBLE",
-  date: "DATE",
-  timestamp: "TIMESTAMPTZ",
-  duration: "BIGINT",
-  binary: "BLOB",
-} as const;
 
 /** Whether the scan that drives a query has an event timestamp. */
 function drivingTime(query: Query): boolean {
@@ -207,73 +160,9 @@ function project(step: SelectStep | DeriveStep, context: SqlContext): Part {
   const expr = (name: string): string => {
     const found = step.columns.find((column) => column.name === name)?.expr;
     if (!found) return quoteName(name);
-    return as(exprSql(found, input.schema), name, found.kind === "column" ? found.name : undefined);
+    return as(exprSql(found, input.schema), name);
   };
   return carry(input, schema.map((field) => expr(field.name)), schema);
-}
-
-function join(step: JoinStep, context: SqlContext): Part {
-  const left = querySql(step.input, context);
-  const right = querySql(step.right, whole(context));
-  const on = step.on.map((key) => `l.${quoteName(key.left)} = r.${quoteName(key.right)}`).join(" AND ");
-  const added = step.how === "semi" || step.how === "anti" ? [] : addedColumns(step);
-  const positioned = left.positioned && (added.length === 0 ? step.how !== "inner" && step.how !== "left" : false) ||
-    left.positioned && isUniqueBy(step.right, step.on.map((key) => key.right));
-  const columns = [
-    ...(left.sliced ? [`l.${sliceColumn}`] : []),
-    ...left.schema.map((field) => `l.${quoteName(field.name)}`),
-    ...added.map(({ name, as: alias }) => as(`r.${quoteName(name)}`, alias, name)),
-    ...(positioned ? [`l.${positionColumn}`] : []),
-  ];
-  return {
-    sql: joined(columns, left.sql, `${step.how.toUpperCase()} JOIN`, right.sql, on),
-    schema: schemaOf(step),
-    sliced: left.sliced,
-    positioned,
-  };
-}
-
-function joined(columns: readonly string[], left: string, verb: string, right: string, on: string): string {
-  return `${selectFrom(columns, left, "", "l")}\n${verb} (\n  ${right.replaceAll("\n", "\n  ")}\n) AS r ON ${on}`;
-}
-
-/** Whether no two rows of a query have equal keys: then a join with it does not multiply rows. */
-function isUniqueBy(query: Query, keys: readonly string[]): boolean {
-  if (query.kind === "aggregate") return query.by.every((name) => keys.includes(name));
-  if (query.kind === "distinct") return query.columns.length > 0 && query.columns.every((name) => keys.includes(name));
-  return (query.kind === "filter" || query.kind === "sort" || query.kind === "limit" || query.kind === "sample") &&
-    isUniqueBy(query.input, keys);
-}
-
-function asOfJoin(step: AsOfJoinStep, context: SqlContext): Part {
-  const left = querySql(step.input, context);
-  const right = querySql(step.right, { ...whole(context), position: true });
-  const keys = [...step.on.map((key) => key.right), step.time.right].map(quoteName);
-  // Of right rows with equal keys and times one is kept: the last in the source, else the greatest.
-  const order = right.positioned
-    ? `${positionColumn} DESC`
-    : names(right.schema).map((name) => `${name} DESC NULLS LAST`).join(", ");
-  const single = selectFrom(
-    names(right.schema),
-    right.sql,
-    `QUALIFY row_number() OVER (PARTITION BY ${keys.join(", ")} ORDER BY ${order}) = 1`,
-  );
-  const times = [`l.${quoteName(step.time.left)}`, `r.${quoteName(step.time.right)}`] as const;
-  const on = [
-    ...step.on.map((key) => `l.${quoteName(key.left)} = r.${quoteName(key.right)}`),
-    `${times[0]} >= ${times[1]}`,
-  ].join(" AND ");
-  const fresh = (sql: string): string =>
-    step.tolerance === undefined
-      ? sql
-      : `CASE WHEN epoch_us(${times[1]}) > epoch_us(${times[0]}) - ${durationToMicros(step.tolerance)} THEN ${sql} END`;
-  const columns = [
-    ...(left.sliced ? [`l.${sliceColumn}`] : []),
-    ...left.schema.map((field) => `l.${quoteName(field.name)}`),
-    ...addedColumns(step).map(({ name, as: alias }) => `${fresh(`r.${quoteName(name)}`)} AS ${quoteName(alias)}`),
-    ...(left.positioned ? [`l.${positionColumn}`] : []),
-  ];
-  return { ...left, sql: joined(columns, left.sql, "ASOF LEFT JOIN", single, on), schema: schemaOf(step) };
 }
 
 function distinct(step: DistinctStep, context: SqlContext): Part {
@@ -302,7 +191,8 @@ function sort(step: SortStep, context: SqlContext): Part {
   const keys = step.by.map((key) =>
     `${exprSql(key.expr, input.schema)} ${key.descending ? "DESC" : "ASC"} NULLS ${key.nulls.toUpperCase()}`
   );
-  const order = [...keys, ...(input.positioned ? [positionColumn] : [])].join(", ");
+  // Ties are broken, so that a limit after the sort gives the same rows in every run.
+  const order = [...keys, inputOrder(input)].join(", ");
   if (!context.position) {
     const columns = [...(input.sliced ? [sliceColumn] : []), ...names(input.schema)];
     return { ...input, positioned: false, sql: selectFrom(columns, input.sql, `ORDER BY ${order}`) };

@@ -1,24 +1,33 @@
 /** Finds the sources of a query before it is compiled: local files, their physical columns, tables of memory data. */
 import { statSync } from "node:fs";
 import { VarveError } from "../errors.ts";
-import type { FileSource, MemorySource, Query, ScanStep, SourceSpec } from "../frame/query.ts";
+import { schemaOf } from "../frame/query_schema.ts";
+import type { Schema } from "../schema.ts";
+import type { FileSource, MemorySource, Query, ScanStep, SourceSpec, SqlStep } from "../frame/query.ts";
 import type { DuckClient } from "./client.ts";
-import { parseDuckType } from "./duck_type.ts";
+import { duckTypeOf, parseDuckType } from "./duck_type.ts";
 import type { DuckType } from "./duck_type.ts";
 import type { SharedDatabase } from "./duckdb_engine.ts";
 import { quoteName, quoteText } from "./engine.ts";
 import { expandPaths, isRemote } from "./files.ts";
+import { statement } from "./query_sql.ts";
 import { memoryTable } from "./memory.ts";
 import { readerSql } from "./source_sql.ts";
 import type { ResolvedSource } from "./source_sql.ts";
 
-/** Resolves every source of a query; gives the look-up that compilation uses. */
-export async function sourceFinder(
+/** The sources of a query, and what its SQL gives. */
+export interface FoundSources {
+  readonly source: (spec: SourceSpec) => ResolvedSource;
+  readonly result: (step: SqlStep) => ResolvedSource;
+}
+
+/** Resolves every source of a query. */
+export async function findSources(
   query: Query,
   client: DuckClient,
   shared: SharedDatabase,
   signal?: AbortSignal,
-): Promise<(spec: SourceSpec) => ResolvedSource> {
+): Promise<FoundSources> {
   const found = new Map<SourceSpec, ResolvedSource>();
   for (const step of scansOf(query)) {
     if (found.has(step.source)) continue;
@@ -29,24 +38,44 @@ export async function sourceFinder(
         : await memorySource(step.source, step, client, shared),
     );
   }
-  return (spec) => found.get(spec)!;
+  const results = new Map<SqlStep, ResolvedSource>();
+  for (const step of stepsOf(query)) if (step.kind === "sql") results.set(step, await sqlResult(step, client, signal));
+  return { source: (spec) => found.get(spec)!, result: (step) => results.get(step)! };
 }
 
 /** The scans of a query, inputs first. */
 export function scansOf(query: Query): ScanStep[] {
+  return stepsOf(query).filter((step) => step.kind === "scan");
+}
+
+/** Every step of a query, inputs first. */
+function stepsOf(query: Query): Query[] {
   switch (query.kind) {
     case "scan":
       return [query];
     case "sql":
-      return Object.values(query.inputs).flatMap(scansOf);
+      return [...Object.values(query.inputs).flatMap(stepsOf), query];
     case "union":
-      return query.inputs.flatMap(scansOf);
+      return [...query.inputs.flatMap(stepsOf), query];
     case "join":
     case "asOfJoin":
-      return [...scansOf(query.input), ...scansOf(query.right)];
+      return [...stepsOf(query.input), ...stepsOf(query.right), query];
     default:
-      return scansOf(query.input);
+      return [...stepsOf(query.input), query];
   }
+}
+
+async function sqlResult(step: SqlStep, client: DuckClient, signal?: AbortSignal): Promise<ResolvedSource> {
+  const inputs = Object.entries(step.inputs).map(([name, input]) => emptyInput(name, schemaOf(input)));
+  const label = "the result of SQL";
+  const columns = await describe(`(${statement(inputs, step.sql)})`, client, label, signal);
+  return { from: "", columns, label };
+}
+
+/** A common table expression that has the columns of a schema. */
+export function emptyInput(name: string, schema: Schema): string {
+  const columns = schema.map((field) => `CAST(NULL AS ${duckTypeOf(field.type)}) AS ${quoteName(field.name)}`);
+  return `${quoteName(name)} AS (SELECT ${columns.join(", ")})`;
 }
 
 async function fileSource(

@@ -4,10 +4,11 @@ import { VarveError } from "../errors.ts";
 import type { FileSource } from "../frame/query.ts";
 import { warnOnce } from "../frame/runtime.ts";
 import type { Schema } from "../schema.ts";
-import { dataTypeOf, duckTypeOf, isNaive, parseDuckType } from "./duck_type.ts";
+import { dataTypeOf, isNaive } from "./duck_type.ts";
 import { engineError } from "./duckdb_error.ts";
-import { quoteName } from "./engine.ts";
 import { expandPaths, isRemote } from "./files.ts";
+import { statement } from "./query_sql.ts";
+import { emptyInput } from "./source_finder.ts";
 import { readerSql } from "./source_sql.ts";
 import { footerColumns } from "./parquet_footer.ts";
 import type { TypedColumn } from "./parquet_footer.ts";
@@ -29,16 +30,12 @@ export function fileSchema(source: FileSource): Schema {
 
 /** The result columns of SQL over inputs of these schemas. */
 export function sqlSchema(text: string, inputs: Readonly<Record<string, Schema>>): Schema {
-  const ctes = Object.entries(inputs).map(([name, schema]) =>
-    `${quoteName(name)} AS (SELECT ${
-      schema.map((field) => `CAST(NULL AS ${duckTypeOf(field.type)}) AS ${quoteName(field.name)}`).join(", ")
-    })`
-  );
-  const body = text.trim().replace(/;\s*$/, "");
-  if (!/^\s*(select|with|from|values|\()/i.test(body)) {
+  if (!/^\s*(select|with|from|values|\(|--|\/\*)/i.test(text)) {
     throw new VarveError("INVALID_DEFINITION", "Cannot use this SQL as a frame: it must be one SELECT");
   }
-  const described = describeInThread(`${ctes.length > 0 ? `WITH ${ctes.join(", ")} ` : ""}SELECT * FROM (\n${body}\n)`);
+  const described = describeInThread(
+    statement(Object.entries(inputs).map(([name, schema]) => emptyInput(name, schema)), text),
+  );
   if ("error" in described) throw engineError(new Error(described.error));
   return toSchema(described.columns, "SQL");
 }

@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-explicit-any -- implementations behind overloads
 /** The dataframe: an immutable chain of steps over sources, typed by the columns it has. */
 import type { Row, Schema } from "../schema.ts";
 import type { Aggregate, ColumnInput } from "./aggregates.ts";
@@ -107,7 +108,6 @@ export class Frame<R extends Row = Row> {
   select<const K extends ColumnName<R>, const E extends InputsOver<R>>(
     ...columns: [...names: K[], exprs: E]
   ): Frame<Selected<R, K, E>>;
-  // deno-lint-ignore no-explicit-any
   select(...columns: readonly any[]): Frame<any> {
     return new Frame({
       kind: "select",
@@ -141,7 +141,6 @@ export class Frame<R extends Row = Row> {
     options?: JoinOptions<S> & { readonly how?: "inner" | "left" },
   ): Frame<Joined<R, O, On, S>>;
   join<O extends Row>(right: Frame<O>, on: JoinOnInput<R, O>, options: { readonly how: "semi" | "anti" }): Frame<R>;
-  // deno-lint-ignore no-explicit-any
   join(
     right: Frame<any>,
     on: unknown,

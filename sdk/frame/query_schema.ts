@@ -125,10 +125,10 @@ function requireCount(value: number, verb: string, what: string): void {
 }
 
 function named(columns: readonly NamedExpr[], input: Schema, verb: string): Schema {
-  return unique(columns.map(({ name, expr }) => ({ name, type: namedType(name, expr, input, verb) })), verb);
+  return unique(columns.map(({ name, expr }) => ({ name, type: namedType(expr, input, verb) })), verb);
 }
 
-function namedType(name: string, expr: ExprNode, input: Schema, verb: string): DataType {
+function namedType(expr: ExprNode, input: Schema, verb: string): DataType {
   if (expr.kind === "column") {
     return requireField(input, expr.name, verb === "select" ? "select column" : "use column").type;
   }
