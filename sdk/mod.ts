@@ -37,3 +37,54 @@ export type {
   StructType,
   ValueOf,
 } from "./schema.ts";
+
+// Frames: what to do, as data
+export { Frame, GroupedFrame } from "./frame/frame.ts";
+export type { AsOfJoinOptions, JoinOptions, SampleSize } from "./frame/frame.ts";
+export { KeyedFrame } from "./frame/keyed_frame.ts";
+export type { KeyedEntity } from "./frame/keyed_frame.ts";
+export { csv, fromArrow, fromPolars, fromRows, json, ndjson, parquet, sql } from "./frame/sources.ts";
+export type { CsvOptions, Paths, SourceOptions } from "./frame/sources.ts";
+export { descending } from "./frame/steps.ts";
+export { setWarningHook } from "./frame/runtime.ts";
+export type { ArrowTable, Batch, BatchColumn, DataFrame, ReadOptions, ToParquetOptions, WrittenFile } from "./frame/runtime.ts";
+export type { DescribedColumn } from "./frame/describe.ts";
+
+// Expressions over the columns of one row
+export { col, Expr, lit } from "./frame/expr.ts";
+export type { CastOptions, Operand } from "./frame/expr.ts";
+export { allOf, anyOf, atan2, coalesce, concat, greatest, hash, least, list as listOf, struct, when } from "./frame/expr_functions.ts";
+
+// Aggregates of a group
+export {
+  Aggregate,
+  all,
+  any,
+  count,
+  countDistinct,
+  first,
+  last,
+  list,
+  max,
+  maxBy,
+  mean,
+  median,
+  min,
+  minBy,
+  quantile,
+  stddevPop,
+  stddevSamp,
+  sum,
+  varPop,
+  varSamp,
+} from "./frame/aggregates.ts";
+export type { ColumnInput, OrderOptions } from "./frame/aggregates.ts";
+
+// Nouns: what is published
+export { Entity, entity } from "./define/entity.ts";
+export { FeatureView, view } from "./define/view.ts";
+export type { FeatureOptions, ViewOptions } from "./define/view_types.ts";
+export { ViewSelection } from "./define/selection.ts";
+export { FeatureService, service } from "./define/service.ts";
+export { parseDefinition } from "./define/parse.ts";
+export type { Definition, EntityDefinition, FeatureDefinition, ServiceDefinition, ViewDefinition } from "./define/definitions.ts";

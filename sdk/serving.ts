@@ -1,0 +1,163 @@
+/**
+ * What a server needs and no more: the registry, the online store, and readers of services. Loads neither DuckDB nor Polars.
+ * @module
+ */
+import { messageOf, VarveError } from "./errors.ts";
+import { openObjects, openOnline, workspaceOf } from "./places.ts";
+import type { Places } from "./places.ts";
+import { openRegistry } from "./registry/registry.ts";
+import type { Registry } from "./registry/registry.ts";
+import type { RegistryState } from "./registry/state.ts";
+import { readsOf } from "./retrieve/feature_read.ts";
+import { compileService } from "./retrieve/online.ts";
+import type { ServiceReader } from "./retrieve/online.ts";
+import type { ObjectStore } from "./storage/object_store.ts";
+import type { OnlineStore, ViewState } from "./storage/online_store.ts";
+import { systemClock } from "./time.ts";
+import type { Clock } from "./time.ts";
+
+export type { Answer, FeatureRequest, ReadFeaturesOptions, ServedFeature, ServiceReader } from "./retrieve/online.ts";
+export type { FeatureStatus } from "./retrieve/status.ts";
+export type { Places, S3Settings } from "./places.ts";
+
+/** How a serving store is opened. */
+export interface ServingOptions extends Places {
+  /** @default the computer's clock */
+  readonly clock?: Clock;
+  /** How often registry and online state are looked at. @default 500 */
+  readonly pollMs?: number;
+  /** Told what went wrong in the background; serving goes on with what it knows. */
+  readonly onProblem?: (error: unknown) => void;
+}
+
+/** Reads features of services online. */
+export interface Serving {
+  /** The reader of a service; NOT_FOUND lists those there are. Readers follow definitions and loads by themselves: ask each time. */
+  service(name: string): Promise<ServiceReader>;
+  /** Why requests would fail now; empty when ready. */
+  problems(signal?: AbortSignal): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+/** Opens the registry and the online store of a workspace for serving, and keeps up with both. */
+export async function openServing(options: ServingOptions = {}): Promise<Serving> {
+  const clock = options.clock ?? systemClock;
+  const objects = openObjects(options);
+  let online: OnlineStore | undefined;
+  try {
+    online = await openOnline(options, clock);
+    const registry = openRegistry({ store: objects, workspace: workspaceOf(options), author: "server", clock });
+    const serving = new LiveServing(registry, online, objects, options);
+    await serving.refresh();
+    serving.start();
+    return serving;
+  } catch (error) {
+    await online?.close();
+    await objects.close();
+    throw error;
+  }
+}
+
+/** A missing service is looked for in the registry again, but not more often than this. */
+const missesEveryMs = 250;
+
+class LiveServing implements Serving {
+  readonly #registry: Registry;
+  readonly #online: OnlineStore;
+  readonly #objects: ObjectStore;
+  readonly #options: ServingOptions;
+  #state: RegistryState;
+  #states = new Map<string, ViewState>();
+  #readers = new Map<string, ServiceReader>();
+  #lastMiss = -Infinity;
+  #timer: NodeJS.Timeout | undefined;
+  #refreshing: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(registry: Registry, online: OnlineStore, objects: ObjectStore, options: ServingOptions) {
+    this.#registry = registry;
+    this.#online = online;
+    this.#objects = objects;
+    this.#options = options;
+    this.#state = registry.cached;
+  }
+
+  start(): void {
+    this.#timer = setTimeout(() => {
+      void this.refresh().catch((error: unknown) => this.#options.onProblem?.(error)).finally(() => {
+        if (!this.#closed) this.start();
+      });
+    }, this.#options.pollMs ?? 500);
+    this.#timer.unref();
+  }
+
+  /** Reads what is new. Several callers share one look. */
+  refresh(): Promise<void> {
+    this.#refreshing ??= this.#look().finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  async #look(): Promise<void> {
+    // The registry first: what it says serves now was loaded before, so the states that follow know it.
+    const state = await this.#registry.state();
+    const states = await this.#online.states();
+    this.#states = new Map(states.map((item) => [stateName(item.view, item.version), item]));
+    if (state.revision !== this.#state.revision) this.#readers = new Map();
+    this.#state = state;
+  }
+
+  async service(name: string): Promise<ServiceReader> {
+    const known = this.#readers.get(name);
+    if (known) return known;
+    if (this.#state.services[name] === undefined && performance.now() - this.#lastMiss > missesEveryMs) {
+      this.#lastMiss = performance.now();
+      await this.refresh();
+    }
+    const definition = Object.hasOwn(this.#state.services, name) ? this.#state.services[name] : undefined;
+    if (!definition) {
+      const names = Object.keys(this.#state.services);
+      throw new VarveError("NOT_FOUND", `Cannot read service ${JSON.stringify(name)}: services are ${names.join(", ") || "none"}`, {
+        details: { service: name },
+      });
+    }
+    const reads = readsOf(definition, (view) => {
+      const registered = this.#state.views[view];
+      const version = registered?.versions.find((item) => item.version === registered.serving);
+      return version && { definition: version.definition, version: version.version };
+    });
+    const reader = compileService(name, reads, this.#online, (view, version) => this.#states.get(stateName(view, version)));
+    this.#readers.set(name, reader);
+    return reader;
+  }
+
+  async problems(signal?: AbortSignal): Promise<string[]> {
+    const found: string[] = [];
+    if (this.#state.revision === 0) found.push(`workspace "${this.#registry.workspace}" is empty: publish something`);
+    try {
+      await this.#online.ping(signal);
+    } catch (error) {
+      found.push(messageOf(error));
+    }
+    for (const view of Object.values(this.#state.views)) {
+      const version = view.versions.find((item) => item.version === view.serving);
+      if (!version?.definition.online) continue;
+      const state = this.#states.get(stateName(view.name, version.version));
+      if (state?.collection === undefined) found.push(`view "${view.name}" version ${version.version} is not loaded online`);
+    }
+    return found;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#refreshing?.catch(() => undefined);
+    await this.#online.close();
+    await this.#objects.close();
+  }
+}
+
+function stateName(view: string, version: number): string {
+  return `${view}@${version}`;
+}
