@@ -1,7 +1,7 @@
 /** Types and constants in SQL: defaults of features (S7) as literals of exactly the feature's type. */
 import { quoteName, quoteText, timestampSql } from "../engine/engine.ts";
 import type { LiteralValue } from "../frame/expr_node.ts";
-import { type DataType, isListType, isStructType } from "../schema.ts";
+import { type DataType, isListType, isStructType, type Schema } from "../schema.ts";
 
 /** The literal's SQL; the value is encoded as in a literal node. */
 export function literalSql(value: LiteralValue, type: DataType): string {
@@ -53,4 +53,11 @@ export function typeSql(type: DataType): string {
     binary: "BLOB",
   } as const;
   return names[type];
+}
+
+/** A SELECT of no rows with these columns. */
+export function emptySql(schema: Schema): string {
+  return `SELECT ${
+    schema.map(({ name, type }) => `CAST(NULL AS ${typeSql(type)}) AS ${quoteName(name)}`).join(", ")
+  } WHERE false`;
 }

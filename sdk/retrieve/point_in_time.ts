@@ -91,7 +91,7 @@ export async function pointInTimeJoin(
 }
 
 /** The newest event timestamp that a spine row may see. Effective times grow with event times, interval by interval. */
-function cutoffSql(read: FeatureRead, time: string, asOf: AsOf): string {
+export function cutoffSql(read: FeatureRead, time: string, asOf: AsOf): string {
   if (asOf === "event") return `epoch_us(${time})`;
   const { schedule, dataDelay } = timing(read.definition);
   // A row is effective at t when its interval ended by t − dataDelay: so before that instant, rounded down to an interval.

@@ -3,7 +3,7 @@ import { reservedColumns } from "../define/definitions.ts";
 import { type ColumnBatch, type ColumnVector, type EngineSession, quoteName, quoteText } from "../engine/engine.ts";
 import type { Field } from "../schema.ts";
 import type { Micros } from "../time.ts";
-import { typeSql } from "./literal_sql.ts";
+import { emptySql } from "./literal_sql.ts";
 import { LatestSweep, noPosition, type Probes, type Times } from "./latest_sweep.ts";
 
 /** Where the rows of a view are: files of its table, or a temporary table. Both have the columns of stored tables, without ties. */
@@ -74,13 +74,13 @@ export function positionedSql(rows: FeatureRows, positions: Positions, columns: 
   if (positions.files.length > 0) {
     return `SELECT ${filePosition} AS position, ${names} FROM ${scanSql(positions.files)}`;
   }
-  const nulls = columns.map(({ name, type }) => `CAST(NULL AS ${typeSql(type)}) AS ${quoteName(name)}`).join(", ");
-  return `SELECT CAST(NULL AS BIGINT) AS position, ${nulls} WHERE false`;
+  return emptySql([{ name: "position", type: "int64" }, ...columns]);
 }
 
 const filePosition = "(file_index::BIGINT << 32) + file_row_number";
 
-function scanSql(files: readonly FeatureFile[]): string {
+/** The rows of files, with `file_index` (the file's place in the list) and `file_row_number`. */
+export function scanSql(files: readonly FeatureFile[]): string {
   return `read_parquet([${
     files.map((file) => quoteText(file.path)).join(", ")
   }], file_row_number = true, hive_partitioning = false)`;

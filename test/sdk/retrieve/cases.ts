@@ -34,15 +34,19 @@ const instant = fc.tuple(fc.integer({ min: 0, max: 5 }), fc.constantFrom(0n, -1n
 
 /** Keys that collide when joined as text: (1, 12) and (11, 2), ("a", "bc") and ("ab", "c"); odd characters. */
 const text = fc.constantFrom("a", "ab", "bc", "c", "", "a|b", "'", '"', "ü", "\u{1f600}", "a\u0001", "NULL");
+const mostly = (often: fc.Arbitrary<unknown>, seldom: fc.Arbitrary<unknown>) => fc.oneof({ weight: 6, arbitrary: often }, { weight: 1, arbitrary: seldom });
 const number = fc.constantFrom(1, 11, 2, 12, -1);
 const keySets: readonly { readonly fields: readonly Field[]; readonly values: readonly fc.Arbitrary<unknown>[] }[] = [
-  { fields: [{ name: "k", type: "string" }], values: [text] },
-  { fields: [{ name: "a", type: "int64" }, { name: "b", type: "int32" }], values: [number.map(BigInt), number] },
-  { fields: [{ name: "p", type: "string" }, { name: "q", type: "string" }], values: [text, text] },
+  { fields: [{ name: "k", type: "string" }], values: [mostly(fc.constantFrom("a", ""), text)] },
   {
-    fields: [{ name: "d", type: "date" }, { name: "f", type: "boolean" }],
-    values: [fc.constantFrom("1969-12-31", "1970-01-01", "2024-02-29"), fc.boolean()],
+    fields: [{ name: "a", type: "int64" }, { name: "b", type: "int32" }],
+    values: [mostly(fc.constantFrom(1n, 11n), number.map(BigInt)), mostly(fc.constantFrom(12, 2), number)],
   },
+  {
+    fields: [{ name: "p", type: "string" }, { name: "q", type: "string" }],
+    values: [mostly(fc.constantFrom("a", "ab"), text), mostly(fc.constantFrom("bc", "c"), text)],
+  },
+  { fields: [{ name: "d", type: "date" }, { name: "f", type: "boolean" }], values: [fc.constantFrom("1969-12-31", "2024-02-29"), fc.boolean()] },
 ];
 
 const features: readonly Field[] = [
@@ -63,16 +67,16 @@ function viewCase(index: number): fc.Arbitrary<ViewCase> {
     keys: fc.integer({ min: 0, max: keySets.length - 1 }),
     schedule: fc.constantFrom("1h", "2h"),
     dataDelay: fc.constantFrom("0s", "1h", "90m"),
-    ttl: fc.constantFrom("forever", "1h", "3h"),
+    ttl: fc.constantFrom("forever", "forever", "1h", "3h", "6h"),
     withDefaults: fc.boolean(),
     withWritten: fc.boolean(),
     isMapped: fc.boolean(),
-    startHour: fc.constantFrom(0, 2),
+    startHour: fc.constantFrom(0, 0, 2),
   }).chain((shape) => {
     const { fields, values } = keySets[shape.keys]!;
-    const nullable = (value: fc.Arbitrary<unknown>) => fc.option(value, { freq: 6 });
+    const nullable = (value: fc.Arbitrary<unknown>, freq = 6) => fc.option(value, { freq });
     const row = fc.record({
-      ...Object.fromEntries(fields.map((field, i) => [field.name, nullable(values[i]!)])),
+      ...Object.fromEntries(fields.map((field, i) => [field.name, nullable(values[i]!, 15)])),
       event_timestamp: fc.option(instant, { freq: 15 }),
       written: fc.option(instant, { freq: 4 }),
       x: nullable(fc.constantFrom(0.5, -2, 7)),
@@ -80,7 +84,7 @@ function viewCase(index: number): fc.Arbitrary<ViewCase> {
       n: nullable(fc.constantFrom(0n, 5n, -(2n ** 62n))),
       l: nullable(fc.array(number, { maxLength: 2 })),
     });
-    return fc.array(row, { maxLength: 40 }).map((rows) => makeView(index, shape, fields, rows as OracleRow[]));
+    return fc.array(row, { minLength: 10, maxLength: 60 }).map((rows) => makeView(index, shape, fields, rows as OracleRow[]));
   });
 }
 
@@ -152,7 +156,7 @@ export const pointInTimeCase: fc.Arbitrary<PointInTimeCase> = fc.integer({ min: 
       const set = keySets.find(({ fields }) => fields === read.definition.entity.joinKeys)!;
       set.fields.forEach((field, i) => {
         const name = read.joinKeyMap[field.name] ?? field.name;
-        keys.set(name, { field: { name, type: field.type }, value: fc.option(set.values[i]!, { freq: 8 }) });
+        keys.set(name, { field: { name, type: field.type }, value: fc.option(set.values[i]!, { freq: 15 }) });
       });
     }
     const spineSchema = [...[...keys.values()].map(({ field }) => field), { name: "ts", type: "timestamp" as const }, {

@@ -10,7 +10,7 @@ import type { FeatureRows } from "../../../sdk/retrieve/positions.ts";
 import { sliceRange, sourceRows } from "../../../sdk/retrieve/source_rows.ts";
 import { loadSpine } from "../../../sdk/retrieve/spine.ts";
 import { type OracleRow, pointInTimeOracle } from "../../oracle/point_in_time.ts";
-import { asFiles, hour, inFile, origin, type PointInTimeCase, pointInTimeCase } from "./cases.ts";
+import { asFiles, inFile, type PointInTimeCase, pointInTimeCase } from "./cases.ts";
 
 let engine: Engine;
 let folder: string;

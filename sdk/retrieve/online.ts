@@ -1,0 +1,228 @@
+/**
+ * Online reads: the features of a service for keys, at the time of the request. Loads neither DuckDB nor Polars. A service
+ * is compiled once; a request then costs one key per entity, one `getMany`, and the decoding of what came back.
+ */
+import { VarveError } from "../errors.ts";
+import { literalValue } from "../frame/expr_literal.ts";
+import { type DataType, type Field, formatType } from "../schema.ts";
+import { effectiveMicros, type Micros } from "../time.ts";
+import { encodeKey, readHeader, type RowLayout, rowLayout } from "../storage/encoding.ts";
+import type { Collection, OnlineStore, ViewState } from "../storage/online_store.ts";
+import { type FeatureRead, keyColumns, timing } from "./feature_read.ts";
+import type { FeatureStatus } from "./status.ts";
+
+/** One feature of a service's answers. */
+export interface ServedFeature {
+  /** The alias of its view in the service. */
+  readonly namespace: string;
+  readonly name: string;
+  readonly type: DataType;
+}
+
+/** The features of one request, each list in the order of {@link ServiceReader.features}. */
+export interface Answer {
+  /** As users see them: `Timestamp`, `"YYYY-MM-DD"`, bigint for int64; defaults filled in (S7). */
+  readonly values: unknown[];
+  readonly statuses: FeatureStatus[];
+  /** When the row became effective, in micros; undefined where there is none. */
+  readonly effectiveTimes: (Micros | undefined)[];
+}
+
+/** One request: join keys by name. Keys may be null (S7), but not left out. */
+export type FeatureRequest = Readonly<Record<string, unknown>>;
+
+/** How to read. */
+export interface ReadFeaturesOptions {
+  /** Request time (S3, S6), micros. */
+  readonly at: Micros;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A service, ready to be read. */
+export interface ServiceReader {
+  readonly service: string;
+  readonly features: readonly ServedFeature[];
+  /** What every request must name. */
+  readonly joinKeys: readonly Field[];
+  /** Answers requests in their order, with one look-up in the store for all. */
+  read(requests: readonly FeatureRequest[], options: ReadFeaturesOptions): Promise<Answer[]>;
+}
+
+/** The state of a view version as the server knows it now: asked at every request, so that it can move under a reader. */
+export type FindState = (view: string, version: number) => ViewState | undefined;
+
+/** Compiles a service's reads into a reader. */
+export function compileService(
+  service: string,
+  reads: readonly FeatureRead[],
+  store: OnlineStore,
+  findState: FindState,
+): ServiceReader {
+  const joinKeys: Field[] = [];
+  const keySets = new Map<string, KeySet>();
+  const uses = reads.map((read) => {
+    if (!read.definition.online) {
+      throw new VarveError(
+        "INVALID_REQUEST",
+        `Cannot serve service "${service}": view "${read.definition.name}" is not kept online; publish it with online: true`,
+        { details: { service, view: read.definition.name } },
+      );
+    }
+    const fields = keyColumns(read);
+    for (const field of fields) if (!joinKeys.some(({ name }) => name === field.name)) joinKeys.push(field);
+    const signature = JSON.stringify(fields.map(({ name, type }) => [name, type]));
+    const keys = keySets.get(signature) ?? { index: keySets.size, fields };
+    keySets.set(signature, keys);
+    return compileUse(read, keys);
+  });
+  return new CompiledReader(service, Object.freeze(joinKeys), [...keySets.values()], uses, store, findState);
+}
+
+/** Columns of a request that make one encoded key: views of one entity share it. */
+interface KeySet {
+  readonly index: number;
+  readonly fields: readonly Field[];
+}
+
+/** One view of the service. */
+interface ViewUse {
+  readonly read: FeatureRead;
+  readonly keys: KeySet;
+  readonly layout: RowLayout;
+  /** Places in the layout of the features that are read, and what replaces null in each. */
+  readonly slots: readonly number[];
+  readonly defaults: readonly unknown[];
+  readonly schedule: Micros;
+  readonly dataDelay: Micros;
+  readonly ttl: Micros | undefined;
+}
+
+function compileUse(read: FeatureRead, keys: KeySet): ViewUse {
+  const { features } = read.definition;
+  const layout = rowLayout(features);
+  // A default in the user's form: the layout's own coding turns literals into it.
+  const literals = features.map(({ type, default: value }) =>
+    value === undefined ? null : literalValue({ kind: "literal", type, value })
+  );
+  const defaults = layout.decodeUser(layout.encode({ eventTimestamp: 0n, sequence: 0n }, literals));
+  const slots = read.features.map(({ feature }) => features.findIndex(({ name }) => name === feature));
+  return { read, keys, layout, slots, defaults: slots.map((slot) => defaults[slot]), ...timing(read.definition) };
+}
+
+class CompiledReader implements ServiceReader {
+  readonly service: string;
+  readonly features: readonly ServedFeature[];
+  readonly joinKeys: readonly Field[];
+  readonly #keySets: readonly KeySet[];
+  readonly #uses: readonly ViewUse[];
+  readonly #store: OnlineStore;
+  readonly #findState: FindState;
+
+  constructor(
+    service: string,
+    joinKeys: readonly Field[],
+    keySets: readonly KeySet[],
+    uses: readonly ViewUse[],
+    store: OnlineStore,
+    findState: FindState,
+  ) {
+    this.service = service;
+    this.joinKeys = joinKeys;
+    this.#keySets = keySets;
+    this.#uses = uses;
+    this.#store = store;
+    this.#findState = findState;
+    this.features = Object.freeze(
+      uses.flatMap(({ read, layout, slots }) =>
+        read.features.map(({ as }, i) =>
+          Object.freeze({ namespace: read.alias, name: as, type: layout.features[slots[i]!]!.type })
+        )
+      ),
+    );
+  }
+
+  async read(requests: readonly FeatureRequest[], { at, signal }: ReadFeaturesOptions): Promise<Answer[]> {
+    const served = this.#uses.map((use) => this.#collection(use));
+    const collections: Collection[] = [];
+    const keys: Uint8Array[] = [];
+    // Where the value of request r and view v will be; -1 is a null key, for which nothing is looked up (S7).
+    const places = new Int32Array(requests.length * served.length);
+    let place = 0;
+    for (const request of requests) {
+      const encoded = this.#keySets.map(({ fields }) => this.#encode(fields, request));
+      for (let v = 0; v < served.length; v++) {
+        const key = encoded[this.#uses[v]!.keys.index];
+        if (key === null) places[place++] = -1;
+        else {
+          places[place++] = keys.length;
+          collections.push(served[v]!);
+          keys.push(key!);
+        }
+      }
+    }
+    const found = keys.length === 0 ? [] : await this.#store.getMany(collections, keys, signal);
+    return requests.map((_, r) => this.#answer(found, places, r * served.length, at));
+  }
+
+  #collection({ read }: ViewUse): Collection {
+    const state = this.#findState(read.definition.name, read.version);
+    if (state?.collection !== undefined) return state.collection;
+    throw new VarveError(
+      "UNAVAILABLE",
+      `Cannot read service "${this.service}": view "${read.definition.name}" version ${read.version} is not loaded online yet; wait for its first load`,
+      { details: { service: this.service, view: read.definition.name, version: read.version } },
+    );
+  }
+
+  #encode(fields: readonly Field[], request: FeatureRequest): Uint8Array | null {
+    const values = new Array<unknown>(fields.length);
+    for (let i = 0; i < fields.length; i++) {
+      const { name } = fields[i]!;
+      const value = Object.hasOwn(request, name) ? request[name] : undefined;
+      if (value === undefined) throw this.#missing(request);
+      values[i] = value;
+    }
+    return encodeKey(fields, values);
+  }
+
+  #missing(request: FeatureRequest): VarveError {
+    const missing = this.joinKeys.filter(({ name }) => !Object.hasOwn(request, name) || request[name] === undefined);
+    return new VarveError(
+      "INVALID_REQUEST",
+      `Cannot read service "${this.service}": join key ${
+        missing.map(({ name }) => `"${name}"`).join(", ")
+      } is missing; join keys are ${
+        this.joinKeys.map(({ name, type }) => `${name} ${formatType(type)}`).join(", ")
+      } (null where there is none)`,
+      { details: { service: this.service, missing: missing.map(({ name }) => name) } },
+    );
+  }
+
+  #answer(found: readonly (Uint8Array | undefined)[], places: Int32Array, first: number, at: Micros): Answer {
+    const count = this.features.length;
+    const values = new Array<unknown>(count);
+    const statuses = new Array<FeatureStatus>(count);
+    const effectiveTimes = new Array<Micros | undefined>(count);
+    let feature = 0;
+    for (let v = 0; v < this.#uses.length; v++) {
+      const { layout, slots, defaults, schedule, dataDelay, ttl } = this.#uses[v]!;
+      const place = places[first + v]!;
+      const bytes = place < 0 ? undefined : found[place];
+      let status: FeatureStatus = place < 0 ? "NULL_KEY" : "MISSING";
+      let row: readonly unknown[] | undefined;
+      let effective: Micros | undefined;
+      if (bytes) {
+        const { eventTimestamp } = readHeader(bytes);
+        effective = effectiveMicros(eventTimestamp, schedule, dataDelay);
+        status = ttl !== undefined && eventTimestamp <= at - ttl ? "EXPIRED" : "PRESENT"; // S6
+        if (status === "PRESENT") row = layout.decodeUser(bytes);
+      }
+      for (let i = 0; i < slots.length; i++) {
+        values[feature] = row?.[slots[i]!] ?? defaults[i];
+        statuses[feature] = status;
+        effectiveTimes[feature++] = effective;
+      }
+    }
+    return { values, statuses, effectiveTimes };
+  }
+}

@@ -1,0 +1,176 @@
+/** Training sets: the features of a service or view for the rows of a spine, as they were known at each row's time. */
+import type { Engine, EngineSession } from "../engine/engine.ts";
+import { VarveError } from "../errors.ts";
+import { warnOnce } from "../frame/runtime.ts";
+import type { Schema } from "../schema.ts";
+import type { DeltaTable } from "../storage/delta_format.ts";
+import type { FeatureRead } from "./feature_read.ts";
+import { coverageWarning, offlineRows, pinTable, reach } from "./offline_rows.ts";
+import {
+  type AsOf,
+  type JoinedView,
+  pointInTimeJoin,
+  type PointInTimeOptions,
+  type SpineTable,
+} from "./point_in_time.ts";
+import { sliceRange, sourceRows } from "./source_rows.ts";
+import { loadSpine, type SpineInput } from "./spine.ts";
+import { type RecordedView, type TrainingRecord, TrainingSet } from "./training_set.ts";
+
+/** What may be said about a training read. */
+export interface TrainOptions {
+  /** The column with the time that each row asks for. @default the only timestamp column */
+  readonly eventTimestamp?: string;
+  /** `"effective"`: what could have been served at the row's time (S4). `"event"`: what had happened by then. @default "effective" */
+  readonly asOf?: AsOf;
+  /** `"offline"` reads what was materialized; `"source"` computes it now, also before anything is published. @default "offline" */
+  readonly from?: "offline" | "source";
+  /** Adds `<view>__status` columns. @default false */
+  readonly statuses?: boolean;
+  /** Adds `<view>__effective_timestamp` columns. @default false */
+  readonly effectiveTimestamps?: boolean;
+  /** Types of plain rows that cannot tell them themselves. */
+  readonly schema?: Schema;
+  readonly signal?: AbortSignal;
+}
+
+/** What a training read needs. */
+export interface TrainRequest extends TrainOptions {
+  readonly reads: readonly FeatureRead[];
+  readonly spine: SpineInput;
+}
+
+/** What a training read needs it with. */
+export interface TrainContext {
+  readonly engine: Engine;
+  /** The offline table of a view version. */
+  readonly tables: (view: string, version: number) => DeltaTable;
+}
+
+/** Reads a training set: checks the spine, pins table versions; the join runs when its result is asked for. */
+export async function trainingSet(request: TrainRequest, context: TrainContext): Promise<TrainingSet> {
+  return await open(request, context, undefined);
+}
+
+/**
+ * The training set of a record again, byte for byte, given the same spine (S11): same definitions, same table versions.
+ */
+export async function rebuildTrainingSet(
+  record: TrainingRecord,
+  spine: SpineInput,
+  context: TrainContext,
+  options: Pick<TrainOptions, "schema" | "signal"> = {},
+): Promise<TrainingSet> {
+  if (record.format !== 1) {
+    throw new VarveError(
+      "UNSUPPORTED",
+      `Cannot rebuild a training set of format ${record.format}: this version knows format 1; use a newer varve`,
+    );
+  }
+  if (record.from !== "offline") {
+    throw new VarveError(
+      "UNSUPPORTED",
+      `Cannot rebuild a training set that was read from: "source": sources change; read it from: "offline"`,
+    );
+  }
+  const { asOf, from, statuses, effectiveTimestamps, eventTimestamp, views } = record;
+  const set = await open(
+    { reads: views, spine, asOf, from, statuses, effectiveTimestamps, eventTimestamp, ...options },
+    context,
+    views,
+  );
+  if (set.record.rows === record.rows) return set;
+  set.close();
+  throw new VarveError(
+    "INVALID_REQUEST",
+    `Cannot rebuild the training set: the spine has ${set.record.rows} rows, the record says ${record.rows}; give the same spine`,
+  );
+}
+
+async function open(
+  request: TrainRequest,
+  context: TrainContext,
+  pinned: readonly RecordedView[] | undefined,
+): Promise<TrainingSet> {
+  const { reads, asOf = "effective", from = "offline", statuses = false, effectiveTimestamps = false, signal } =
+    request;
+  const session = await context.engine.session();
+  try {
+    const options: PointInTimeOptions = { asOf, statuses, effectiveTimestamps, signal };
+    const spine = await loadSpine(session, request.spine, reads, { ...request, statuses, effectiveTimestamps });
+    const inputs = from === "source"
+      ? reads.map((read) => fromSource(session, spine, read, options))
+      : await Promise.all(reads.map((read, i) => fromOffline(context, read, pinned?.[i]?.tableVersion)));
+    const warnings: string[] = [];
+    for (const input of inputs) warnings.push(...await input.warnings(session, spine, options));
+    for (const warning of warnings) warnOnce(warning, warning);
+    const { eventTimestamp, rows } = spine;
+    const views = inputs.map((input) => input.recorded);
+    const record: TrainingRecord = {
+      format: 1,
+      asOf,
+      from,
+      statuses,
+      effectiveTimestamps,
+      eventTimestamp,
+      rows,
+      views,
+    };
+    const join = async () => {
+      const joined: JoinedView[] = [];
+      for (const [i, input] of inputs.entries()) {
+        joined.push({ read: reads[i]!, rows: await input.rows(session, spine, options) });
+      }
+      return await pointInTimeJoin(session, spine, joined, options);
+    };
+    return new TrainingSet({ session, record, warnings, join, spine, reads, signal });
+  } catch (error) {
+    session.close();
+    throw error;
+  }
+}
+
+/** Where the rows of one view come from. */
+interface ViewInput {
+  readonly recorded: RecordedView;
+  warnings(session: EngineSession, spine: SpineTable, options: PointInTimeOptions): Promise<string[]>;
+  rows(session: EngineSession, spine: SpineTable, options: PointInTimeOptions): Promise<JoinedView["rows"]>;
+}
+
+async function fromOffline(
+  { tables }: TrainContext,
+  read: FeatureRead,
+  tableVersion: number | undefined,
+): Promise<ViewInput> {
+  const table = tables(read.definition.name, read.version);
+  const snapshot = await pinTable(table, read, tableVersion);
+  return {
+    recorded: { ...plainRead(read), tableVersion: snapshot.version },
+    warnings: async (session, spine, options) => {
+      const warning = coverageWarning(read, snapshot, await reach(session, spine, read, options));
+      return warning === undefined ? [] : [warning];
+    },
+    rows: async (session, spine, options) =>
+      await offlineRows(table, snapshot, await reach(session, spine, read, options), options),
+  };
+}
+
+function fromSource(
+  session: EngineSession,
+  spine: SpineTable,
+  read: FeatureRead,
+  options: PointInTimeOptions,
+): ViewInput {
+  return {
+    recorded: plainRead(read),
+    warnings: async () => await Promise.resolve([]),
+    rows: async () => {
+      const { newest } = await reach(session, spine, read, options);
+      return await sourceRows(session, read.definition, sliceRange(read.definition, newest + 1n), options.signal);
+    },
+  };
+}
+
+function plainRead({ alias, definition, version, features, joinKeyMap }: FeatureRead): RecordedView {
+  return { alias, definition, version, features, joinKeyMap };
+}

@@ -1,0 +1,129 @@
+/** The result of a training read, in the form that is asked for. */
+import type { EngineSession, ParquetFile, ParquetOptions, Relation } from "../engine/engine.ts";
+import { VarveError } from "../errors.ts";
+import type { ArrowTable, DataFrame } from "../frame/runtime.ts";
+import type { Row, Schema } from "../schema.ts";
+import type { FeatureRead } from "./feature_read.ts";
+import { addedColumns, type AsOf, type SpineTable } from "./point_in_time.ts";
+
+/** Everything that decides a training set beside its spine: plain JSON, to be kept with the model (S11). */
+export interface TrainingRecord {
+  readonly format: 1;
+  readonly asOf: AsOf;
+  readonly from: "offline" | "source";
+  readonly statuses: boolean;
+  readonly effectiveTimestamps: boolean;
+  readonly eventTimestamp: string;
+  readonly rows: number;
+  readonly views: readonly RecordedView[];
+}
+
+/** One view as a training set read it. */
+export interface RecordedView extends FeatureRead {
+  /** Version of the offline table; absent when it was computed from the source. */
+  readonly tableVersion?: number;
+}
+
+/** What a training set is made of. */
+export interface TrainingSetParts {
+  readonly session: EngineSession;
+  readonly record: TrainingRecord;
+  readonly warnings: readonly string[];
+  readonly spine: SpineTable;
+  readonly reads: readonly FeatureRead[];
+  /** Runs the join. */
+  readonly join: () => Promise<Relation>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The version of a view, and of its offline table, that was read. */
+export interface ReadVersion {
+  readonly view: string;
+  readonly version: number;
+  readonly tableVersion?: number;
+}
+
+/** A session that nobody closed is closed when its training set is gone. */
+const forgotten = new FinalizationRegistry<EngineSession>((session) => session.close());
+
+/** One row per spine row, in its order (S2): the spine's columns, then the features. The join runs once, when first needed. */
+export class TrainingSet {
+  /** Everything that decides this training set beside its spine; keep it to rebuild it (S11). */
+  readonly record: TrainingRecord;
+  readonly schema: Schema;
+  /** What was read, by alias of the view. */
+  readonly versions: Readonly<Record<string, ReadVersion>>;
+  /** What is not materialized of what the spine asks for. */
+  readonly warnings: readonly string[];
+  readonly #parts: TrainingSetParts;
+  #relation: Promise<Relation> | undefined;
+  /** A session runs one statement at a time. */
+  #queue: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
+
+  constructor(parts: TrainingSetParts) {
+    const { record, spine, reads } = parts;
+    this.#parts = parts;
+    this.record = record;
+    this.warnings = parts.warnings;
+    this.schema = Object.freeze([...spine.schema, ...reads.flatMap((read) => addedColumns(read, record))]);
+    this.versions = Object.freeze(
+      Object.fromEntries(record.views.map(({ alias, definition, version, tableVersion }) => [
+        alias,
+        Object.freeze({ view: definition.name, version, ...(tableVersion === undefined ? {} : { tableVersion }) }),
+      ])),
+    );
+    forgotten.register(this, parts.session, this);
+  }
+
+  /** How many rows the spine has. */
+  get rowCount(): number {
+    return this.record.rows;
+  }
+
+  /** The training set as a nodejs-polars DataFrame. */
+  async collect(): Promise<DataFrame> {
+    return await this.#run((sql, { session, signal }) => session.dataFrame(sql, this.schema, signal)) as DataFrame;
+  }
+
+  /** Writes the training set to a Parquet file. The same record and spine give the same bytes. */
+  async parquet(path: string, options: ParquetOptions = {}): Promise<ParquetFile> {
+    return await this.#run((sql, { session, signal }) => session.writeParquet(sql, path, options, signal));
+  }
+
+  /** The training set as an Apache Arrow table. */
+  async arrow(): Promise<ArrowTable> {
+    return await this.#run((sql, { session, signal }) => session.arrow(sql, this.schema, signal)) as ArrowTable;
+  }
+
+  /** The training set as plain objects: for small ones. */
+  async rows(): Promise<Row[]> {
+    return await this.#run((sql, { session, signal }) => session.rows(sql, signal));
+  }
+
+  /** Frees what the engine holds for it. A training set that is simply dropped is freed some time later. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    forgotten.unregister(this);
+    // Whatever still runs comes first.
+    this.#queue.then(() => this.#parts.session.close());
+  }
+
+  #run<T>(action: (sql: string, parts: TrainingSetParts) => Promise<T>): Promise<T> {
+    if (this.#isClosed) {
+      throw new VarveError("INVALID_REQUEST", "Cannot read the training set: it is closed; read it again");
+    }
+    const result = this.#queue.then(async () => {
+      this.#relation ??= this.#parts.join();
+      try {
+        return await action((await this.#relation).sql, this.#parts);
+      } catch (error) {
+        this.#relation = undefined; // what failed may work the next time
+        throw error;
+      }
+    });
+    this.#queue = result.catch(() => undefined);
+    return result;
+  }
+}
