@@ -203,7 +203,9 @@ class LmdbOnlineStore implements OnlineStore {
     try {
       return await this.#open(this.#root).transaction(work);
     } catch (error) {
-      throw this.#translate(error);
+      // Of transactions that were committed together, one has the reason and the others a promise of it.
+      const commitError = error instanceof Error && "commitError" in error ? error.commitError : undefined;
+      throw this.#translate(await Promise.resolve(commitError ?? error).catch((reason: unknown) => reason));
     }
   }
 
@@ -215,7 +217,8 @@ class LmdbOnlineStore implements OnlineStore {
   #translate(error: unknown): VarveError {
     if (error instanceof VarveError) return error;
     const message = messageOf(error);
-    const isFull = /no space left|MAP_FULL|mapsize limit|file too large|disk quota/i.test(message);
+    // LMDB says "Input/output error" of a write that was cut short, as on a full disk.
+    const isFull = /no space left|input\/output error|MAP_FULL|mapsize limit|file too large|disk quota/i.test(message);
     const isTorn = /CORRUPTED|INVALID|PANIC|VERSION_MISMATCH|not an LMDB file/i.test(message);
     return new VarveError(
       isFull ? "EXHAUSTED" : isTorn ? "CORRUPT" : "UNAVAILABLE",

@@ -56,6 +56,8 @@ export class RedisConnection {
   readonly #connectTimeoutMs: number;
   readonly #timeoutMs: number;
   #lastError: unknown;
+  /** The wait for a connection that all commands share. */
+  #connecting: Promise<void> | undefined;
 
   constructor(address: RedisAddress) {
     const { timeoutMs = 5000, connectTimeoutMs = 5000 } = address;
@@ -67,7 +69,7 @@ export class RedisConnection {
     const limits = { commandTimeout: timeoutMs, connectTimeout: connectTimeoutMs };
     this.#client = cluster ? clusterClient(address.url, cluster[1]!, limits) : singleClient(address.url, limits);
     // Kept for the message of the command that fails next; unheard, it would end the process.
-    this.#client.on("error", (error: unknown) => this.#lastError = error);
+    this.#client.on("error", (error: unknown) => this.#lastError = reasonOf(error));
   }
 
   /** How a second socket reaches the same server; undefined for a Cluster, whose keys live on many. */
@@ -121,17 +123,22 @@ export class RedisConnection {
   }
 
   async close(): Promise<void> {
-    if (this.#client.status === "wait" || this.#client.status === "end") return;
+    // Only a connection that stands says that it has ended; a Cluster that is being looked for never does.
+    if (this.#client.status !== "ready") return this.#client.disconnect();
     const ended = new Promise<void>((resolve) => void this.#client.once("end", () => resolve()));
     this.#client.disconnect();
-    if ((this.#client.status as string) !== "end") await ended;
+    await ended;
   }
 
   /** Waits for a connection that is being made; fails at once when there is none to wait for. */
-  async #ready(): Promise<void> {
+  #ready(): Promise<void> {
+    return this.#connecting ??= this.#connect().finally(() => this.#connecting = undefined);
+  }
+
+  async #connect(): Promise<void> {
     const client = this.#client;
     if (client.status === "end") throw new VarveError("UNAVAILABLE", `Cannot use ${this.description}: it was closed`);
-    if (client.status === "wait") client.connect().catch((error: unknown) => this.#lastError ??= error);
+    if (client.status === "wait") client.connect().catch((error: unknown) => this.#lastError ??= reasonOf(error));
     if (client.status === "reconnecting") throw this.#unavailable(this.#lastError);
     await new Promise<void>((resolve, reject) => {
       const settle = (error?: VarveError) => {
@@ -202,6 +209,11 @@ function clusterClient(url: string, scheme: string, limits: Limits): Cluster {
   });
 }
 
+/** A Cluster only says that all nodes failed, and keeps the reason of the last one. */
+function reasonOf(error: unknown): unknown {
+  return error instanceof Error && "lastNodeError" in error ? error.lastNodeError ?? error : error;
+}
+
 function describe(url: string): string {
   const withoutCredentials = url.replace(/\/\/[^@/]*@/, "//").replace(/\?.*$/, "");
   return `Redis at ${withoutCredentials}`;
@@ -220,7 +232,7 @@ export function redisError(description: string, error: unknown): VarveError {
   if (/^(NOAUTH|WRONGPASS|NOPERM)\b|invalid password|invalid username-password/i.test(message)) {
     return fail("INVALID_CONFIG", `it refuses the credentials (${message}); correct the user and password in the url`);
   }
-  if (/^MOVED\b|cluster support disabled|cluster mode/i.test(message)) {
+  if (/^(MOVED|CROSSSLOT)\b|cluster support disabled|cluster mode/i.test(message)) {
     return fail("INVALID_CONFIG", `${message}; write redis-cluster:// for a Cluster and redis:// for one server`);
   }
   if (/unknown command/i.test(message)) return fail("UNSUPPORTED", `${message}; varve needs Redis 6.2 or later`);

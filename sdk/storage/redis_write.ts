@@ -30,6 +30,9 @@ export class RedisWriter {
   /** Writes a batch; gives how many values a merge took. */
   async write(collection: Collection, batch: PackedBatch, isMerge: boolean, signal?: AbortSignal): Promise<number> {
     throwIfAborted(signal);
+    if (this.#isClosed) {
+      throw new VarveError("UNAVAILABLE", `Cannot use ${this.#connection.description}: it was closed`);
+    }
     if (batch.count === 0) return 0;
     const target = this.#connection.direct;
     if (!target) return await this.#writeGroups(collection, batch, isMerge, signal);
@@ -37,6 +40,7 @@ export class RedisWriter {
     const socket = await this.#take(target);
     const stop = () => socket.destroy(abortError(signal!, "write"));
     signal?.addEventListener("abort", stop, { once: true });
+    if (signal?.aborted) stop();
     try {
       return await streamGroups(
         socket,
