@@ -36,6 +36,7 @@ export class Rig {
   readonly objects: ObjectStore;
   readonly clock = new ManualClock("2001-02-01");
   readonly source: string;
+  #place = "values";
 
   static async open(): Promise<Rig> {
     return new Rig(await mkdtemp(join(tmpdir(), "varve-rig-")));
@@ -46,6 +47,11 @@ export class Rig {
     this.engine = createDuckDbEngine({ memoryLimit: "256MB", threads: 1, tempDirectory: join(folder, "spill") });
     this.objects = localObjectStore(join(folder, "objects"));
     this.source = join(folder, "source.parquet");
+  }
+
+  /** Goes on with an empty table. */
+  use(place: string): void {
+    this.#place = place;
   }
 
   get tempDir(): string {
@@ -114,7 +120,7 @@ export class Rig {
   }
 
   table(version = 1): DeltaTable {
-    return deltaTable(this.objects, `test/views/values/${version}`, { clock: this.clock });
+    return deltaTable(this.objects, `test/views/${this.#place}/${version}`, { clock: this.clock });
   }
 
   /** Materializes days `from` … `to` (exclusive) of January 2001, counted from 1. */
