@@ -52,8 +52,7 @@ export class RedisCrew implements Running {
     await pause(this.#options.graceMs + 2_000, systemTimers, settled.signal);
     this.#stopPolling();
     // Redis is away, and what remains to be told to it cannot be: the leases run out, and others take the jobs.
-    if (!settled.signal.aborted) await this.#worker.disconnect();
-    await closing;
+    if (!settled.signal.aborted) await Promise.allSettled([this.#worker.backend.close(true), closing]);
   }
 
   async #process(stored: BullJob, token: string): Promise<unknown> {

@@ -41,7 +41,8 @@ export class RedisEvents {
   async close(): Promise<void> {
     this.#listeners.clear();
     const events = await this.#events?.catch(() => undefined);
-    await events?.close();
+    // By force: with Redis away an orderly close would wait for it. What it rejects with is that it was closed.
+    if (events) await Promise.allSettled([events.backend.close(true), events.close()]);
   }
 
   #start(): Promise<BullEvents> {

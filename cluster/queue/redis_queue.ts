@@ -42,6 +42,8 @@ export interface RedisQueueOptions {
 
 /** How many jobs that were cancelled before they ran are remembered. */
 const keepCancelled = 1_000;
+/** How long a wait goes on for a job that Redis does not tell of. */
+const lostMs = 30_000;
 /** The most jobs that `list` looks through when it filters by view. */
 const scanLimit = 5_000;
 
@@ -193,20 +195,25 @@ export class RedisQueue implements Queue {
 
   async finished(id: string, options: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<JobRecord> {
     const { timeoutMs, signal } = options;
-    const known = await this.get(id);
-    if (!known) throw new VarveError("NOT_FOUND", `Cannot wait for job "${id}": there is none; it may have finished long ago`);
     const started = performance.now();
+    let lastSeen: number | undefined;
     let changed = new AbortController();
     const stop = this.watch(({ record }) => {
       if (record.id === id && isFinished(record)) changed.abort();
     });
     try {
-      // Looks again now and then: events are lost when Redis restarts, and the scheduler submits lost jobs again.
+      // Looks again now and then: events are lost when Redis restarts, and a lost job is submitted again by the scheduler.
       while (true) {
-        const record = await this.get(id).catch(() => undefined);
-        if (record?.state === "completed") return record;
-        if (record && isFinished(record)) throw endedError(record);
-        if (this.#closed) throw new VarveError("UNAVAILABLE", `Cannot wait for job "${id}": the queue was closed`);
+        const record = await this.get(id).catch((error: VarveError) => error);
+        if (record && !(record instanceof VarveError)) {
+          if (record.state === "completed") return record;
+          if (isFinished(record)) throw endedError(record);
+          lastSeen = performance.now();
+        } else if (record === undefined && lastSeen === undefined) {
+          throw new VarveError("NOT_FOUND", `Cannot wait for job "${id}": there is none; it may have finished long ago`);
+        } else if (this.#closed || performance.now() - (lastSeen ?? started) > lostMs) {
+          throw record ?? new VarveError("UNAVAILABLE", `Cannot wait for job "${id}": the queue lost it`);
+        }
         if (signal?.aborted) throw new VarveError("CANCELLED", `Cannot wait for job "${id}": the wait was cancelled; the job goes on`, { cause: signal.reason });
         const left = timeoutMs === undefined ? 1_000 : started + timeoutMs - performance.now();
         if (left <= 0) throw new VarveError("TIMEOUT", `Cannot wait for job "${id}": it did not finish within ${timeoutMs} ms; it goes on`);
@@ -244,7 +251,8 @@ export class RedisQueue implements Queue {
     this.#closed ??= (async () => {
       await Promise.all([...this.#crews].map((crew) => crew.close({ deadlineMs: 0 })));
       await this.#events.close();
-      await this.#queue.disconnect();
+      // By force: with Redis away an orderly close would wait for it.
+      await this.#queue.backend.close(true);
     })();
     return this.#closed;
   }

@@ -1,0 +1,229 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { afterEach, describe, expect, it } from "vitest";
+import { openRedisQueue, type RedisQueue, type RedisQueueOptions } from "../../../cluster/queue/redis_queue.ts";
+import type { QueueEvent } from "../../../sdk/queue/queue.ts";
+import { aborted, deferred, materializeJob } from "../../conformance/queue.ts";
+import { type RedisServer, type RedisServerOptions, startRedis } from "../../support/redis.ts";
+
+const closing: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+async function serve(options?: RedisServerOptions): Promise<RedisServer> {
+  const redis = await startRedis(options);
+  closing.push(() => redis.stop());
+  return redis;
+}
+
+async function open(redis: RedisServer, options: Partial<RedisQueueOptions> = {}): Promise<RedisQueue> {
+  const queue = await openRedisQueue({ url: redis.url, workspace: "test", backoff: { baseMs: 5 }, graceMs: 200, ...options });
+  closing.push(() => queue.close());
+  return queue;
+}
+
+interface WorkerProcess {
+  readonly child: ChildProcess;
+  /** Resolves with the next line like this. */
+  says(pattern: RegExp): Promise<string>;
+}
+
+async function workerProcess(redis: RedisServer, behaviour: "hang" | "die", lockMs: number): Promise<WorkerProcess> {
+  const script = join(import.meta.dirname, "worker_process.ts");
+  const child = spawn(process.execPath, ["--import", "tsx", script, redis.url, "varve", behaviour, String(lockMs)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  closing.push(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.kill("SIGKILL");
+    await once(child, "exit");
+  });
+  const lines: string[] = [];
+  let heard = () => {};
+  createInterface({ input: child.stdout! }).on("line", (line) => {
+    lines.push(line);
+    heard();
+  });
+  const says = async (pattern: RegExp): Promise<string> => {
+    while (true) {
+      const index = lines.findIndex((line) => pattern.test(line));
+      if (index >= 0) return lines.splice(index, 1)[0]!;
+      await new Promise<void>((resolve) => heard = resolve);
+    }
+  };
+  await says(/^ready$/);
+  return { child, says };
+}
+
+describe("RedisQueue when workers die", () => {
+  it("runs the job of a killed worker elsewhere", async () => {
+    const redis = await serve();
+    const queue = await open(redis); // with the settings of production
+    const events: QueueEvent[] = [];
+    queue.watch((event) => void events.push(event));
+    const dying = await workerProcess(redis, "hang", 5_000);
+    const { id } = await queue.submit(materializeJob(1));
+    await dying.says(/^started/);
+    const restarted = deferred<number>();
+    queue.work(async (_job, { attempt }) => {
+      restarted.resolve(performance.now());
+      return attempt;
+    });
+    dying.child.kill("SIGKILL");
+    const killed = performance.now();
+    expect(await queue.finished(id, { timeoutMs: 10_000 })).toMatchObject({ state: "completed", attempts: 2, result: 2 });
+    console.log(`kill -9 of a worker: its job started elsewhere after ${((await restarted.promise - killed) / 1000).toFixed(2)} s`);
+    while (events.at(-1)?.kind !== "completed") await new Promise((resolve) => setImmediate(resolve));
+    expect(events.map((event) => event.kind)).toEqual(["added", "active", "waiting", "stalled", "active", "completed"]);
+  });
+
+  it("tells a worker that slept past its lease, and records nothing of its run", async () => {
+    const redis = await serve();
+    const queue = await open(redis, { lockMs: 500, stalledMs: 200 });
+    const sleeping = await workerProcess(redis, "hang", 500);
+    const { id } = await queue.submit(materializeJob(1));
+    await sleeping.says(/^started/);
+    const go = deferred();
+    const taken = deferred();
+    queue.work(async () => {
+      taken.resolve();
+      await go.promise;
+      return "the second run";
+    });
+    sleeping.child.kill("SIGSTOP");
+    await taken.promise;
+    sleeping.child.kill("SIGCONT");
+    expect(await sleeping.says(/^aborted/)).toBe(`aborted ${id} CONFLICT`);
+    expect((await queue.get(id))!.state).toBe("active");
+    go.resolve();
+    expect(await queue.finished(id)).toMatchObject({ state: "completed", result: "the second run" });
+  });
+
+  it("declares a job dead that kills every worker, and retry() forgets the deaths", async () => {
+    const redis = await serve();
+    const queue = await open(redis, { lockMs: 200, stalledMs: 80 });
+    const { id } = await queue.submit(materializeJob(1));
+    for (let death = 0; death < 6; death++) {
+      const dying = await workerProcess(redis, "die", 200);
+      if (dying.child.signalCode === null) await once(dying.child, "exit");
+    }
+    const go = deferred();
+    let runs = 0;
+    queue.work(async () => {
+      runs++;
+      await go.promise;
+      return "survived";
+    });
+    await expect(queue.finished(id)).rejects.toThrow(/stalled more than allowable limit/);
+    expect(runs).toBe(0);
+    go.resolve();
+    await queue.retry(id);
+    expect(await queue.finished(id)).toMatchObject({ state: "completed", result: "survived", attempts: 1 });
+  });
+});
+
+describe("RedisQueue when Redis fails", () => {
+  it("goes on after a restart in the middle of a job", async () => {
+    const redis = await serve({ appendonly: true, config: { appendfsync: "always" } });
+    const queue = await open(redis);
+    const started = deferred();
+    const go = deferred();
+    queue.work(async (_job, { progress }) => {
+      started.resolve();
+      await go.promise;
+      await progress({ slicesDone: 1 });
+      return "done";
+    });
+    const { id } = await queue.submit(materializeJob(1));
+    const next = await queue.submit(materializeJob(2));
+    await started.promise;
+    await redis.kill();
+    await expect(queue.submit(materializeJob(3))).rejects.toMatchObject({ code: "UNAVAILABLE", message: expect.stringMatching(/Redis does not answer/) });
+    go.resolve();
+    await redis.restart();
+    expect(await queue.finished(id)).toMatchObject({ state: "completed", result: "done" });
+    expect(await queue.finished(next.id)).toMatchObject({ state: "completed" });
+    expect(await queue.submit(materializeJob(3))).toMatchObject({ attempts: 0 });
+  });
+
+  it("runs a job again in the same worker when its lease ran out while Redis was away, and renews the new lease", async () => {
+    const redis = await serve({ appendonly: true, config: { appendfsync: "always" } });
+    const queue = await open(redis, { lockMs: 600, stalledMs: 200 });
+    const reasons: unknown[] = [];
+    const started = deferred();
+    const secondStarted = deferred();
+    const go = deferred();
+    let runs = 0;
+    queue.work(async (_job, { signal }) => {
+      if (++runs > 1) {
+        secondStarted.resolve();
+        await go.promise;
+        return "the second run";
+      }
+      started.resolve();
+      reasons.push(await aborted(signal));
+      throw new Error("stopped");
+    }, { concurrency: 2 });
+    const { id } = await queue.submit(materializeJob(1));
+    await started.promise;
+    await redis.kill();
+    await new Promise((resolve) => setTimeout(resolve, 700)); // the lease runs out while nobody can renew it
+    await redis.restart();
+    await secondStarted.promise;
+    await new Promise((resolve) => setTimeout(resolve, 1_500)); // longer than a lease and two looks at it
+    go.resolve();
+    expect(await queue.finished(id)).toMatchObject({ state: "completed", result: "the second run", attempts: 2 });
+    expect(runs).toBe(2);
+    expect(reasons).toMatchObject([{ code: "CONFLICT" }]);
+  });
+
+  it("says that Redis is down when it is opened", async () => {
+    const redis = await serve();
+    await redis.kill();
+    await expect(open(redis, { connectMs: 300 })).rejects.toMatchObject({ code: "UNAVAILABLE", message: expect.stringContaining(`redis://127.0.0.1:${redis.port}`) });
+  });
+
+  it("refuses a Redis that evicts keys", async () => {
+    const redis = await serve({ config: { "maxmemory-policy": "allkeys-lru" } });
+    await expect(open(redis)).rejects.toMatchObject({ code: "INVALID_CONFIG", message: expect.stringMatching(/allkeys-lru.*noeviction/) });
+  });
+
+  it("says that Redis is full, and goes on when there is room", async () => {
+    const redis = await serve();
+    const queue = await open(redis);
+    await redis.command("CONFIG", "SET", "maxmemory", "1");
+    await expect(queue.submit(materializeJob(1))).rejects.toMatchObject({ code: "EXHAUSTED" });
+    await redis.command("CONFIG", "SET", "maxmemory", "0");
+    queue.work(async () => 1);
+    expect(await queue.finished((await queue.submit(materializeJob(1))).id)).toMatchObject({ state: "completed" });
+  });
+
+  it("takes work again after everything was lost", async () => {
+    const redis = await serve();
+    const queue = await open(redis);
+    queue.work(async () => 1);
+    await queue.finished((await queue.submit(materializeJob(1))).id);
+    await redis.command("FLUSHALL");
+    expect(await queue.list()).toEqual([]);
+    expect(await queue.finished((await queue.submit(materializeJob(1))).id)).toMatchObject({ state: "completed" });
+  });
+
+  it("keeps workspaces apart", async () => {
+    const redis = await serve();
+    const [mine, theirs] = [await open(redis), await open(redis, { workspace: "other" })];
+    await mine.submit(materializeJob(1));
+    expect(await theirs.list()).toEqual([]);
+    await expect(theirs.submit(materializeJob(1))).rejects.toMatchObject({ code: "INVALID_REQUEST", message: expect.stringContaining('"other"') });
+  });
+
+  it("hides the password of its Redis", async () => {
+    const redis = await serve();
+    const queue = await open(redis, { url: redis.url.replace("redis://", "redis://default:secret@") }).catch((error: Error) => error);
+    expect(queue instanceof Error ? queue.message : queue.description).toContain("redis://127.0.0.1");
+    expect(queue instanceof Error ? queue.message : queue.description).not.toContain("secret");
+  });
+});
