@@ -16,7 +16,13 @@ export interface ObjectCacheOptions {
 }
 
 /** What a copy must be. */
-export interface ExpectedContent {
+export interface ExpectedCopy {
+  /** Which object; errors name it. */
+  readonly object: string;
+  /** Tells its content from another content under the same key: a hash, or what the server says. */
+  readonly content: string;
+  /** Engines look at it: `.parquet`, `.csv.gz`. */
+  readonly extension: string;
   readonly size: number;
   readonly sha256?: string | undefined;
 }
@@ -46,51 +52,44 @@ export class ObjectCache {
   }
 
   /**
-   * The path of a copy. `identity` names the content, not only the key: other content under the same key is another copy.
-   * Many may ask for the same copy at once: it is fetched once.
+   * The path of a copy. Many may ask for the same copy at once: it is fetched once.
    */
-  async path(identity: string, expect: ExpectedContent, fetch: FetchObject, signal?: AbortSignal): Promise<string> {
-    const name = createHash("sha256").update(identity).digest("hex");
+  async path(expect: ExpectedCopy, fetch: FetchObject, signal?: AbortSignal): Promise<string> {
+    const hash = createHash("sha256").update(`${expect.object}\0${expect.content}`).digest("hex");
+    const name = hash + expect.extension;
     let fetching = this.#fetching.get(name);
     if (!fetching) {
       const controller = new AbortController();
-      const path = this.#obtain(name, identity, expect, fetch, controller.signal)
+      const path = this.#obtain(name, expect, fetch, controller.signal)
         .finally(() => this.#fetching.delete(name));
       path.catch(() => undefined);
       fetching = { path, controller, waiting: 0 };
       this.#fetching.set(name, fetching);
     }
-    return await waitFor(fetching, identity, signal);
+    return await waitFor(fetching, expect.object, signal);
   }
 
-  async #obtain(
-    name: string,
-    identity: string,
-    expect: ExpectedContent,
-    fetch: FetchObject,
-    signal: AbortSignal,
-  ): Promise<string> {
+  async #obtain(name: string, expect: ExpectedCopy, fetch: FetchObject, signal: AbortSignal): Promise<string> {
     const folder = join(this.#options.folder, name.slice(0, 2));
-    const path = join(folder, `${name}.parquet`);
+    const path = join(folder, name);
     try {
       if (await this.#isGood(path, expect)) return path;
       await mkdir(folder, { recursive: true });
       const unfinished = join(this.#options.folder, unfinishedFolder);
       await mkdir(unfinished, { recursive: true });
       this.#swept ??= sweepUnfinished(unfinished);
-      await this.#fetch(path, unfinishedPath(unfinished), identity, expect, fetch, signal);
+      await this.#fetch(path, unfinishedPath(unfinished), expect, fetch, signal);
       await this.#drop();
       return path;
     } catch (error) {
-      throw fileError(error, `cache object "${identity}" in ${this.#options.folder}`, signal);
+      throw fileError(error, `cache object "${expect.object}" in ${this.#options.folder}`, signal);
     }
   }
 
   async #fetch(
     path: string,
     unfinished: string,
-    identity: string,
-    expect: ExpectedContent,
+    expect: ExpectedCopy,
     fetch: FetchObject,
     signal: AbortSignal,
   ): Promise<void> {
@@ -104,7 +103,7 @@ export class ObjectCache {
           : `${got.size} bytes, not ${expect.size}`;
         throw new VarveError(
           "CORRUPT",
-          `Cannot read object "${identity}": it has ${what} (tried ${mostTries} times); restore it or run its slice again`,
+          `Cannot read object "${expect.object}": it has ${what} (tried ${mostTries} times); restore it or run its slice again`,
         );
       }
       await touch(unfinished);
@@ -119,7 +118,7 @@ export class ObjectCache {
   }
 
   /** Whether there is a copy that is what it must be. Its content is read once per process, and again when it changed. */
-  async #isGood(path: string, expect: ExpectedContent): Promise<boolean> {
+  async #isGood(path: string, expect: ExpectedCopy): Promise<boolean> {
     try {
       const info = await stat(path);
       if (info.size !== expect.size) return false;
@@ -155,13 +154,13 @@ export class ObjectCache {
 }
 
 /** Waits for a fetch that others may wait for too; it is cancelled when nobody waits any more. */
-async function waitFor(fetching: Fetching, identity: string, signal: AbortSignal | undefined): Promise<string> {
+async function waitFor(fetching: Fetching, object: string, signal: AbortSignal | undefined): Promise<string> {
   fetching.waiting++;
   let cancel = () => {};
   const cancelled = new Promise<never>((_, reject) => {
     cancel = () =>
       reject(
-        new VarveError("CANCELLED", `Cannot read object "${identity}": it was cancelled`, { cause: signal?.reason }),
+        new VarveError("CANCELLED", `Cannot read object "${object}": it was cancelled`, { cause: signal?.reason }),
       );
     if (signal?.aborted) cancel();
     else signal?.addEventListener("abort", cancel, { once: true });

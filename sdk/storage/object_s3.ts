@@ -1,12 +1,12 @@
 /** The object store in an S3 bucket: Amazon's, or any server that speaks its protocol and honours conditional writes. */
 import type { S3Client } from "@aws-sdk/client-s3";
-import { createHash, randomUUID } from "node:crypto";
-import { type FileHandle, open, readFile, stat, unlink } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { readFile, stat, unlink } from "node:fs/promises";
 import { VarveError } from "../errors.ts";
 import { ObjectCache } from "./object_cache.ts";
 import { type Attempt, retrying, type RetryOptions } from "./object_retry.ts";
 import { S3Errors } from "./object_s3_errors.ts";
-import { uploadParts } from "./object_s3_parts.ts";
+import { FileSink, MemorySink, type Sink, uploadParts } from "./object_s3_files.ts";
 import {
   bytesOf,
   checkKey,
@@ -96,16 +96,8 @@ class S3ObjectStore implements ObjectStore {
   }
 
   async find(key: string, signal?: AbortSignal): Promise<Uint8Array | undefined> {
-    const chunks: Uint8Array[] = [];
-    const got = await this.#read(key, {
-      start: () => {
-        chunks.length = 0;
-      },
-      write: (chunk) => {
-        chunks.push(chunk);
-      },
-    }, signal);
-    return got && Buffer.concat(chunks);
+    const sink = new MemorySink();
+    return await this.#read(key, sink, signal) ? sink.bytes() : undefined;
   }
 
   async head(key: string, signal?: AbortSignal): Promise<ObjectInfo | undefined> {
@@ -157,10 +149,9 @@ class S3ObjectStore implements ObjectStore {
       content = `${info.tag} ${info.modified.getTime()} ${info.size}`;
       size ??= info.size;
     }
-    const identity = `${this.description} ${key} ${content}`;
+    const extension = /(\.[A-Za-z0-9]{1,10}){1,2}$/.exec(key)?.[0] ?? "";
     return await this.#cache.path(
-      identity,
-      { size, sha256: expect?.sha256 },
+      { object: `${this.description} ${key}`, content, extension, size, sha256: expect?.sha256 },
       (path, signal) => this.#download(key, path, signal),
       signal,
     );
@@ -288,9 +279,9 @@ class S3ObjectStore implements ObjectStore {
   /** Streams an object into a sink, from the start again when it broke off; undefined when there is none. */
   async #read(
     key: string,
-    sink: { start(): void | Promise<void>; write(chunk: Uint8Array): void | Promise<void> },
+    sink: Sink,
     signal: AbortSignal | undefined,
-  ): Promise<{ size: number } | undefined> {
+  ): Promise<boolean> {
     checkKey(key);
     const input = { Bucket: this.#options.bucket, Key: this.#prefix + key };
     const action = `get object "${key}"`;
@@ -299,7 +290,7 @@ class S3ObjectStore implements ObjectStore {
       try {
         reply = await client.send(new sdk.GetObjectCommand(input), { abortSignal: signal });
       } catch (error) {
-        if (this.#errors.isMissingKey(error)) return undefined;
+        if (this.#errors.isMissingKey(error)) return false;
         throw error;
       }
       await sink.start();
@@ -309,7 +300,7 @@ class S3ObjectStore implements ObjectStore {
         size += chunk.byteLength;
         await sink.write(chunk);
       }
-      if (reply.ContentLength === undefined || reply.ContentLength === size) return { size };
+      if (reply.ContentLength === undefined || reply.ContentLength === size) return true;
       throw new VarveError(
         "UNAVAILABLE",
         `Cannot ${action}: it broke off after ${size} of ${reply.ContentLength} bytes`,
@@ -318,26 +309,12 @@ class S3ObjectStore implements ObjectStore {
   }
 
   async #download(key: string, path: string, signal: AbortSignal): Promise<{ size: number; sha256: string }> {
-    const file = await open(path, "w");
-    let hash = createHash("sha256");
-    let position = 0;
+    const sink = await FileSink.create(path);
     try {
-      const got = await this.#read(key, {
-        start: async () => {
-          hash = createHash("sha256");
-          await file.truncate(0);
-          position = 0;
-        },
-        write: async (chunk) => {
-          hash.update(chunk);
-          await writeFully(file, chunk, position);
-          position += chunk.byteLength;
-        },
-      }, signal);
-      if (!got) throw this.#errors.missing(key);
-      return { size: got.size, sha256: hash.digest("hex") };
+      if (!await this.#read(key, sink, signal)) throw this.#errors.missing(key);
+      return sink.content();
     } finally {
-      await file.close();
+      await sink.close();
     }
   }
 
@@ -391,6 +368,8 @@ class S3ObjectStore implements ObjectStore {
 
 /** The SDK is slow to load: only who talks to a bucket pays for it. */
 async function load(options: S3Options): Promise<Loaded> {
+  // It would print that its next year's versions want another Node; package.json decides which version is used.
+  process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
   const sdk = await import("@aws-sdk/client-s3");
   const { endpoint, region = endpoint === undefined ? undefined : "us-east-1", credentials } = options;
   const client = new sdk.S3Client({
@@ -417,13 +396,6 @@ async function* abortable(
     signal.throwIfAborted();
   } finally {
     signal.removeEventListener("abort", stop);
-  }
-}
-
-async function writeFully(file: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
-  for (let written = 0; written < chunk.byteLength;) {
-    const rest = chunk.byteLength - written;
-    written += (await file.write(chunk, written, rest, position + written)).bytesWritten;
   }
 }
 

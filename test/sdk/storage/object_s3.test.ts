@@ -40,9 +40,11 @@ objectStoreConformance("s3ObjectStore", async () => ({ open, close: async () => 
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
-const copies = (name = `cache-${count}`) =>
-  readdirSync(join(folder, name), { recursive: true }).map(String).filter((file) => file.endsWith(".parquet"))
-    .map((file) => join(folder, name, file));
+const copies = () => {
+  const cache = join(folder, `cache-${count}`);
+  return readdirSync(cache, { recursive: true }).map(String).filter((file) => /^[0-9a-f]{2}\/./.test(file))
+    .map((file) => join(cache, file));
+};
 
 describe("s3ObjectStore() when the server fails", () => {
   it.each([[500, "InternalError"], [503, "SlowDown"], [409, "ConditionalRequestConflict"], [429, "TooManyRequests"]])(
@@ -204,6 +206,12 @@ describe("s3ObjectStore() keeps copies", () => {
     await Promise.all(Array.from({ length: 20 }, () => store.localPath("k", expected)));
     await open().localPath("k", expected);
     expect(gets() - before).toBe(1);
+  });
+
+  it("gives a copy the extension of its object", async () => {
+    const store = open();
+    await store.put("in/2001.csv.gz", body);
+    expect(await store.localPath("in/2001.csv.gz")).toMatch(/[0-9a-f]{64}\.csv\.gz$/);
   });
 
   it("a reader that cancels does not take the copy away from the others", async () => {
