@@ -56,6 +56,7 @@ export class RedisConnection {
   readonly #connectTimeoutMs: number;
   readonly #timeoutMs: number;
   #lastError: unknown;
+  #isClosed = false;
   /** The wait for a connection that all commands share. */
   #connecting: Promise<void> | undefined;
 
@@ -123,6 +124,8 @@ export class RedisConnection {
   }
 
   async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     // Only a connection that stands says that it has ended; a Cluster that is being looked for never does.
     if (this.#client.status !== "ready") return this.#client.disconnect();
     const ended = new Promise<void>((resolve) => void this.#client.once("end", () => resolve()));
@@ -137,7 +140,7 @@ export class RedisConnection {
 
   async #connect(): Promise<void> {
     const client = this.#client;
-    if (client.status === "end") throw new VarveError("UNAVAILABLE", `Cannot use ${this.description}: it was closed`);
+    if (this.#isClosed) throw new VarveError("UNAVAILABLE", `Cannot use ${this.description}: it was closed`);
     if (client.status === "wait") client.connect().catch((error: unknown) => this.#lastError ??= reasonOf(error));
     if (client.status === "reconnecting") throw this.#unavailable(this.#lastError);
     await new Promise<void>((resolve, reject) => {
