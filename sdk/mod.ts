@@ -4,6 +4,9 @@
  * @module
  */
 
+// Readers of frames find their engine; it is loaded by the first of them.
+import "./engine/install.ts";
+
 // Errors
 export { errorCodes, messageOf, throwIssues, VarveError } from "./errors.ts";
 export type { ErrorCode, Issue, VarveErrorOptions } from "./errors.ts";
