@@ -9,7 +9,8 @@ import type { ServiceView, ViewDefinition } from "./definitions.ts";
 export type Prefixed<T, Text extends string> = { [P in keyof T & string as `${Text}${P}`]: T[P] };
 
 /** Features of one view as a service reads them. Immutable: every call gives another selection. */
-export class ViewSelection<Keys extends SchemaTypes = SchemaTypes, Features extends Row = Row> {
+// deno-lint-ignore no-explicit-any
+export class ViewSelection<Keys extends SchemaTypes = any, Features extends Row = any> {
   /** The view it selects from. */
   readonly view: ViewDefinition;
   /** The plain data that a service stores. */

@@ -1,15 +1,14 @@
 /** Feature services: what one model reads. */
 import { type Issue, throwIssues } from "../errors.ts";
 import type { PublishTarget } from "../frame/keyed_frame.ts";
-import { type DataType, formatType, type Row, sameType, type ValueOf } from "../schema.ts";
+import { type DataType, formatType, sameType, type ValueOf } from "../schema.ts";
 import { columnIssues, descriptive, descriptiveIssues, nameIssues } from "./checks.ts";
 import type { Definition, Descriptive, ServiceDefinition, ServiceView, ViewDefinition } from "./definitions.ts";
 import { requestKeys, ViewSelection } from "./selection.ts";
 import { FeatureView, type PublishOptions } from "./view.ts";
 
 /** What a service is made of: whole views, or selections of views. */
-// deno-lint-ignore no-explicit-any
-export type ServicePart = FeatureView<any, any> | ViewSelection<any, any>;
+export type ServicePart = FeatureView | ViewSelection;
 
 /** What has to be given to look one row up: every join key, by the request's names. A null key looks nothing up (S7). */
 export type RequestOf<Parts extends readonly ServicePart[]> = Simplify<
@@ -21,12 +20,13 @@ export type FeaturesOfParts<Parts extends readonly ServicePart[]> = Simplify<
   Intersection<Parts[number]["types"]["features"]>
 >;
 
-type RequestKeys<Keys> = { [P in keyof Keys]: (Keys[P] extends DataType ? ValueOf<Keys[P]> : never) | null };
+type RequestKeys<Keys> = { -readonly [P in keyof Keys]: (Keys[P] extends DataType ? ValueOf<Keys[P]> : never) | null };
 type Intersection<U> = (U extends unknown ? (part: U) => void : never) extends (all: infer I) => void ? I : never;
 type Simplify<T> = { [P in keyof T]: T[P] };
 
 /** What one model reads: features of several views, under unique names. Immutable. */
-export class FeatureService<Request = Row, Features = Row> {
+// deno-lint-ignore no-explicit-any
+export class FeatureService<Request = any, Features = any> {
   /** The plain data that the registry stores. */
   readonly definition: ServiceDefinition;
   /** The definitions of the views it reads, in order. */

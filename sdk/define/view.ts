@@ -29,7 +29,8 @@ export interface KeyedSource<R extends Row, Keys extends SchemaTypes> {
 }
 
 /** A batch feature view: per key of its entity, the newest row counts (S3). Immutable. */
-export class FeatureView<Keys extends SchemaTypes = SchemaTypes, Features extends Row = Row> {
+// deno-lint-ignore no-explicit-any
+export class FeatureView<Keys extends SchemaTypes = any, Features extends Row = any> {
   /** The plain data that the registry stores. */
   readonly definition: ViewDefinition;
   /** The join keys and the features; types only. */
@@ -118,7 +119,7 @@ const timeColumns = ["eventTimestamp", "writtenTimestamp"] as const;
 function viewDefinition(name: string, source: KeyedSource<Row, SchemaTypes>, options: ViewOptions): ViewDefinition {
   const subject = `Cannot define view ${JSON.stringify(name)}`;
   const issues: Issue[] = [];
-  let query = source.frame.query;
+  let query = withWideKeys(source.frame.query, source.entity.joinKeys);
   const times: { eventTimestamp?: string; writtenTimestamp?: string } = {};
   for (const role of timeColumns) {
     const placed = placeTimestamp(query, role, options[role]);
@@ -186,15 +187,24 @@ function placeTimestamp(
 
 /** A date as event timestamp is its midnight, UTC. */
 function asTimestamp(query: Query, column: string): Query {
-  if (findField(schemaOf(query), column)?.type !== "date") return query;
-  const expr = Object.freeze(
-    { kind: "cast", input: Object.freeze({ kind: "column", name: column }), to: "timestamp", onError: "fail" } as const,
-  );
-  return Object.freeze({
-    kind: "derive",
-    input: query,
-    columns: Object.freeze([Object.freeze({ name: column, expr })]),
+  return findField(schemaOf(query), column)?.type === "date"
+    ? withCasts(query, [{ name: column, type: "timestamp" }])
+    : query;
+}
+
+/** Keys of an int64 entity may come as int32 columns, as `by` allows. */
+function withWideKeys(query: Query, keys: readonly Field[]): Query {
+  const schema = schemaOf(query);
+  return withCasts(query, keys.filter((key) => key.type === "int64" && findField(schema, key.name)?.type === "int32"));
+}
+
+function withCasts(query: Query, fields: readonly Field[]): Query {
+  if (fields.length === 0) return query;
+  const columns = fields.map(({ name, type }) => {
+    const input = Object.freeze({ kind: "column", name } as const);
+    return Object.freeze({ name, expr: Object.freeze({ kind: "cast", input, to: type, onError: "fail" } as const) });
   });
+  return Object.freeze({ kind: "derive", input: query, columns: Object.freeze(columns) });
 }
 
 function entityOf(
