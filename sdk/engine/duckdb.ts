@@ -64,12 +64,18 @@ class Client implements DuckClient {
   async #interruptible<T>(signal: AbortSignal | undefined, action: () => Promise<T>): Promise<T> {
     if (!signal) return await guarded(action);
     if (signal.aborted) throw cancelled(signal);
-    const interrupt = (): void => this.#connection.interrupt();
+    let again: ReturnType<typeof setInterval> | undefined;
+    const interrupt = (): void => {
+      this.#connection.interrupt();
+      // An interrupt is lost on a statement that has not begun yet: repeat it until the statement ends.
+      again = setInterval(() => this.#connection.interrupt(), 5);
+    };
     signal.addEventListener("abort", interrupt, { once: true });
     try {
       return await guarded(action, signal);
     } finally {
       signal.removeEventListener("abort", interrupt);
+      clearInterval(again);
     }
   }
 

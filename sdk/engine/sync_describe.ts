@@ -25,15 +25,21 @@ function answer(value) {
   Atomics.store(flags, 0, 1);
   Atomics.notify(flags, 0);
 }
-(async () => {
-  const instance = await DuckDBInstance.create(":memory:", { threads: "1", autoinstall_known_extensions: "false", autoload_known_extensions: "false" });
+async function describe() {
+  const instance = await DuckDBInstance.create(":memory:", {
+    threads: "1", autoinstall_known_extensions: "false", autoload_known_extensions: "false",
+  });
   const connection = await instance.connect();
-  await connection.run("SET TimeZone = 'UTC'");
-  const reader = await connection.runAndReadAll("DESCRIBE " + workerData.sql);
-  answer({ columns: reader.getRowsJson().map((row) => ({ name: row[0], type: row[1] })) });
-  connection.closeSync();
-  instance.closeSync();
-})().catch((error) => answer({ error: String(error && error.message || error) }));
+  try {
+    await connection.run("SET TimeZone = 'UTC'");
+    const reader = await connection.runAndReadAll("DESCRIBE " + workerData.sql);
+    return { columns: reader.getRowsJson().map((row) => ({ name: row[0], type: row[1] })) };
+  } finally {
+    connection.closeSync();
+    instance.closeSync();
+  }
+}
+describe().catch((error) => ({ error: String((error && error.message) || error) })).then(answer);
 `;
 
 const limitMs = 60_000;
@@ -45,9 +51,9 @@ export function describeInThread(sql: string): Described {
   // A path, because text has no place of its own to look from.
   const library = createRequire(import.meta.url).resolve(["@duckdb", "node-api"].join("/"));
   const worker = new Worker(code, { eval: true, workerData: { buffer, sql, library } });
+  // It ends by itself once it has answered; ending it by force in the middle of native work would end this process too.
   worker.unref();
   const outcome = Atomics.wait(flags, 0, 0, limitMs);
-  void worker.terminate();
   if (outcome === "timed-out") {
     throw new VarveError(
       "TIMEOUT",
