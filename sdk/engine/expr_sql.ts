@@ -2,18 +2,20 @@
 import { VarveError } from "../errors.ts";
 import type { Schema } from "../schema.ts";
 import type { ExprNode } from "../frame/expr_node.ts";
-import { type TypedExpr, typedExpr } from "../frame/expr_type.ts";
+import type { TypedExpr } from "../frame/expr_type.ts";
+import { duckTypeOf } from "./duck_type.ts";
 import { quoteName } from "./engine.ts";
 import { castSql } from "./expr_sql_cast.ts";
 import { callSql } from "./expr_sql_call.ts";
-import { literalSql } from "./sql_value.ts";
+import { foldedExpr } from "./fold.ts";
+import { textSql, valueSql } from "./sql_value.ts";
 
 /** The longest SQL of one expression: some operations write an argument twice, so deep nests of them grow fast. */
 export const maxExprSqlLength = 1_000_000;
 
 /** An expression over columns of exactly the schema's types as SQL; its result has exactly the type of the expression. */
 export function exprSql(node: ExprNode, schema: Schema): string {
-  return typedSql(typedExpr(node, schema));
+  return typedSql(foldedExpr(node, schema));
 }
 
 /** A typed expression as SQL. */
@@ -31,7 +33,9 @@ function write(expr: TypedExpr): string {
     case "column":
       return quoteName(expr.name);
     case "literal":
-      return literalSql(expr.node);
+      return valueSql(expr.value, expr.type);
+    case "failure":
+      return `CAST(error(${textSql(expr.message)}) AS ${duckTypeOf(expr.type)})`;
     case "call":
       return callSql(expr, expr.args.map(typedSql));
     case "case": {

@@ -1,10 +1,12 @@
 /** Operations as SQL; row_operations.ts has the same in JavaScript. */
-import { type DataType, isFloatType, isListType } from "../schema.ts";
+import { type DataType, isFloatType, isListType, type ListType } from "../schema.ts";
 import type { TypedCall } from "../frame/expr_type.ts";
 import type { Operation } from "../frame/operations.ts";
 import { parseReplacement } from "../frame/regex.ts";
+import { duckTypeOf } from "./duck_type.ts";
 import { quoteName, quoteText } from "./engine.ts";
 import { checkedDateSql, checkedTimestampSql, naiveSql } from "./expr_sql_cast.ts";
+import { mayFail } from "./may_fail.ts";
 import { textSql } from "./sql_value.ts";
 
 /** Writes a call, given the SQL of its arguments. */
@@ -30,11 +32,21 @@ const logarithm = (name: string): Writer => ([x]) =>
 /** Whole numbers have nothing to round. */
 const rounding = (write: Writer): Writer => (args, call) => isFloatType(call.type) ? write(args, call) : args[0]!;
 
+/**
+ * DuckDB draws constants of nested operators together, and fails when that overflows, whatever the rows hold. It does not look
+ * into functions of another name.
+ */
+function arithmetic(operator: string, name: string, a: string, b: string, call: TypedCall): string {
+  const isNested = call.args.some((arg) => arg.kind === "literal") &&
+    call.args.some((arg) => arg.kind === "call" || arg.kind === "cast");
+  return isNested && !isFloatType(call.type) ? `${name}(${a}, ${b})` : `(${a} ${operator} ${b})`;
+}
+
 const plus: Writer = ([a, b], call) => {
   const [left, right] = call.args.map((arg) => arg.type);
   if (left === "timestamp") return checkedTimestampSql(`(epoch_us(${a}) + ${b})`);
   if (right === "timestamp") return checkedTimestampSql(`(${a} + epoch_us(${b}))`);
-  return left === "date" ? checkedDateSql(`(${a} + ${b})`) : `(${a} + ${b})`;
+  return left === "date" ? checkedDateSql(`(${a} + ${b})`) : arithmetic("+", "add", a!, b!, call);
 };
 
 const minus: Writer = ([a, b], call) => {
@@ -43,24 +55,30 @@ const minus: Writer = ([a, b], call) => {
     return right === "timestamp" ? `(epoch_us(${a}) - epoch_us(${b}))` : checkedTimestampSql(`(epoch_us(${a}) - ${b})`);
   }
   if (left === "date") return right === "date" ? `CAST(${a} - ${b} AS INTEGER)` : checkedDateSql(`(${a} - ${b})`);
-  return `(${a} - ${b})`;
+  return arithmetic("-", "subtract", a!, b!, call);
 };
 
+/** Integers divided by zero give null, floats do not. */
+const nonZero = (x: string): string => `CASE WHEN ${x} <> 0 THEN ${x} END`;
+
 const floorDivide: Writer = ([a, b], call) => {
-  if (isFloatType(call.type)) return `CASE WHEN ${b} <> 0 THEN floor(${a} / ${b}) END`;
+  if (isFloatType(call.type)) return `floor(${a} / ${nonZero(b!)})`;
   return `CASE WHEN (${a} % ${b}) <> 0 AND (${a} < 0) <> (${b} < 0) THEN (${a} // ${b}) - 1 ELSE ${a} // ${b} END`;
 };
 
-const modulo: Writer = ([a, b], call) =>
-  isFloatType(call.type) ? `CASE WHEN ${b} <> 0 THEN ${a} % ${b} END` : `(${a} % ${b})`;
+const modulo: Writer = ([a, b], call) => `(${a} % ${isFloatType(call.type) ? nonZero(b!) : b})`;
 
 /** A part of a date, of the clock in UTC, or of the clock in a zone. */
 const part = (name: string): Writer => ([x], call) => `CAST(${name}(${clockSql(x!, call)}) AS INTEGER)`;
 
 function clockSql(x: string, call: TypedCall): string {
   if (call.args[0]!.type === "date") return x;
+  return isInZone(call) ? `timezone(${quoteText(String(call.options["zone"]))}, ${x})` : naiveSql(x);
+}
+
+function isInZone(call: TypedCall): boolean {
   const zone = call.options["zone"];
-  return zone === undefined || zone === "UTC" ? naiveSql(x) : `timezone(${quoteText(String(zone))}, ${x})`;
+  return zone !== undefined && zone !== "UTC";
 }
 
 const truncate: Writer = ([x], call) => {
@@ -109,9 +127,36 @@ const listSort: Writer = ([x], call) => {
   return `list_sort(${withoutNegativeZero(x!, call.type)}, '${order}', 'NULLS LAST')`;
 };
 
+/** Floats by way of text: DuckDB takes each NaN for another. */
+const listDistinct: Writer = ([x], call) => {
+  const type = (call.type as ListType).list;
+  if (!isFloatType(type)) return `list_sort(list_distinct(${x}), 'ASC', 'NULLS LAST')`;
+  const texts =
+    `list_distinct(list_transform(${x}, lambda "varve element": CAST(CAST("varve element" AS DOUBLE) + 0 AS VARCHAR)))`;
+  const floats = `list_transform(${texts}, lambda "varve element": CAST(CAST("varve element" AS DOUBLE) AS ${
+    duckTypeOf(type)
+  }))`;
+  return `list_sort(${floats}, 'ASC', 'NULLS LAST')`;
+};
+
 const listSum: Writer = ([x], call) => {
   if (call.type !== "float64") return `CAST(list_sum(${x}) AS BIGINT)`;
   return `list_sum(CAST(${x} AS DOUBLE[]))`;
+};
+
+/** By way of DOUBLE for FLOAT, where DuckDB turns -0 into 0. */
+const extreme = (name: string): Writer => (args, call) => {
+  if (call.type !== "float32") return `${name}(${args.join(", ")})`;
+  return `CAST(${name}(${args.map((x) => `CAST(${x} AS DOUBLE)`).join(", ")}) AS FLOAT)`;
+};
+
+/**
+ * DuckDB computes expressions that occur twice beforehand, also those that coalesce would not come to; not those in a branch of
+ * CASE. So what may fail goes there.
+ */
+const coalesce: Writer = (args, call) => {
+  if (!call.args.slice(1).some(mayFail)) return `coalesce(${args.join(", ")})`;
+  return `CASE ${args.slice(0, -1).map((x) => `WHEN ${x} IS NOT NULL THEN ${x}`).join(" ")} ELSE ${args.at(-1)} END`;
 };
 
 const pad = (side: "start" | "end"): Writer => ([x], call) => {
@@ -153,7 +198,7 @@ const white = quoteText(" \t\n\v\f\r");
 const writers: Readonly<Record<Operation, Writer>> = {
   plus,
   minus,
-  times: infix("*"),
+  times: ([a, b], call) => arithmetic("*", "multiply", a!, b!, call),
   divide: ([a, b]) => `(CAST(${a} AS DOUBLE) / CAST(${b} AS DOUBLE))`,
   floorDivide,
   modulo,
@@ -193,10 +238,10 @@ const writers: Readonly<Record<Operation, Writer>> = {
   isNotNull: ([x]) => `(${x} IS NOT NULL)`,
   isNaN: fn("isnan"),
   isFinite: fn("isfinite"),
-  coalesce: fn("coalesce"),
+  coalesce,
   nullIf: fn("nullif"),
-  greatest: fn("greatest"),
-  least: fn("least"),
+  greatest: extreme("greatest"),
+  least: extreme("least"),
   hash,
   lower: fn("lower"),
   upper: fn("upper"),
@@ -232,7 +277,10 @@ const writers: Readonly<Record<Operation, Writer>> = {
   minute: part("minute"),
   second: part("second"),
   microsecond: ([x], call) => `CAST(microsecond(${clockSql(x!, call)}) % 1000000 AS INTEGER)`,
-  date: ([x], call) => `CAST(${clockSql(x!, call)} AS DATE)`,
+  date: ([x], call) => {
+    const date = `CAST(${clockSql(x!, call)} AS DATE)`;
+    return isInZone(call) ? checkedDateSql(date) : date;
+  },
   truncate,
   epoch,
   fromEpoch: ([x], call) => checkedTimestampSql(`(${x} * ${unitOf(call)})`),
@@ -247,13 +295,17 @@ const writers: Readonly<Record<Operation, Writer>> = {
   listSum,
   listMin: fn("list_min"),
   listMax: fn("list_max"),
-  listMean: fn("list_avg"),
+  // In float64 at once: DuckDB divides sums of integers with the precision of the machine.
+  listMean: ([x]) => `list_avg(CAST(${x} AS DOUBLE[]))`,
   listSlice: ([x], call) => slice("list_slice", x!, call),
   listSort,
-  listDistinct: ([x], call) => `list_sort(list_distinct(${withoutNegativeZero(x!, call.type)}), 'ASC', 'NULLS LAST')`,
+  listDistinct,
   listReverse: fn("list_reverse"),
   listConcat: infix("||"),
-  listJoin: ([x], call) => `array_to_string(${x}, ${textSql(String(call.options["separator"]))})`,
+  listJoin: ([x], call) =>
+    `CASE WHEN ${x} IS NOT NULL THEN coalesce(array_to_string(${x}, ${
+      textSql(String(call.options["separator"]))
+    }), '') END`,
   struct: (args, call) =>
     `struct_pack(${
       args.map((x, i) => `${quoteName((call.options["names"] as readonly string[])[i]!)} := ${x}`).join(", ")

@@ -15,11 +15,24 @@ export function castSql(x: string, from: DataType, to: DataType, onError: "fail"
   const cast = onError === "null" ? "TRY_CAST" : "CAST";
   const target = duckTypeOf(to);
   if (from === "string") return parseSql(x, to, onError);
-  if (isFloatType(from) && (to === "int32" || to === "int64")) return `${cast}(round(${x}) AS ${target})`;
+  if (to === "int32" && from === "int64") return narrowSql(x, to, onError);
+  if (isFloatType(from) && (to === "int32" || to === "int64")) return narrowSql(`round(${x})`, to, onError);
   if (isNumericType(from) && to === "boolean") return `(${x} <> 0)`;
+  // The text of a FLOAT is not always the shortest.
+  if (from === "float32" && to === "string") return `CAST(CAST(${x} AS DOUBLE) AS VARCHAR)`;
   if (from === "date" && to === "timestamp") return `make_timestamptz(epoch_us(${x}))`;
   if (from === "timestamp") return to === "date" ? `CAST(${naiveSql(x)} AS DATE)` : timestampTextSql(x);
   return `${cast}(${x} AS ${target})`;
+}
+
+/** A number as a smaller type. Not by TRY_CAST: comparisons with constants take it away, and with it the null. */
+function narrowSql(x: string, to: "int32" | "int64", onError: "fail" | "null"): string {
+  const cast = `CAST(${x} AS ${duckTypeOf(to)})`;
+  if (onError === "fail") return cast;
+  const isInRange = to === "int32"
+    ? `${x} BETWEEN -2147483648 AND 2147483647`
+    : `${x} >= CAST('-9223372036854775808' AS DOUBLE) AND ${x} < CAST('9223372036854775808' AS DOUBLE)`;
+  return `CASE WHEN ${isInRange} THEN ${cast} END`;
 }
 
 function depthOf(type: DataType): number {

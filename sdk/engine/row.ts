@@ -4,10 +4,9 @@
  */
 import type { Schema } from "../schema.ts";
 import type { ExprNode } from "../frame/expr_node.ts";
-import { type TypedExpr, typedExpr } from "../frame/expr_type.ts";
-import { compileCast } from "./row_cast.ts";
-import { compileCall } from "./row_operations.ts";
-import type { Evaluate, RowValues } from "./row_value.ts";
+import { foldedExpr } from "./fold.ts";
+import { compileTyped } from "./row_compile.ts";
+import type { RowValues } from "./row_value.ts";
 
 export type { Evaluate, RowValues } from "./row_value.ts";
 export { RowError } from "./row_value.ts";
@@ -18,7 +17,7 @@ export { RowError } from "./row_value.ts";
  * form; it throws a `RowError` where a value has no result, such as an integer overflow.
  */
 export function compileExpr(node: ExprNode, schema: Schema): (row: RowValues) => unknown {
-  return compileTyped(typedExpr(node, schema));
+  return compileTyped(foldedExpr(node, schema));
 }
 
 /** Compiles several named expressions into a function from row to row. */
@@ -31,40 +30,5 @@ export function compileRow(
     const result: Record<string, unknown> = {};
     for (const [name, evaluate] of parts) result[name] = evaluate(row);
     return result;
-  };
-}
-
-function compileTyped(expr: TypedExpr): Evaluate {
-  switch (expr.kind) {
-    case "column":
-      return compileColumn(expr.name);
-    case "literal": {
-      const { value } = expr;
-      return () => value;
-    }
-    case "call":
-      return compileCall(expr, expr.args.map(compileTyped));
-    case "case":
-      return compileCase(
-        expr.branches.map((branch) => [compileTyped(branch.when), compileTyped(branch.then)]),
-        compileTyped(expr.otherwise),
-      );
-    case "cast":
-      return compileCast(compileTyped(expr.input), expr.input.type, expr.type, expr.onError);
-  }
-}
-
-function compileColumn(name: string): Evaluate {
-  // A row that lacks the column must not find a property that every object has.
-  if (name in Object.prototype) return (row) => Object.hasOwn(row, name) ? row[name] ?? null : null;
-  return (row) => row[name] ?? null;
-}
-
-function compileCase(branches: readonly (readonly [when: Evaluate, then: Evaluate])[], otherwise: Evaluate): Evaluate {
-  return (row) => {
-    for (const [when, then] of branches) {
-      if (when(row) === true) return then(row);
-    }
-    return otherwise(row);
   };
 }

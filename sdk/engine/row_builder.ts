@@ -1,6 +1,6 @@
 /** How operations become functions of a row: most give null for null and compute otherwise. */
-import { type DataType, isFloatType } from "../schema.ts";
-import type { TypedCall, TypedExpr } from "../frame/expr_type.ts";
+import type { DataType } from "../schema.ts";
+import type { TypedCall } from "../frame/expr_type.ts";
 import type { Evaluate } from "./row_value.ts";
 
 /** Makes the function of a call from the functions of its arguments. */
@@ -57,27 +57,4 @@ function binary(a: Evaluate, b: Evaluate, compute: (a: Value, b: Value) => unkno
 /** The type of an argument. */
 export function argType(call: TypedCall, index: number): DataType {
   return call.args[index]!.type;
-}
-
-// Operations whose result may be out of range when their type is not a float.
-const checked = new Set(["plus", "minus", "times", "negate", "abs", "floorDivide", "modulo", "listSum", "fromEpoch"]);
-
-/** Whether evaluating may throw: what cannot need not be evaluated when the result is known without it. */
-export function mayFail(expr: TypedExpr): boolean {
-  switch (expr.kind) {
-    case "column":
-    case "literal":
-      return false;
-    case "call":
-      return (checked.has(expr.operation) && !isFloatType(expr.type)) || expr.args.some(mayFail);
-    case "case":
-      return mayFail(expr.otherwise) || expr.branches.some((branch) => mayFail(branch.when) || mayFail(branch.then));
-    case "cast":
-      return (expr.onError === "fail" && !isWidening(expr.input.type, expr.type)) || mayFail(expr.input);
-  }
-}
-
-function isWidening(from: DataType, to: DataType): boolean {
-  return to === "string" || (to === "float64" && from !== "string") || (from === "int32" && to === "int64") ||
-    (from === "date" && to === "timestamp");
 }

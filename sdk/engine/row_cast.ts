@@ -53,7 +53,7 @@ function converter(from: DataType, to: DataType, onError: "fail" | "null"): Conv
       return fromInteger(from, to);
     case "float32":
     case "float64":
-      return fromFloat(from, to);
+      return fromFloat(to);
     case "date":
       return to === "timestamp"
         ? (value) => BigInt(value as number) * microsPerDay
@@ -92,10 +92,10 @@ function floatOf(value: bigint): number {
   return value < 0n ? -result : result;
 }
 
-function fromFloat(from: "float32" | "float64", to: DataType): Convert {
+function fromFloat(to: DataType): Convert {
   switch (to) {
     case "string":
-      return from === "float64" ? (value) => floatToText(value as number) : (value) => float32ToText(value as number);
+      return (value) => floatToText(value as number);
     case "int32":
       return (value) => {
         const whole = roundHalfAway(value as number);
@@ -124,20 +124,7 @@ export function roundHalfAway(value: number): number {
 /** The shortest text that reads as the same float, in the form that DuckDB writes: `1.0`, `1e-05`, `1e+16`, `nan`. */
 export function floatToText(value: number): string {
   if (!Number.isFinite(value)) return value !== value ? "nan" : value > 0 ? "inf" : "-inf";
-  return shapeText(value, Math.abs(value).toExponential());
-}
-
-function float32ToText(value: number): string {
-  if (!Number.isFinite(value) || value === 0) return floatToText(value);
-  for (let digits = 0; digits < 9; digits++) {
-    const text = Math.abs(value).toExponential(digits);
-    if (Math.fround(Number(text)) === Math.abs(value)) return shapeText(value, text);
-  }
-  return floatToText(value);
-}
-
-function shapeText(value: number, exponential: string): string {
-  const [mantissa, exponentText] = exponential.split("e") as [string, string];
+  const [mantissa, exponentText] = Math.abs(value).toExponential().split("e") as [string, string];
   const digits = mantissa.replace(".", "").replace(/0+$/, "") || "0";
   const exponent = Number(exponentText);
   const sign = value < 0 || Object.is(value, -0) ? "-" : "";
@@ -174,7 +161,7 @@ function fromText(to: DataType): Convert {
     case "float64":
       return (value) => floatForm.test(value as string) ? readFloat(value as string) : undefined;
     case "float32": {
-      const narrow = fromFloat("float64", "float32");
+      const narrow = fromFloat("float32");
       return (value) => floatForm.test(value as string) ? narrow(readFloat(value as string)) : undefined;
     }
     case "date":

@@ -42,16 +42,15 @@ function sumOf(values: readonly unknown[]): bigint {
   return sum;
 }
 
-const listMean = strict1By((call) => {
-  const isFloat = isFloatType(elementType(call));
-  return (list: List) => {
-    const values = present(list);
-    if (values.length === 0) return null;
-    if (!isFloat) return Number(sumOf(values)) / values.length;
-    let sum = 0;
-    for (const value of values as number[]) sum += value;
-    return sum / values.length;
-  };
+const listMean = strict1((list: List) => {
+  let sum = 0;
+  let count = 0;
+  for (const value of list) {
+    if (value === null) continue;
+    sum += Number(value);
+    count++;
+  }
+  return count === 0 ? null : sum / count;
 });
 
 function listExtreme(isBetter: (order: number) => boolean): Builder {

@@ -2,7 +2,8 @@
 import { createHash } from "node:crypto";
 import { type DataType, isFloatType } from "../schema.ts";
 import type { TypedCall } from "../frame/expr_type.ts";
-import { argType, type Builder, mayFail, strict1, strict2By } from "./row_builder.ts";
+import { mayFail } from "./may_fail.ts";
+import { argType, type Builder, strict1, strict2By } from "./row_builder.ts";
 import { floatToText } from "./row_cast.ts";
 import { formatTimestamp } from "../time.ts";
 import { microsPerDay } from "./row_calendar.ts";

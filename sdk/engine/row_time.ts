@@ -13,7 +13,7 @@ import {
   truncateDay,
   zoneOffset,
 } from "./row_calendar.ts";
-import { checkTimestamp } from "./row_value.ts";
+import { checkDate, checkTimestamp } from "./row_value.ts";
 
 const unitMicros: Readonly<Record<string, bigint>> = {
   microsecond: 1n,
@@ -84,7 +84,7 @@ export const timeBuilders = {
   second: clockPart((seconds) => seconds % 60),
   // Offsets are whole seconds, so that a zone changes nothing here.
   microsecond: strict1By(() => (micros: bigint) => Number(micros - floorDivide(micros, 1_000_000n) * 1_000_000n)),
-  date: dayPart((days) => days),
+  date: dayPart(checkDate),
   truncate,
   epoch: strict1By((call) => {
     const unit = unitOf(call);

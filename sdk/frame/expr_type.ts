@@ -13,18 +13,15 @@ import {
 import { literalOf, literalProblem, literalValue } from "./expr_literal.ts";
 import { exprText } from "./expr_text.ts";
 import { commonTypeOf, type Mismatch, type Signature } from "./operation_rules.ts";
-import { type Operation, operations } from "./operations.ts";
+import { isStrict, type Operation, operations } from "./operations.ts";
 import type { CallNode, ExprNode, LiteralNode, OperationOptions } from "./expr_node.ts";
 
 /** An expression whose every node knows its type, and whose conversions are casts: what compilers read. */
 export type TypedExpr =
   | { readonly kind: "column"; readonly name: string; readonly type: DataType }
-  | {
-    readonly kind: "literal";
-    readonly type: DataType; /** In row form. */
-    readonly value: unknown;
-    readonly node: LiteralNode;
-  }
+  | { readonly kind: "literal"; readonly type: DataType; readonly value: unknown /* in row form */ }
+  /** A part without columns that has no value: evaluating it is an error. */
+  | { readonly kind: "failure"; readonly type: DataType; readonly message: string }
   | TypedCall
   | {
     readonly kind: "case";
@@ -125,10 +122,10 @@ class Typing {
 function typedLiteral(node: LiteralNode): TypedExpr {
   const problem = literalProblem(node.value, node.type);
   if (problem !== undefined) throw new VarveError("INVALID_DEFINITION", `Cannot use constant: ${problem}`);
-  return { kind: "literal", type: node.type, value: literalValue(node), node };
+  return { kind: "literal", type: node.type, value: literalValue(node) };
 }
 
-function typedCall(node: CallNode, args: readonly TypedExpr[]): TypedCall {
+function typedCall(node: CallNode, args: readonly TypedExpr[]): TypedExpr {
   const spec = operations[node.operation];
   const options = node.options ?? {};
   let chosen = args;
@@ -141,6 +138,8 @@ function typedCall(node: CallNode, args: readonly TypedExpr[]): TypedCall {
     signature = second;
   }
   const typed = chosen.map((arg, i) => convert(arg, (signature as Signature).args[i]!));
+  // Engines would do the same, but forget the type.
+  if (isStrict(node.operation) && typed.some(isNullLiteral)) return typedLiteral(literalOf(null, signature.result));
   return { kind: "call", type: signature.result, operation: node.operation, args: typed, options };
 }
 

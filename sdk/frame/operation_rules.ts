@@ -8,6 +8,7 @@ import {
   isStructType,
   sameType,
 } from "../schema.ts";
+import { parsePattern, parseReplacement } from "./regex.ts";
 import type { OperationOptions } from "./expr_node.ts";
 
 /** What a rule says: the types that arguments are converted to, and the type of the result. */
@@ -234,6 +235,25 @@ export const listConcat = listRule((list, rest) =>
     ? { args: [list, ...rest], result: list }
     : mismatch("all lists must have one type")
 );
+
+const text: TypeRule = exactly(["string"], "string");
+
+/** A group of a pattern, which must have it. */
+export const patternGroup: TypeRule = (types, options) => {
+  const count = parsePattern(String(options["pattern"])).groupCount;
+  return Number(options["group"]) <= count
+    ? text(types, options)
+    : mismatch(`its pattern has ${count} groups, not ${options["group"]}`);
+};
+
+/** Text with groups of a pattern put in, which must have them. */
+export const patternReplacement: TypeRule = (types, options) => {
+  const count = parsePattern(String(options["pattern"])).groupCount;
+  const group = parseReplacement(String(options["replacement"])).find((part) =>
+    typeof part === "number" && part > count
+  );
+  return group === undefined ? text(types, options) : mismatch(`its pattern has ${count} groups, not ${group}`);
+};
 
 /** A list of the arguments. */
 export const listOf: TypeRule = (types) => {

@@ -2,12 +2,16 @@
  * Every operation of expressions: its arguments, its types, how it reads as text, and what it means.
  *
  * What holds for all of them, in bulk (SQL) and per row (JavaScript) alike:
- * - Null in gives null out, unless the description says otherwise. `and`, `or` and `not` have three values.
+ * - Null in gives null out, unless the description says otherwise; a null constant does so before anything is computed.
+ *   `and`, `or` and `not` have three values.
  * - Integers that leave their type (int32 or int64) are an error, never a wrap-around. Mixed integers compute in int64;
  *   an integer with a float, and float32 with anything but comparison, in float64.
  * - Floats follow IEEE 754: `x / 0` is an infinity or NaN, the root of a negative number is NaN. NaN equals NaN and is
  *   greater than every other number; -0 equals 0.
  * - Rounding is half away from zero, also in casts from floats to integers.
+ * - Casts: floats become the shortest text that reads as the same float64 (`1.0`, `1e-05`, `1e+16`, `nan`, `inf`); timestamps become
+ *   ISO 8601 text. Text is read whole, without white space around it: see `cast_text.ts`. What a type cannot hold is an error,
+ *   or null with `onError: "null"`.
  * - Strings are compared by Unicode code point, and counted in code points.
  * - Timestamps and dates reach from year 0001 to 9999; a result outside is an error. Weeks are ISO weeks.
  * - A branch of `case` and a later argument of `coalesce` is evaluated only where it is wanted. Elsewhere an error is an
@@ -188,7 +192,7 @@ const stringOperations = {
   extract: op(
     call("extract"),
     1,
-    string1,
+    rule.patternGroup,
     "A group (0 is all) of the first match of the RE2 pattern; null when there is no match or the group took no part",
     {
       pattern,
@@ -198,7 +202,7 @@ const stringOperations = {
   replacePattern: op(
     call("replacePattern"),
     1,
-    string1,
+    rule.patternReplacement,
     "Matches of the RE2 pattern replaced; $0 to $9 are groups, $$ is a dollar",
     {
       pattern,
@@ -267,7 +271,12 @@ const nestedOperations = {
   ),
   listMin: op(call("listMin"), 1, rule.listExtreme, "The least element that is not null; null when there is none"),
   listMax: op(call("listMax"), 1, rule.listExtreme, "The greatest element that is not null; null when there is none"),
-  listMean: op(call("listMean"), 1, rule.listMean, "Mean of the elements that are not null; null when there is none"),
+  listMean: op(
+    call("listMean"),
+    1,
+    rule.listMean,
+    "Mean of the elements that are not null, summed in order as float64; null when there is none",
+  ),
   listSlice: op(
     call("listSlice"),
     1,
@@ -289,9 +298,15 @@ const nestedOperations = {
   ),
   listReverse: op(call("listReverse"), 1, rule.listSame, "Elements in reverse order"),
   listConcat: op(call("listConcat"), many(2), rule.listConcat, "All elements of all lists; null when one list is null"),
-  listJoin: op(call("listJoin"), 1, rule.listJoin, "Strings that are not null, joined with a separator", {
-    separator: { kind: "text" },
-  }),
+  listJoin: op(
+    call("listJoin"),
+    1,
+    rule.listJoin,
+    "Strings that are not null, joined with a separator; an empty text when there is none",
+    {
+      separator: { kind: "text" },
+    },
+  ),
   struct: op(call("struct"), [1, 200], rule.structOf, "A struct of the arguments; never null", {
     names: { kind: "names" },
   }),
@@ -321,6 +336,28 @@ export const operations: Operations = Object.freeze({
   ...timeOperations,
   ...nestedOperations,
 });
+
+const ownNulls: ReadonlySet<string> = new Set<Operation>([
+  "same",
+  "between",
+  "isIn",
+  "and",
+  "or",
+  "isNull",
+  "isNotNull",
+  "coalesce",
+  "nullIf",
+  "greatest",
+  "least",
+  "hash",
+  "list",
+  "struct",
+]);
+
+/** Whether null in gives null out, whatever the other arguments are. */
+export function isStrict(operation: Operation): boolean {
+  return !ownNulls.has(operation);
+}
 
 /** Whether a name from outside is an operation. */
 export function isOperation(name: unknown): name is Operation {
