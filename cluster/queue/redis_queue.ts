@@ -86,13 +86,17 @@ export class RedisQueue implements Queue {
     });
   }
 
+  now(): Date {
+    return new Date();
+  }
+
   async submit(job: Job, options?: SubmitOptions): Promise<JobRecord> {
     const [record] = await this.submitMany([options === undefined ? { job } : { job, options }]);
     return record!;
   }
 
   async submitMany(jobs: readonly { job: Job; options?: SubmitOptions }[]): Promise<JobRecord[]> {
-    const wanted = jobs.map(({ job, options }) => ({ id: jobId(job), job, settings: completeOptions(options), at: new Date() }));
+    const wanted = jobs.map(({ job, options }) => ({ id: jobId(job), job, settings: completeOptions(options), at: this.now() }));
     for (const { job } of wanted) this.#checkWorkspace(job);
     const byId = new Map(wanted.map((item) => [item.id, item]));
     return await this.#ask("submit jobs", async () => {

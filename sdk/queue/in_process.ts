@@ -61,13 +61,17 @@ export class InProcessQueue implements Queue {
     this.#entries = new EntryStore(options.keep ?? 1000);
   }
 
+  now(): Date {
+    return new Date(Number(floorDivide(this.#clock.now(), 1000n)));
+  }
+
   async submit(job: Job, options?: SubmitOptions): Promise<JobRecord> {
     this.#checkOpen();
     const id = jobId(job);
     const settings = completeOptions(options);
     const present = this.#entries.get(id);
     if (present && !present.isFinished) return present.record();
-    const entry = new Entry(id, toJsonData(job) as Job, settings, this.#now());
+    const entry = new Entry(id, toJsonData(job) as Job, settings, this.now());
     this.#entries.add(entry);
     this.#emit("added", entry);
     if (settings.delayMs > 0) this.#delay(entry, settings.delayMs);
@@ -133,7 +137,7 @@ export class InProcessQueue implements Queue {
   }
 
   async beat(worker: Omit<WorkerRecord, "seenAt">): Promise<void> {
-    this.#workers.set(worker.id, Object.freeze({ ...worker, seenAt: this.#now() }));
+    this.#workers.set(worker.id, Object.freeze({ ...worker, seenAt: this.now() }));
   }
 
   async leave(workerId: string): Promise<void> {
@@ -141,7 +145,7 @@ export class InProcessQueue implements Queue {
   }
 
   async workers(): Promise<WorkerRecord[]> {
-    const now = this.#now().getTime();
+    const now = this.now().getTime();
     for (const [id, worker] of this.#workers) if (now - worker.seenAt.getTime() > workerForgottenMs) this.#workers.delete(id);
     return [...this.#workers.values()];
   }
@@ -160,10 +164,6 @@ export class InProcessQueue implements Queue {
     if (this.#closed) throw new VarveError("UNAVAILABLE", "Cannot use the queue: it is closed");
   }
 
-  #now(): Date {
-    return new Date(Number(floorDivide(this.#clock.now(), 1000n)));
-  }
-
   #pump(): void {
     if (this.#closed) return;
     for (const crew of this.#crews) {
@@ -176,7 +176,7 @@ export class InProcessQueue implements Queue {
   }
 
   async #run(crew: Crew, entry: Entry): Promise<void> {
-    entry.start(this.#now());
+    entry.start(this.now());
     this.#emit("active", entry);
     const attempt = new Attempt({
       handler: crew.handler,
@@ -209,7 +209,7 @@ export class InProcessQueue implements Queue {
   }
 
   #finish(entry: Entry, outcome: Exclude<Outcome, { kind: "handedBack" | "lost" }>): void {
-    entry.finish(outcome, this.#now());
+    entry.finish(outcome, this.now());
     this.#emit(outcome.kind, entry);
     this.#entries.retire(entry);
   }

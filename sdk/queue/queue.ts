@@ -98,6 +98,8 @@ export interface ListFilter {
 
 export interface Queue {
   readonly description: string;
+  /** The time by which its records are measured. */
+  now(): Date;
   /**
    * Adds a job unless one with the same identity (name, workspace, view, version, range) waits or runs: then that one is
    * given back. A finished, failed or cancelled one does not stand in the way: its record gives place.
