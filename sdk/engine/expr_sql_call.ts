@@ -5,7 +5,7 @@ import type { Operation } from "../frame/operations.ts";
 import { parseReplacement } from "../frame/regex.ts";
 import { duckTypeOf } from "./duck_type.ts";
 import { quoteName, quoteText } from "./engine.ts";
-import { checkedDateSql, checkedTimestampSql, naiveSql } from "./expr_sql_cast.ts";
+import { checkedDateSql, checkedTimestampSql, floatTextSql, naiveSql } from "./expr_sql_cast.ts";
 import { mayFail } from "./may_fail.ts";
 import { textSql } from "./sql_value.ts";
 
@@ -131,8 +131,9 @@ const listSort: Writer = ([x], call) => {
 const listDistinct: Writer = ([x], call) => {
   const type = (call.type as ListType).list;
   if (!isFloatType(type)) return `list_sort(list_distinct(${x}), 'ASC', 'NULLS LAST')`;
-  const texts =
-    `list_distinct(list_transform(${x}, lambda "varve element": CAST(CAST("varve element" AS DOUBLE) + 0 AS VARCHAR)))`;
+  const texts = `list_distinct(list_transform(${x}, lambda "varve element": ${
+    floatTextSql('CAST("varve element" AS DOUBLE) + 0')
+  }))`;
   const floats = `list_transform(${texts}, lambda "varve element": CAST(CAST("varve element" AS DOUBLE) AS ${
     duckTypeOf(type)
   }))`;
@@ -186,7 +187,7 @@ function hashTextSql(x: string, type: DataType): string {
       return `CAST(epoch_us(${x}) AS VARCHAR)`;
     case "float32":
     case "float64":
-      return `CAST(CAST(${x} AS DOUBLE) + 0 AS VARCHAR)`;
+      return floatTextSql(`CAST(${x} AS DOUBLE) + 0`);
     case "binary":
       return `hex(${x})`;
   }

@@ -16,13 +16,24 @@ export function castSql(x: string, from: DataType, to: DataType, onError: "fail"
   const target = duckTypeOf(to);
   if (from === "string") return parseSql(x, to, onError);
   if (to === "int32" && from === "int64") return narrowSql(x, to, onError);
-  if (isFloatType(from) && (to === "int32" || to === "int64")) return narrowSql(`round(${x})`, to, onError);
+  if (isFloatType(from) && (to === "int32" || to === "int64")) {
+    return narrowSql(`round(${doubleSql(x, from)})`, to, onError);
+  }
   if (isNumericType(from) && to === "boolean") return `(${x} <> 0)`;
-  // The text of a FLOAT is not always the shortest.
-  if (from === "float32" && to === "string") return `CAST(CAST(${x} AS DOUBLE) AS VARCHAR)`;
+  if (isFloatType(from) && to === "string") return floatTextSql(doubleSql(x, from));
   if (from === "date" && to === "timestamp") return `make_timestamptz(epoch_us(${x}))`;
   if (from === "timestamp") return to === "date" ? `CAST(${naiveSql(x)} AS DATE)` : timestampTextSql(x);
   return `${cast}(${x} AS ${target})`;
+}
+
+/** A float as DOUBLE: the text of a FLOAT is not always the shortest, and constants beside a FLOAT would be rounded. */
+function doubleSql(x: string, type: DataType): string {
+  return type === "float32" ? `CAST(${x} AS DOUBLE)` : x;
+}
+
+/** The text of a DOUBLE, without the sign that C gives some NaN. */
+export function floatTextSql(x: string): string {
+  return `replace(CAST(${x} AS VARCHAR), '-nan', 'nan')`;
 }
 
 /** A number as a smaller type. Not by TRY_CAST: comparisons with constants take it away, and with it the null. */

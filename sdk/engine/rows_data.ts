@@ -43,7 +43,7 @@ function inferType(values: readonly unknown[], name: string): DataType {
 function numberType(values: readonly unknown[]): DataType {
   if (values.some((value) => typeof value === "bigint")) return "int64";
   const whole = values.every((value) =>
-    Number.isInteger(value) && Math.abs(value as number) < 2 ** 31 && !Object.is(value, -0)
+    typeof value !== "number" || Number.isInteger(value) && Math.abs(value as number) < 2 ** 31 && !Object.is(value, -0)
   );
   return whole ? "int32" : "float64";
 }

@@ -308,7 +308,7 @@ interface Case {
 }
 
 function hasJunction(node: ExprNode): boolean {
-  return (node.kind === "call" && (node.operation === "and" || node.operation === "or")) ||
+  return (node.kind === "call" && ["and", "or", "between"].includes(node.operation)) ||
     childrenOf(node).some(hasJunction);
 }
 
