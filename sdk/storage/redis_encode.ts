@@ -124,8 +124,13 @@ export function bulk(text: string): string {
 
 /** Appends ASCII text. */
 export function putText(writer: ByteWriter, text: string): void {
-  writer.reserve(text.length);
-  writer.at += writer.bytes.write(text, writer.at, "latin1");
+  const { length } = text;
+  writer.reserve(length);
+  const { bytes } = writer;
+  // Short as it is, a loop beats the call into C++.
+  let { at } = writer;
+  for (let i = 0; i < length; i++) bytes[at++] = text.charCodeAt(i);
+  writer.at = at;
 }
 
 /** Appends `$<length>` and the line end; the room must be there. */
