@@ -3,10 +3,9 @@ import { messageOf, VarveError } from "../errors.ts";
 import type { JobRecord, Queue } from "../queue/queue.ts";
 import { systemTimers, type Timers } from "../queue/timers.ts";
 import type { RegistryState, ViewVersion } from "../registry/state.ts";
-import type { DeltaSnapshot } from "../storage/delta_format.ts";
-import { onlineLayout } from "./latest_rows.ts";
-import { type Held, reconcile, type ReconcileLimits, type VersionData } from "./reconcile.ts";
+import { type Held, reconcile, type ReconcileLimits } from "./reconcile.ts";
 import type { RunContext } from "./run.ts";
+import { versionData } from "./version_data.ts";
 
 export interface ReconcilerOptions {
   readonly stores: Pick<RunContext, "registry" | "objects" | "table" | "online" | "clock">;
@@ -121,10 +120,15 @@ export class Reconciler {
     };
     const state = await stores.registry.state();
     // Jobs before data: what a job commits between the two is then seen as both in flight and done, never as neither.
-    const records = await queue.list({ states: ["waiting", "delayed", "active", "failed", "cancelled"], limit: recordLimit });
-    const data = (await Promise.all(maintained(state).map(({ view, version }) =>
-      attempt(`view "${view}" version ${version.version}`, () => this.#read(view, version))
-    ))).filter((item) => item !== undefined);
+    const records = await queue.list({
+      states: ["waiting", "delayed", "active", "failed", "cancelled"],
+      limit: recordLimit,
+    });
+    const data = (await Promise.all(
+      maintained(state).map(({ view, version }) =>
+        attempt(`view "${view}" version ${version.version}`, () => versionData(stores, version))
+      ),
+    )).filter((item) => item !== undefined);
     const leftovers = await attempt("data of deleted versions", () => this.#leftovers(state)) ?? [];
     const workspace = stores.registry.workspace;
     const input = { workspace, state, data, leftovers, records, now: stores.clock.now(), queueNow: queue.now() };
@@ -134,17 +138,6 @@ export class Reconciler {
       if (await attempt(`view "${item.view}" version ${item.version}`, () => this.#promote(item))) served.push(item);
     }
     return { submitted: await queue.submitMany(plan.jobs), served, held: plan.held, problems };
-  }
-
-  async #read(view: string, { version, definition }: ViewVersion): Promise<VersionData> {
-    const { stores } = this.#options;
-    const snapshot = await stores.table(view, version).snapshot();
-    const rowsPerSlice = rowsPerSliceOf(snapshot);
-    const data = { view, version, tableVersion: snapshot.version, committed: snapshot.slices, ...(rowsPerSlice && { rowsPerSlice }) };
-    if (!definition.online) return data;
-    const online = await stores.online();
-    const state = await online.state(view, version);
-    return { ...data, layout: onlineLayout(definition, await online.epoch()), ...(state && { online: state }) };
   }
 
   async #promote({ view, version }: { view: string; version: number }): Promise<boolean> {
@@ -185,11 +178,6 @@ function maintained(state: RegistryState): { view: string; version: ViewVersion 
     view.versions.filter(({ version }) => version === view.serving || version === view.building)
       .map((version) => ({ view: view.name, version }))
   );
-}
-
-function rowsPerSliceOf(snapshot: DeltaSnapshot): number | undefined {
-  if (snapshot.slices.size === 0) return undefined;
-  return Math.ceil(snapshot.files.reduce((sum, file) => sum + file.rows, 0) / snapshot.slices.size);
 }
 
 /** One line for logs: what could not be looked at, and why. */
