@@ -8,14 +8,19 @@ import type { DataType, Field } from "../schema.ts";
 
 /** Text that describes and does not change data. */
 export interface Descriptive {
+  /** What it is, in words. */
   readonly description?: string;
+  /** Who answers for it. */
   readonly owner?: string;
+  /** Anything else, as texts by name. */
   readonly tags?: Readonly<Record<string, string>>;
 }
 
 /** What features are about, and the columns that identify it. */
 export interface EntityDefinition extends Descriptive {
+  /** Tells definitions apart. */
   readonly kind: "entity";
+  /** Unique among entities. */
   readonly name: string;
   /** One to eight keys of type string, int64, int32, boolean or date, in order. */
   readonly joinKeys: readonly Field[];
@@ -23,26 +28,37 @@ export interface EntityDefinition extends Descriptive {
 
 /** One feature of a view. */
 export interface FeatureDefinition {
+  /** Unique within its view. */
   readonly name: string;
+  /** The type of its column. */
   readonly type: DataType;
   /** Replaces null in training and serving alike (S7), encoded as in a literal. */
   readonly default?: LiteralValue;
+  /** What it is, in words. */
   readonly description?: string;
 }
 
 /** A batch view of attributes: per key, the newest row wins (S3). */
 export interface ViewDefinition extends Descriptive {
+  /** Tells definitions apart. */
   readonly kind: "view";
+  /** Unique among views, whatever the case. */
   readonly name: string;
+  /** How rows become values: the newest counts. */
   readonly mode: "attributes";
+  /** What the features are about. */
   readonly entity: EntityDefinition;
   /** Its result has the join keys, the event timestamp, the written timestamp if any, and the features. */
   readonly query: Query;
+  /** The column that says when a row became true. */
   readonly eventTimestamp: string;
+  /** The column that says when a row was written. */
   readonly writtenTimestamp?: string;
+  /** In the order of the query's columns. */
   readonly features: readonly FeatureDefinition[];
   /** Length of a slice and of the schedule interval; epoch-aligned. */
   readonly schedule: string;
+  /** How long after a slice has ended its rows are all there (S4). */
   readonly dataDelay: string;
   /** The first slice; aligned to the schedule. */
   readonly start: string;
@@ -52,16 +68,21 @@ export interface ViewDefinition extends Descriptive {
   readonly ttl: string;
   /** How many finished slices every schedule runs again (S10). */
   readonly lookback: number;
+  /** Whether the latest values are kept where requests find them. */
   readonly online: boolean;
+  /** Whether training reads the stored history. */
   readonly offline: boolean;
+  /** Whether deleting it is refused. */
   readonly preventDestroy?: boolean;
 }
 
 /** The features of one view as a service reads them. */
 export interface ServiceView {
+  /** The name of the view. */
   readonly view: string;
   /** Names this use of the view; the view's name unless the service reads it twice. */
   readonly alias: string;
+  /** Features of the view, with the names that the service gives them, in order. */
   readonly features: readonly { readonly feature: string; readonly as: string }[];
   /** The request's or spine's column by the entity's join key, where they differ. */
   readonly joinKeyMap: Readonly<Record<string, string>>;
@@ -69,8 +90,11 @@ export interface ServiceView {
 
 /** What one model reads. */
 export interface ServiceDefinition extends Descriptive {
+  /** Tells definitions apart. */
   readonly kind: "service";
+  /** Unique among services. */
   readonly name: string;
+  /** What it reads, in order. */
   readonly views: readonly ServiceView[];
 }
 

@@ -6,6 +6,7 @@ import type { Descriptive, EntityDefinition } from "./definitions.ts";
 
 /** An entity with its join keys, whose types are known to the compiler. */
 export class Entity<Keys extends SchemaTypes = SchemaTypes> {
+  /** Unique among entities. */
   readonly name: string;
   /** The columns that identify it, in order. */
   readonly joinKeys: readonly Field[];
@@ -14,6 +15,7 @@ export class Entity<Keys extends SchemaTypes = SchemaTypes> {
   /** The plain data that the registry stores. */
   readonly definition: EntityDefinition;
 
+  /** Wraps a definition that was checked; see {@link entity}. */
   constructor(definition: EntityDefinition, keys: Keys) {
     this.name = definition.name;
     this.joinKeys = definition.joinKeys;

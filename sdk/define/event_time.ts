@@ -12,7 +12,9 @@ export type TimestampRole = "eventTimestamp" | "writtenTimestamp";
 
 /** A column that holds the source's timestamp, rounded down to multiples of some micros (1: not rounded). */
 export interface TimeColumn {
+  /** The name of the column. */
   readonly name: string;
+  /** Micros. */
   readonly rounding: bigint;
 }
 

@@ -18,6 +18,7 @@ export class ViewSelection<Keys extends SchemaTypes = any, Features extends Row 
   /** The columns looked up by, and the features; types only. */
   declare readonly types: { readonly keys: Keys; readonly features: Features };
 
+  /** Selects everything, or what `use` says. */
   constructor(view: ViewDefinition, use: ServiceView = everything(view)) {
     this.view = view;
     this.use = Object.freeze({

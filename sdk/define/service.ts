@@ -20,9 +20,15 @@ export type FeaturesOfParts<Parts extends readonly ServicePart[]> = Simplify<
   Intersection<Parts[number]["types"]["features"]>
 >;
 
-type RequestKeys<Keys> = { -readonly [P in keyof Keys]: (Keys[P] extends DataType ? ValueOf<Keys[P]> : never) | null };
-type Intersection<U> = (U extends unknown ? (part: U) => void : never) extends (all: infer I) => void ? I : never;
-type Simplify<T> = { [P in keyof T]: T[P] };
+/** What a request gives for join keys; a null key looks nothing up (S7). */
+export type RequestKeys<Keys> = {
+  -readonly [P in keyof Keys]: (Keys[P] extends DataType ? ValueOf<Keys[P]> : never) | null;
+};
+/** All members of a union at once. */
+export type Intersection<U> = (U extends unknown ? (part: U) => void : never) extends (all: infer I) => void ? I
+  : never;
+/** The same record, spelled out. */
+export type Simplify<T> = { [P in keyof T]: T[P] };
 
 /** What one model reads: features of several views, under unique names. Immutable. */
 // deno-lint-ignore no-explicit-any
@@ -34,12 +40,14 @@ export class FeatureService<Request = any, Features = any> {
   /** What a request holds and what comes back; types only. */
   declare readonly types: { readonly request: Request; readonly features: Features };
 
+  /** Wraps a definition that was checked; see {@link service}. */
   constructor(definition: ServiceDefinition, views: readonly ViewDefinition[]) {
     this.definition = definition;
     this.views = Object.freeze([...views]);
     Object.freeze(this);
   }
 
+  /** Unique among services. */
   get name(): string {
     return this.definition.name;
   }

@@ -1,12 +1,22 @@
 /** How the types of a view follow from its frame and its options; nothing here exists at run time. */
-import type { Row, SchemaTypes } from "../schema.ts";
+import type { Query } from "../frame/query.ts";
+import type { Field, Row, SchemaTypes } from "../schema.ts";
 import type { Duration, Timestamp, TimestampLike } from "../time.ts";
 import type { Descriptive } from "./definitions.ts";
+
+/** A frame with its entity, as `frame.by(entity)` gives it. */
+export interface KeyedSource<R extends Row, Keys extends SchemaTypes> {
+  /** The rows. */
+  readonly frame: { readonly query: Query; readonly row: R };
+  /** What they are about. */
+  readonly entity: { readonly name: string; readonly joinKeys: readonly Field[]; readonly keys: Keys };
+}
 
 /** What may be said about one feature. */
 export interface FeatureOptions<V = unknown> {
   /** Replaces null, in training and serving alike (S7). */
   readonly default?: DefaultValue<V>;
+  /** What it is, in words. */
   readonly description?: string;
 }
 

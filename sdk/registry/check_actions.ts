@@ -1,6 +1,6 @@
 /** Whether actions fit the state they are to be committed on. */
 import { type Issue, throwIssues } from "../errors.ts";
-import { formatType, sameType } from "../schema.ts";
+import { type Field, formatType, sameType } from "../schema.ts";
 import { currentVersion, findVersion, fold, nextVersion } from "./fold.ts";
 import type { Action, RegistryState } from "./state.ts";
 import { touchedName } from "./touched.ts";
@@ -111,14 +111,12 @@ function referenceIssues(state: RegistryState, touched: ReadonlySet<string>): Is
   return issues;
 }
 
-type Keys = RegistryState["entities"][string]["joinKeys"];
-
 /** Whether two entities have the same join keys, in the same order. */
-export function sameKeys(a: Keys, b: Keys): boolean {
+export function sameKeys(a: readonly Field[], b: readonly Field[]): boolean {
   return a.length === b.length && a.every((key, i) => key.name === b[i]!.name && sameType(key.type, b[i]!.type));
 }
 
 /** Join keys as text: `carrier string, number int64`. */
-export function formatKeys(keys: Keys): string {
+export function formatKeys(keys: readonly Field[]): string {
   return keys.map((key) => `${key.name} ${formatType(key.type)}`).join(", ");
 }

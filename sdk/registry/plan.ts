@@ -8,7 +8,9 @@ export type ChangeKind = "create" | "update" | "newVersion" | "unchanged" | "del
 
 /** One field that differs, in words: `ttl: 7d -> 30d`. */
 export interface Difference {
+  /** Its path in the definition. */
   readonly field: string;
+  /** What differs; several lines for a query. */
   readonly text: string;
 }
 
@@ -16,6 +18,7 @@ export interface Difference {
 export interface Backfill {
   /** `[start, end)` as ISO text, in order of time. */
   readonly ranges: readonly { readonly start: string; readonly end: string }[];
+  /** How many slices they are. */
   readonly slices: number;
   /** Rows of the source in these ranges, about. */
   readonly rows?: number;
@@ -25,13 +28,19 @@ export interface Backfill {
 
 /** What happens to one entity, view or service. */
 export interface PlanItem {
+  /** What kind of thing it is. */
   readonly kind: "entity" | "view" | "service";
+  /** Its name. */
   readonly name: string;
+  /** What happens to it. */
   readonly change: ChangeKind;
   /** Of a view: the version that the change makes or touches. */
   readonly version?: number;
+  /** What differs from what is registered. */
   readonly differences: readonly Difference[];
+  /** What has to be computed, if anything. */
   readonly backfill?: Backfill;
+  /** What deserves a look first. */
   readonly warnings: readonly string[];
 }
 
@@ -45,16 +54,21 @@ export type CommitPlan = (
 export interface ApplyOptions {
   /** Why, in words; kept in the history. */
   readonly reason?: string;
+  /** Gives up before the change is written. */
   readonly signal?: AbortSignal;
 }
 
 /** What a plan is made of. */
 export interface PlanParts {
+  /** The revision it was made for. */
   readonly revision: number;
+  /** Everything that was compared. */
   readonly items: readonly PlanItem[];
+  /** What to commit. */
   readonly actions: readonly Action[];
+  /** How to commit it. */
   readonly commit?: CommitPlan;
-  /** @default "" */
+  /** Why, in words. @default "" */
   readonly reason?: string;
 }
 
@@ -62,11 +76,15 @@ export interface PlanParts {
 export class Plan {
   /** The revision of the registry that the plan was made for. */
   readonly revision: number;
+  /** Everything that was compared, unchanged things included. */
   readonly items: readonly PlanItem[];
+  /** What applying commits. */
   readonly actions: readonly Action[];
+  /** Why, in words; what applying says unless told otherwise. */
   readonly reason: string;
   readonly #commit: CommitPlan | undefined;
 
+  /** Wraps what was compared; see `Registry.plan`. */
   constructor(parts: PlanParts) {
     this.revision = parts.revision;
     this.items = Object.freeze([...parts.items]);
@@ -106,6 +124,7 @@ export class Plan {
     return await this.#commit(this.actions, { reason, expectedRevision: this.revision, ...(signal ? { signal } : {}) });
   }
 
+  /** The plan as plain data. */
   toJSON(): { revision: number; isEmpty: boolean; items: readonly PlanItem[]; warnings: readonly Issue[] } {
     return { revision: this.revision, isEmpty: this.isEmpty, items: this.items, warnings: this.warnings };
   }

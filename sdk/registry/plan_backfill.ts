@@ -5,10 +5,13 @@ import type { Backfill } from "./plan.ts";
 
 /** What is known of a view's sources without running its query: from file footers and sizes. Every part may be missing. */
 export interface SourceEstimate {
+  /** How many rows the sources hold. */
   readonly rows?: number;
+  /** How many bytes the sources take. */
   readonly bytes?: number;
   /** The first and last event timestamp, as ISO text. */
   readonly first?: string;
+  /** The last event timestamp, as ISO text. */
   readonly last?: string;
   /** Rows without an event timestamp: they are in no slice. */
   readonly nullTimestamps?: number;

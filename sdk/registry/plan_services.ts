@@ -11,8 +11,11 @@ import type { RegistryState } from "./state.ts";
 
 /** Everything there will be once a plan is applied, by name. */
 export interface Outcome {
+  /** Entities. */
   readonly entities: ReadonlyMap<string, EntityDefinition>;
+  /** Views. */
   readonly views: ReadonlyMap<string, ViewDefinition>;
+  /** Services. */
   readonly services: ReadonlyMap<string, ServiceDefinition>;
 }
 

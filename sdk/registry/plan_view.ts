@@ -12,7 +12,9 @@ import type { Action, RegisteredView, RegistryState, ViewVersion } from "./state
 
 /** One item of a plan with what has to be committed for it. */
 export interface PlannedItem {
+  /** What the plan shows. */
   readonly item: PlanItem;
+  /** What it commits. */
   readonly actions: readonly Action[];
 }
 

@@ -18,10 +18,13 @@ import { touchedNames } from "./touched.ts";
 
 /** What a registry is opened with. */
 export interface RegistryOptions {
+  /** Where the log is kept. */
   readonly store: ObjectStore;
+  /** Whose log it is. */
   readonly workspace: string;
   /** Who makes changes: shown in the history and to whoever loses a race. */
   readonly author: string;
+  /** Says when changes are made. */
   readonly clock: Clock;
   /** Makes the id of a change, by which a writer knows its own entry again. @default crypto.randomUUID */
   readonly newId?: () => string;
@@ -33,6 +36,7 @@ export interface CommitOptions {
   readonly reason?: string;
   /** The revision that the actions were made for. @default the newest one */
   readonly expectedRevision?: number;
+  /** Gives up before the change is written. */
   readonly signal?: AbortSignal;
 }
 
@@ -45,13 +49,15 @@ export interface HistoryOptions {
   readonly limit?: number;
   /** Only changes of this: `x` (anything of that name), `view:x`, `entity:x` or `service:x`. */
   readonly name?: string;
+  /** Gives up. */
   readonly signal?: AbortSignal;
 }
 
 /** How a registry is watched. */
 export interface WatchOptions {
-  /** @default 2000 */
+  /** How often to look, in milliseconds. @default 2000 */
   readonly pollMs?: number;
+  /** Stops watching. */
   readonly signal?: AbortSignal;
   /** Told when the log cannot be read; watching goes on. */
   readonly onError?: (error: unknown) => void;
@@ -70,7 +76,9 @@ export function openRegistry(options: RegistryOptions): Registry {
 
 /** See {@link openRegistry}. */
 export class Registry {
+  /** Whose registry it is. */
   readonly workspace: string;
+  /** Who makes changes through it. */
   readonly author: string;
   readonly #store: ObjectStore;
   readonly #clock: Clock;
@@ -82,6 +90,7 @@ export class Registry {
   #nextReading: Promise<RegistryState> | undefined;
   #committing: Promise<unknown> = Promise.resolve();
 
+  /** See {@link openRegistry}. */
   constructor(options: RegistryOptions) {
     const problem = nameProblem(options.workspace);
     if (problem !== undefined) {

@@ -3,16 +3,21 @@ import type { EntityDefinition, ServiceDefinition, ViewDefinition } from "../def
 
 /** One version of a view: data lives under `views/<name>/<version>/`. */
 export interface ViewVersion {
+  /** From 1; a number is never used twice. */
   readonly version: number;
+  /** What it was made of. */
   readonly definition: ViewDefinition;
   /** Hash of what shapes the data: another hash means another version. */
   readonly dataHash: string;
+  /** When it was planned, as ISO text. */
   readonly createdAt: string;
 }
 
 /** A view with its versions: `serving` is read by services; `building` is backfilled beside it and takes over when complete. */
 export interface RegisteredView {
+  /** Unique among views. */
   readonly name: string;
+  /** In order of their numbers. */
   readonly versions: readonly ViewVersion[];
   /** The version that training and serving read; undefined until the first version is complete. */
   readonly serving?: number;
@@ -26,8 +31,11 @@ export interface RegisteredView {
 export interface RegistryState {
   /** Number of the last change; 0 is an empty registry. */
   readonly revision: number;
+  /** By name. */
   readonly entities: Readonly<Record<string, EntityDefinition>>;
+  /** By name. */
   readonly views: Readonly<Record<string, RegisteredView>>;
+  /** By name. */
   readonly services: Readonly<Record<string, ServiceDefinition>>;
   /** The highest version each view ever had, deleted ones included: a number is never used twice, as old data may still lie there. */
   readonly lastVersions?: Readonly<Record<string, number>>;
@@ -55,11 +63,18 @@ export type Action =
 
 /** One entry of the log, at `registry/<revision>.json`. */
 export interface Change {
+  /** Says how to read it; a reader refuses what is newer than itself. */
   readonly format: 1;
+  /** Its place in the log, from 1. */
   readonly revision: number;
+  /** By which its writer knows it again. */
   readonly id: string;
+  /** Who made it. */
   readonly author: string;
+  /** When, as ISO text. */
   readonly at: string;
+  /** Why, in words. */
   readonly reason: string;
+  /** What it does, in order. */
   readonly actions: readonly Action[];
 }

@@ -10,6 +10,7 @@ import { readChangesAfter } from "./log_reader.ts";
 export interface DeleteWorkspaceOptions {
   /** Also when views of it have `preventDestroy`. @default false */
   readonly force?: boolean;
+  /** Stops between two deletions. */
   readonly signal?: AbortSignal;
 }
 

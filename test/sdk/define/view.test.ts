@@ -1,9 +1,10 @@
 import { describe, expect, expectTypeOf, it } from "vitest";
 import { entity } from "../../../sdk/define/entity.ts";
-import { view } from "../../../sdk/define/view.ts";
+import { type FeatureView, view } from "../../../sdk/define/view.ts";
 import type { ViewOptions } from "../../../sdk/define/view_types.ts";
 import { count, max } from "../../../sdk/frame/aggregates.ts";
 import { col } from "../../../sdk/frame/expr.ts";
+import { Frame } from "../../../sdk/frame/frame.ts";
 import { airport, delays, fileFrame, flights, route } from "../../support/flight_views.ts";
 
 const byAirport = flights().by(airport);
@@ -111,6 +112,11 @@ describe("view()", () => {
   it("keeps the newest event timestamp of a group", () => {
     const latest = flights().groupBy("origin").aggregate({ at: max("date"), departures: count() });
     expect(view("v", latest.by(airport), daily).definition.eventTimestamp).toBe("at");
+  });
+
+  it("hands itself to the store that it is published to", () => {
+    const store = { publish: (what: FeatureView, options: { reason?: string }) => [what.name, options.reason] };
+    expect(view("v", byAirport, daily).publish(store, { reason: "why" })).toEqual(["v", "why"]);
   });
 
   it("warns about a right side that has times of its own", () => {
@@ -222,6 +228,17 @@ describe("types of view()", () => {
     expectTypeOf<(typeof chosen)["types"]["features"]>().toEqualTypeOf<{ delay: number; distance: bigint | null }>();
     const detailed = view("v", byAirport, { ...daily, features: { delay: true, distance: { default: 0n } } });
     expectTypeOf<(typeof detailed)["types"]["features"]>().toEqualTypeOf<{ delay: number | null; distance: bigint }>();
+  });
+
+  it("leave frames without declared columns open", () => {
+    const untyped = view("v", new Frame(flights().query).by(airport), {
+      ...daily,
+      features: ["delay"],
+      defaults: { delay: 0 },
+    });
+    expectTypeOf<keyof (typeof untyped)["types"]["features"]>().toEqualTypeOf<"delay">();
+    const all: FeatureView = untyped; // every view is a view
+    expect(all.select("delay").use.features).toEqual([{ feature: "delay", as: "delay" }]);
   });
 
   it("make misspelt names errors", () => {
