@@ -7,7 +7,7 @@ import { type Job, jobId, type MaterializeJob } from "../queue/jobs.ts";
 import type { JobRecord, SubmitOptions } from "../queue/queue.ts";
 import type { RegisteredView, RegistryState, ViewVersion } from "../registry/state.ts";
 import type { ViewState } from "../storage/online_store.ts";
-import { floorDivide, formatTimestamp, type Micros, type TimeRange, toMicros } from "../time.ts";
+import { alignUp, floorDivide, formatTimestamp, type Micros, type TimeRange, toMicros } from "../time.ts";
 import { closedRange, closedSliceCount, dueSlices, sliceLength } from "./due_slices.ts";
 
 /** What is stored of one view version. */
@@ -64,6 +64,14 @@ export interface ReconcilePlan {
   /** Building versions that have everything. */
   readonly serve: readonly { readonly view: string; readonly version: number }[];
   readonly held: readonly Held[];
+  /** Versions whose definition cannot be worked with; the others are in the plan. */
+  readonly problems: readonly Problem[];
+}
+
+/** What could not be looked at, and why. */
+export interface Problem {
+  readonly what: string;
+  readonly error: unknown;
 }
 
 /** Lower runs first; backfills count up from theirs, newest slices first. */
@@ -79,7 +87,11 @@ const maxSplits = 2;
 
 /** Jobs that are due and neither in the queue nor held back. */
 export function reconcile(input: ReconcileInput): ReconcilePlan {
-  const plan = { jobs: [] as { job: Job; options: SubmitOptions }[], serve: [] as { view: string; version: number }[], held: [] as Held[] };
+  const plan = {
+    jobs: [] as { job: Job; options: SubmitOptions }[],
+    serve: [] as { view: string; version: number }[],
+    held: [] as Held[],
+  };
   const dataOf = new Map(input.data.map((data) => [versionKey(data), data]));
   for (const view of Object.values(input.state.views)) {
     for (const version of view.versions) {
@@ -88,17 +100,19 @@ export function reconcile(input: ReconcileInput): ReconcilePlan {
       const part = new VersionReconciler(input, view, version, data).run();
       plan.jobs.push(...part.jobs);
       plan.held.push(...part.held);
-      if (part.complete && version.version === view.building) plan.serve.push({ view: view.name, version: version.version });
+      if (part.complete && version.version === view.building) {
+        plan.serve.push({ view: view.name, version: version.version });
+      }
     }
   }
   const clean = new Submission(input);
   for (const { view, version } of input.leftovers ?? []) {
     clean.add({ name: "clean", workspace: input.workspace, view, version }, priorities.clean);
   }
-  plan.jobs.push(...clean.jobs);
-  plan.held.push(...clean.held);
-  plan.jobs.sort((a, b) => a.options.priority! - b.options.priority!);
-  return plan;
+  jobs.push(...clean.jobs);
+  held.push(...clean.held);
+  jobs.sort((a, b) => a.options.priority! - b.options.priority!);
+  return { jobs, serve, held, problems };
 }
 
 /** `view/version`, the key of a view version in maps. */
@@ -190,7 +204,9 @@ class VersionReconciler {
     for (let back = 1; back <= definition.lookback; back++) {
       const start = newest - BigInt(back) * this.#length;
       const before = this.#data.committed.get(start);
-      if (start >= range.start && before !== undefined && before < at) slices.push({ start, end: start + this.#length });
+      if (start >= range.start && before !== undefined && before < at) {
+        slices.push({ start, end: start + this.#length });
+      }
     }
     return slices;
   }
@@ -204,7 +220,8 @@ class VersionReconciler {
     // What failed together is tried one by one, so that a bad slice does not keep back the good ones; unless so much has
     // failed that it cannot be the slices.
     const large = ended.filter((record) => record.state === "failed" && this.#isLarge(record));
-    const splits = (record: JobRecord & { readonly job: MaterializeJob }) => large.length <= maxSplits && large.includes(record);
+    const splits = (record: JobRecord & { readonly job: MaterializeJob }) =>
+      large.length <= maxSplits && large.includes(record);
     const blocking = ended.map((record) => ({
       range: rangeOf(record),
       splits: splits(record),
@@ -219,7 +236,7 @@ class VersionReconciler {
     });
     this.#submission.held.push(...heldJobs);
     const suspect = (slice: TimeRange) => blocking.some(({ range, splits }) => splits && covers(range, slice));
-    const groups = groupSlices(free, this.#length, this.#slicesPerJob(), suspect);
+    const groups = this.#group(free, suspect);
     const room = Math.max(0, (this.#input.limits?.jobsPerVersion ?? 64) - running.length);
     for (const [index, range] of groups.slice(0, room).entries()) this.#addJob(range, overwrite, index);
   }
@@ -241,6 +258,21 @@ class VersionReconciler {
     return this.#isServing && this.#data.committed.size > 0 && range.start > this.#newest;
   }
 
+  /** Runs of neighbours, newest first, cut where blocks counted from the first slice end; suspects alone. */
+  #group(slices: readonly TimeRange[], suspect: (slice: TimeRange) => boolean): TimeRange[] {
+    const first = alignUp(toMicros(this.#version.definition.start), this.#length);
+    const blockLength = this.#slicesPerJob() * this.#length;
+    const groups: { range: TimeRange; block: bigint | undefined }[] = [];
+    for (const slice of slices) {
+      const block = suspect(slice) ? undefined : floorDivide(slice.start - first, blockLength);
+      const last = groups.at(-1);
+      if (last && block !== undefined && last.block === block && last.range.start === slice.end) {
+        last.range = { start: slice.start, end: last.range.end };
+      } else groups.push({ range: slice, block });
+    }
+    return groups.map((group) => group.range);
+  }
+
   #slicesPerJob(): bigint {
     const { slicesPerJob = 31, rowsPerJob = 50_000_000 } = this.#input.limits ?? {};
     // Doubling keeps the borders between jobs where they are for long: two schedulers make the same jobs.
@@ -251,19 +283,6 @@ class VersionReconciler {
     while (count > 1 && rows * count > rowsPerJob) count = Math.ceil(count / 2);
     return BigInt(count);
   }
-}
-
-/** Runs of neighbours, newest first, cut at fixed borders; suspects alone. */
-function groupSlices(slices: readonly TimeRange[], length: bigint, most: bigint, suspect: (slice: TimeRange) => boolean): TimeRange[] {
-  const groups: { range: TimeRange; block: bigint | undefined }[] = [];
-  for (const slice of slices) {
-    const block = suspect(slice) ? undefined : floorDivide(floorDivide(slice.start, length), most);
-    const last = groups.at(-1);
-    if (last && block !== undefined && last.block === block && last.range.start === slice.end) {
-      last.range = { start: slice.start, end: last.range.end };
-    } else groups.push({ range: slice, block });
-  }
-  return groups.map((group) => group.range);
 }
 
 function rangeOf({ job }: { readonly job: MaterializeJob }): TimeRange {

@@ -3,7 +3,7 @@ import { messageOf, VarveError } from "../errors.ts";
 import type { JobRecord, Queue } from "../queue/queue.ts";
 import { systemTimers, type Timers } from "../queue/timers.ts";
 import type { RegistryState, ViewVersion } from "../registry/state.ts";
-import { type Held, reconcile, type ReconcileLimits } from "./reconcile.ts";
+import { type Held, type Problem, reconcile, type ReconcileLimits } from "./reconcile.ts";
 import type { RunContext } from "./run.ts";
 import { versionData } from "./version_data.ts";
 
@@ -24,7 +24,7 @@ export interface PassReport {
   readonly served: readonly { readonly view: string; readonly version: number }[];
   readonly held: readonly Held[];
   /** What could not be looked at, and why; the rest was. */
-  readonly problems: readonly { readonly what: string; readonly error: unknown }[];
+  readonly problems: readonly Problem[];
 }
 
 /** How soon to look when something happened: what happens together is looked at once. */
@@ -109,7 +109,7 @@ export class Reconciler {
 
   async #pass(): Promise<PassReport> {
     const { stores, queue, limits } = this.#options;
-    const problems: { what: string; error: unknown }[] = [];
+    const problems: Problem[] = [];
     const attempt = async <T>(what: string, run: () => Promise<T>): Promise<T | undefined> => {
       try {
         return await run();
@@ -133,6 +133,7 @@ export class Reconciler {
     const workspace = stores.registry.workspace;
     const input = { workspace, state, data, leftovers, records, now: stores.clock.now(), queueNow: queue.now() };
     const plan = reconcile(limits ? { ...input, limits } : input);
+    problems.push(...plan.problems);
     const served = [];
     for (const item of plan.serve) {
       if (await attempt(`view "${item.view}" version ${item.version}`, () => this.#promote(item))) served.push(item);
@@ -181,6 +182,6 @@ function maintained(state: RegistryState): { view: string; version: ViewVersion 
 }
 
 /** One line for logs: what could not be looked at, and why. */
-export function describeProblem({ what, error }: PassReport["problems"][number]): string {
+export function describeProblem({ what, error }: Problem): string {
   return `Cannot look at ${what}: ${messageOf(error)}`;
 }
