@@ -1,6 +1,5 @@
 /** Compares what somebody wants with what the registry holds. */
 import type { Definition, EntityDefinition, ServiceDefinition, ViewDefinition } from "../define/definitions.ts";
-import { visit } from "../define/query_checks.ts";
 import { type Issue, messageOf, throwIssues, VarveError } from "../errors.ts";
 import type { Micros } from "../time.ts";
 import { sameDefinition } from "./differences.ts";
@@ -65,7 +64,6 @@ function draftPlan(
   const deleted = new Set(context.delete ?? []);
   const gone = planDeletions(state, deleted, wanted, issues);
   const views = of<ViewDefinition>(wanted, "view");
-  issues.push(...views.flatMap(memoryIssues));
   const entities = wantedEntities(state, of<EntityDefinition>(wanted, "entity"), views);
   const outcome = outcomeOf(state, entities, views, of<ServiceDefinition>(wanted, "service"), deleted);
   const planned: PlannedItem[] = entities.map((entity) => planEntity(state, entity));
@@ -82,19 +80,6 @@ function draftPlan(
   planned.push(...of<ServiceDefinition>(wanted, "service").map((service) => planService(state, service, outcome)));
   issues.push(...entityConflicts(outcome), ...serviceConflicts(state, outcome, new Set(wanted.keys()), deleted));
   return [...planned, ...gone];
-}
-
-/** What only this process has would be gone for every other one. */
-function memoryIssues(view: ViewDefinition): Issue[] {
-  const rows: number[] = [];
-  visit(view.query, (step) => {
-    if (step.kind === "scan" && step.source.kind === "memory") rows.push(step.source.rowCount);
-  });
-  if (rows.length === 0) return [];
-  const message = `it reads ${
-    rows.join(" and ")
-  } rows that only this process has; write them to a file first: frame.toParquet(path), then parquet(path)`;
-  return [{ path: `view:${view.name}`, message }];
 }
 
 /** Definitions by `kind:name`; two that differ under one name are an issue. */

@@ -6,7 +6,6 @@ import { view } from "../../../sdk/define/view.ts";
 import { VarveError } from "../../../sdk/errors.ts";
 import { count } from "../../../sdk/frame/aggregates.ts";
 import { col } from "../../../sdk/frame/expr.ts";
-import { Frame } from "../../../sdk/frame/frame.ts";
 import { dataHash } from "../../../sdk/registry/data_hash.ts";
 import type { PlanItem } from "../../../sdk/registry/plan.ts";
 import type { SourceEstimate } from "../../../sdk/registry/plan_backfill.ts";
@@ -272,19 +271,6 @@ describe("planChanges() about entities and services", () => {
     const { registry } = open();
     const model = service("model", [delays()]);
     expect((await refused(registry.plan([model.definition]))).message).toContain('there is no view "delays"');
-  });
-
-  it("refuses rows that only this process has", async () => {
-    const { registry } = open();
-    const source = { kind: "memory", id: "abc", rowCount: 7, eventTimestamp: "at" } as const;
-    const schema = [{ name: "origin", type: "string" }, { name: "at", type: "timestamp" }, {
-      name: "n",
-      type: "int32",
-    }] as const;
-    const rows = view("rows", new Frame({ kind: "scan", source, schema }).by(airport), daily);
-    expect((await refused(registry.plan(rows.definitions))).message).toContain(
-      "view:rows: it reads 7 rows that only this process has",
-    );
   });
 
   it("refuses one name with two meanings, and view names that differ in case", async () => {
