@@ -1,0 +1,374 @@
+/** The store: what a person does with definitions and data, in one object. `connect()` gives it. */
+import type { Definition } from "./define/definitions.ts";
+import type { Entity } from "./define/entity.ts";
+import type { FeatureService } from "./define/service.ts";
+import { FeatureView, type PublishOptions, view as defineView } from "./define/view.ts";
+import type { ViewOptions } from "./define/view_types.ts";
+import { VarveError } from "./errors.ts";
+import type { Query } from "./frame/query.ts";
+import { closedRange, sliceLength } from "./materialize/due_slices.ts";
+import type { MaterializeJob } from "./queue/jobs.ts";
+import type { HistoryOptions } from "./registry/registry.ts";
+import type { Change, ViewVersion } from "./registry/state.ts";
+import type { Answer, ServedFeature } from "./retrieve/online.ts";
+import { preview as previewRead, rangeRead } from "./retrieve/range.ts";
+import type { SpineInput } from "./retrieve/spine.ts";
+import { rebuildTrainingSet, trainingSet, type TrainOptions } from "./retrieve/training.ts";
+import type { TrainingRecord, TrainingSet } from "./retrieve/training_set.ts";
+import type { Field, Row, RowOf, SchemaTypes } from "./schema.ts";
+import { type DoneView, runDue, runJobs, type WaitOptions } from "./store_jobs.ts";
+import type { StoreParts } from "./store_parts.ts";
+import { StorePlan } from "./store_plan.ts";
+import { newestView, OnlineReaders, type Readable, readsFor, requireView } from "./store_reads.ts";
+import { ReadResult } from "./store_result.ts";
+import { estimateSources } from "./store_sources.ts";
+import { type StoreStatus, storeStatus } from "./store_status.ts";
+import { vacuum, type Vacuumed, type VacuumOptions } from "./store_vacuum.ts";
+import { alignDown, alignUp, formatRange, formatTimestamp, type TimestampLike, toMicros } from "./time.ts";
+
+/** Anything that can be published. */
+// deno-lint-ignore no-explicit-any
+export type Publishable = FeatureView<any, any> | FeatureService<any, any> | Entity<any> | Definition;
+
+/** A frame with an entity, as `frame.by(entity)` gives it. */
+export interface KeyedFeatures {
+  readonly frame: { readonly query: Query; readonly row: Row };
+  readonly entity: { readonly name: string; readonly joinKeys: readonly Field[] };
+}
+
+/** How a frame with an entity is published: it becomes a view of this name. */
+export interface PublishFrameOptions extends ViewOptions, PublishOptions {
+  readonly name: string;
+}
+
+/** What a plan of many definitions may be told. */
+export interface PlanStoreOptions extends PublishOptions {
+  /** What to delete: `view:x`, `service:y`, `entity:z`. */
+  readonly delete?: readonly string[];
+}
+
+/** Which slices to compute by hand. */
+export interface MaterializeOptions extends WaitOptions {
+  /** An instant in the first slice. @default the view's start */
+  readonly start?: TimestampLike;
+  /** Up to the slice that holds the instant before this. @default what has closed */
+  readonly end?: TimestampLike;
+  /** Compute again what is already committed: the source has changed. @default false */
+  readonly overwrite?: boolean;
+}
+
+/** When, and for how long, an online read may take. */
+export interface OnlineOptions {
+  /** The time of the request (S3, S6). @default now */
+  readonly at?: TimestampLike;
+  readonly signal?: AbortSignal;
+}
+
+/** Features with all that is known of them. */
+export interface OnlineDetails {
+  /** Name, type and view of each feature, in the order of each answer's lists. */
+  readonly features: readonly ServedFeature[];
+  readonly answers: readonly Answer[];
+}
+
+/** Where and when a range or a preview looks. */
+export interface ReadRangeOptions {
+  readonly start: TimestampLike;
+  readonly end: TimestampLike;
+  /** `"source"` computes it now. @default "offline" */
+  readonly from?: "offline" | "source";
+  readonly signal?: AbortSignal;
+}
+
+/** What a preview looks at. */
+export interface PreviewStoreOptions {
+  /** @default now */
+  readonly at?: TimestampLike;
+  /** The most keys to show. @default 100 */
+  readonly limit?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** A feature store: registry, offline tables and online values of one workspace. Close it when done. */
+export class Store {
+  readonly #parts: StoreParts;
+  readonly #readers: OnlineReaders;
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: StoreParts) {
+    this.#parts = parts;
+    this.#readers = new OnlineReaders(parts);
+  }
+
+  get workspace(): string {
+    return this.#parts.workspace;
+  }
+
+  /** Plans what publishing would change; nothing changes until the plan is applied. What is not named stays as it is. */
+  async plan(features: Publishable | readonly Publishable[], options: PlanStoreOptions = {}): Promise<StorePlan> {
+    this.#checkOpen("plan");
+    const list = isList(features) ? features : [features];
+    const definitions = unique(list.flatMap((each) => "definitions" in each ? [...each.definitions] : [each]));
+    const plan = await this.#parts.registry.plan(definitions, {
+      ...(options.delete && { delete: options.delete }),
+      ...(options.reason !== undefined && { reason: options.reason }),
+      estimate: (view) => estimateSources(this.#parts, view),
+    });
+    return new StorePlan(this.#parts, plan, definitions);
+  }
+
+  /** Plans the publication of a view or service with all it needs, or of a frame that becomes a view. */
+  publish(features: Publishable | readonly Publishable[], options?: PublishOptions): Promise<StorePlan>;
+  publish(features: KeyedFeatures, options: PublishFrameOptions): Promise<StorePlan>;
+  async publish(
+    // deno-lint-ignore no-explicit-any
+    features: any,
+    options: PublishOptions | PublishFrameOptions = {},
+  ): Promise<StorePlan> {
+    if (!("frame" in features)) return await this.plan(features, options);
+    if (!("name" in options)) {
+      throw new VarveError(
+        "INVALID_DEFINITION",
+        'Cannot publish a frame without a name: give { name: "…", schedule: "1d", start: "…" }',
+      );
+    }
+    const { name, reason, ...rest } = options;
+    return await this.plan(
+      defineView(name, features, rest as Parameters<typeof defineView>[2]),
+      reason === undefined ? {} : { reason },
+    );
+  }
+
+  /** Plans a deletion: `view:x`, `service:y`, `entity:z`. Apply it to delete. */
+  async delete(...names: readonly string[]): Promise<StorePlan> {
+    return await this.plan([], { delete: names });
+  }
+
+  /** Lets the version of a view serve that served before, or the given one, at once. */
+  async rollback(view: string | FeatureView, version?: number): Promise<Change> {
+    this.#checkOpen("roll back");
+    return await this.#parts.registry.rollback(nameOf(view), version);
+  }
+
+  /** Changes of the registry, newest first. */
+  async history(options: HistoryOptions = {}): Promise<Change[]> {
+    return await this.#parts.registry.history(options);
+  }
+
+  /** What is registered, stored, served and missing. */
+  async status(): Promise<StoreStatus> {
+    this.#checkOpen("look at");
+    return await storeStatus(this.#parts);
+  }
+
+  /** Computes slices of a view's newest version by hand, loads them online, and waits. */
+  async materialize(view: string | FeatureView, options: MaterializeOptions = {}): Promise<DoneView[]> {
+    this.#checkOpen("materialize");
+    const name = nameOf(view);
+    const version = await this.#newest(name);
+    const { start, end } = this.#slicesFrom(version, options);
+    const job: MaterializeJob = {
+      name: "materialize",
+      workspace: this.#parts.workspace,
+      view: name,
+      version: version.version,
+      start: formatTimestamp(start),
+      end: formatTimestamp(end),
+      overwrite: options.overwrite ?? false,
+      reason: "manual",
+    };
+    const [record] = await runJobs(this.#parts, [{ job, options: { priority: 1 } }], options);
+    const counts = record?.result as { slices?: number; rows?: number; bytes?: number } | undefined;
+    let onlineRows = 0;
+    if (version.definition.online) {
+      const load = {
+        name: "load-online",
+        workspace: this.#parts.workspace,
+        view: name,
+        version: version.version,
+        rebuild: false,
+      } as const;
+      const [loaded] = await runJobs(this.#parts, [{ job: load, options: { priority: 1 } }], options);
+      onlineRows = (loaded?.result as { rows?: number } | undefined)?.rows ?? 0;
+    }
+    const { slices = 0, rows = 0, bytes = 0 } = counts ?? {};
+    return [{ view: name, version: version.version, slices, rows, bytes, onlineRows }];
+  }
+
+  /** Computes everything that is due of all views, or of one, and waits. */
+  async catchUp(view?: string | FeatureView, options: WaitOptions = {}): Promise<DoneView[]> {
+    this.#checkOpen("catch up");
+    const { views } = await this.#parts.registry.state();
+    return await runDue(
+      this.#parts,
+      view === undefined ? Object.keys(views) : [(await this.#newest(nameOf(view))).definition.name],
+      options,
+    );
+  }
+
+  /** Cancels jobs of a view that wait or run; gives how many. */
+  async cancel(view: string | FeatureView, reason = "cancelled by hand"): Promise<number> {
+    this.#checkOpen("cancel");
+    const { queue, workspace } = this.#parts;
+    const records = await queue.list({ view: nameOf(view), workspace, states: ["waiting", "delayed", "active"] });
+    const cancelled = await Promise.all(records.map(({ id }) => queue.cancel(id, reason)));
+    return cancelled.filter(Boolean).length;
+  }
+
+  /** A training set: features of a service or view for the rows of a spine, as they were known at each row's time. */
+  async train(features: Readable, spine: SpineInput, options: TrainOptions = {}): Promise<TrainingSet> {
+    this.#checkOpen("train");
+    const reads = readsFor(await this.#parts.registry.state(), features, options.from ?? "offline");
+    return await trainingSet({ ...options, reads, spine }, await this.#readContext());
+  }
+
+  /** The training set of a record again, byte for byte, given the same spine (S11). */
+  async retrain(
+    record: TrainingRecord,
+    spine: SpineInput,
+    options: Pick<TrainOptions, "schema" | "signal"> = {},
+  ): Promise<TrainingSet> {
+    this.#checkOpen("train");
+    return await rebuildTrainingSet(record, spine, await this.#readContext(), options);
+  }
+
+  /** Every value of a view in `[start, end)` with the interval in which it was the one to serve. */
+  range(view: string | FeatureView, options: ReadRangeOptions): ReadResult {
+    this.#checkOpen("read");
+    const { from = "offline", signal } = options;
+    const range = { start: toMicros(options.start), end: toMicros(options.end) };
+    return new ReadResult(async () => {
+      const defined = await this.#defined(view, from);
+      const table = from === "source" ? undefined : this.#parts.table(defined.definition.name, defined.version);
+      return await rangeRead(await this.#parts.engine(), defined, table, range, { from, signal });
+    }, signal);
+  }
+
+  /** What each key of a view would have at an instant, computed from the source; also before it is published. */
+  preview(view: string | FeatureView, options: PreviewStoreOptions = {}): ReadResult {
+    this.#checkOpen("preview");
+    const { limit, signal } = options;
+    const at = options.at === undefined ? this.#parts.clock.now() : toMicros(options.at);
+    return new ReadResult(async () => {
+      const { definition } = await this.#defined(view, "source");
+      return await previewRead(await this.#parts.engine(), definition, {
+        at,
+        signal,
+        ...(limit !== undefined && { limit }),
+      });
+    }, signal);
+  }
+
+  /** The newest values for one request, or for many in their order, as a server would answer now. */
+  online<Q, F>(features: FeatureService<Q, F>, keys: readonly Q[], options?: OnlineOptions): Promise<F[]>;
+  online<Q, F>(features: FeatureService<Q, F>, keys: Q, options?: OnlineOptions): Promise<F>;
+  online<K extends SchemaTypes, F extends Row>(
+    features: FeatureView<K, F>,
+    keys: readonly RowOf<K>[],
+    options?: OnlineOptions,
+  ): Promise<F[]>;
+  online<K extends SchemaTypes, F extends Row>(
+    features: FeatureView<K, F>,
+    keys: RowOf<K>,
+    options?: OnlineOptions,
+  ): Promise<F>;
+  online(features: string, keys: readonly Row[], options?: OnlineOptions): Promise<Row[]>;
+  online(features: string, keys: Row, options?: OnlineOptions): Promise<Row>;
+  async online(readable: Readable, keys: Row | readonly Row[], options: OnlineOptions = {}): Promise<Row | Row[]> {
+    const many = Array.isArray(keys);
+    const { features, answers } = await this.onlineDetails(
+      readable,
+      many ? keys as readonly Row[] : [keys as Row],
+      options,
+    );
+    const rows = answers.map(({ values }) => Object.fromEntries(features.map(({ name }, i) => [name, values[i]])));
+    return many ? rows : rows[0]!;
+  }
+
+  /** The same with status and effective time of each feature: missing, expired, or there since when. */
+  async onlineDetails(readable: Readable, keys: readonly Row[], options: OnlineOptions = {}): Promise<OnlineDetails> {
+    this.#checkOpen("read");
+    const reader = await this.#readers.reader(readable);
+    const at = options.at === undefined ? this.#parts.clock.now() : toMicros(options.at);
+    return { features: reader.features, answers: await reader.read(keys, { at, signal: options.signal }) };
+  }
+
+  /** Finds what nothing refers to any more, and removes it when told to. */
+  async vacuum(options: VacuumOptions = {}): Promise<Vacuumed> {
+    this.#checkOpen("vacuum");
+    return await vacuum(this.#parts, options);
+  }
+
+  /** Stops jobs that run in this process and releases everything. A job that was stopped goes on with the next `apply`. */
+  close(): Promise<void> {
+    this.#closing ??= this.#parts.close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #checkOpen(verb: string): void {
+    if (this.#closing) throw new VarveError("INVALID_REQUEST", `Cannot ${verb} a store that is closed: connect again`);
+  }
+
+  async #readContext(): Promise<Parameters<typeof trainingSet>[1]> {
+    return { engine: await this.#parts.engine(), tables: (view, version) => this.#parts.table(view, version) };
+  }
+
+  async #defined(
+    view: string | FeatureView,
+    from: "offline" | "source",
+  ): Promise<{ definition: ViewVersion["definition"]; version: number }> {
+    if (from === "source" && view instanceof FeatureView) return { definition: view.definition, version: 0 };
+    const state = await this.#parts.registry.state();
+    return from === "source" ? await this.#newest(nameOf(view)) : requireView(state, nameOf(view));
+  }
+
+  async #newest(name: string): Promise<{ definition: ViewVersion["definition"]; version: number }> {
+    const state = await this.#parts.registry.state();
+    const found = newestView(state, name);
+    if (found) return found;
+    const names = Object.keys(state.views).join(", ") || "none";
+    throw new VarveError("NOT_FOUND", `Cannot find view "${name}": views are ${names}`, { details: { view: name } });
+  }
+
+  #slicesFrom(
+    { definition }: { definition: ViewVersion["definition"] },
+    options: MaterializeOptions,
+  ): { start: bigint; end: bigint } {
+    const closed = closedRange(definition, this.#parts.clock.now());
+    if (!closed) {
+      throw new VarveError("INVALID_REQUEST", `Cannot materialize view "${definition.name}": no slice has closed yet`);
+    }
+    const length = sliceLength(definition);
+    const wanted = {
+      start: options.start === undefined ? closed.start : alignDown(toMicros(options.start), length),
+      end: options.end === undefined ? closed.end : alignUp(toMicros(options.end), length),
+    };
+    const start = wanted.start > closed.start ? wanted.start : closed.start;
+    const end = wanted.end < closed.end ? wanted.end : closed.end;
+    if (end > start) return { start, end };
+    throw new VarveError(
+      "INVALID_REQUEST",
+      `Cannot materialize view "${definition.name}" for ${formatRange(wanted)}: slices that have closed are ${
+        formatRange(closed)
+      }`,
+    );
+  }
+}
+
+function nameOf(view: string | FeatureView): string {
+  return typeof view === "string" ? view : view.name;
+}
+
+function isList(features: Publishable | readonly Publishable[]): features is readonly Publishable[] {
+  return Array.isArray(features);
+}
+
+/** Several services bring the same views: one of each. Differing ones are left for the plan to refuse. */
+function unique(definitions: readonly Definition[]): Definition[] {
+  const seen = new Map(definitions.map((definition) => [JSON.stringify(definition), definition]));
+  return [...seen.values()];
+}

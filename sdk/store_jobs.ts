@@ -1,0 +1,251 @@
+/** Submits what is due of some views, and waits until it is done. */
+import { messageOf, VarveError } from "./errors.ts";
+import type { JobResult } from "./materialize/run.ts";
+import type { Progress } from "./materialize/progress.ts";
+import { reconcile } from "./materialize/reconcile.ts";
+import { versionData } from "./materialize/version_data.ts";
+import { dueSlices } from "./materialize/due_slices.ts";
+import type { JobRecord, QueueEvent, SubmitOptions } from "./queue/queue.ts";
+import { describeJob, type Job, jobId } from "./queue/jobs.ts";
+import type { RegistryState, ViewVersion } from "./registry/state.ts";
+import type { StoreParts } from "./store_parts.ts";
+
+/** How to wait for work. */
+export interface WaitOptions {
+  /** Told how far each view is: often, and once when it is done. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** Stops waiting and cancels the jobs that this call has submitted. */
+  readonly signal?: AbortSignal;
+}
+
+/** What was done for one view. */
+export interface DoneView {
+  readonly view: string;
+  readonly version: number;
+  readonly slices: number;
+  readonly rows: number;
+  readonly bytes: number;
+  /** Values written to the online store. */
+  readonly onlineRows: number;
+}
+
+/** The same jobs coming back more often than this get nowhere. */
+const maxSameRounds = 5;
+
+/** Runs everything that is due of the views, newest slices first, until nothing is; then their versions serve. */
+export async function runDue(
+  parts: StoreParts,
+  views: readonly string[],
+  options: WaitOptions = {},
+): Promise<DoneView[]> {
+  const watched = new WatchedJobs(parts, options);
+  try {
+    let sameRounds = 0;
+    let before = "";
+    for (;;) {
+      options.signal?.throwIfAborted();
+      const { targets, jobs } = await dueJobs(parts, views, watched);
+      if (jobs.length === 0) return watched.finish(targets);
+      const round = jobs.map(({ job }) => jobId(job)).sort().join();
+      sameRounds = round === before ? sameRounds + 1 : 0;
+      before = round;
+      if (sameRounds >= maxSameRounds) throw stuck(jobs[0]!.job);
+      await watched.run(jobs);
+    }
+  } finally {
+    watched.stop();
+  }
+}
+
+/** Submits what is due of the views and does not wait. */
+export async function submitDue(parts: StoreParts, views: readonly string[]): Promise<number> {
+  const { jobs } = await dueJobs(parts, views);
+  await parts.queue.submitMany(jobs);
+  return jobs.length;
+}
+
+/** Runs these jobs and waits for them. */
+export async function runJobs(
+  parts: StoreParts,
+  jobs: readonly DueJob[],
+  options: WaitOptions = {},
+): Promise<JobRecord[]> {
+  const watched = new WatchedJobs(parts, options);
+  try {
+    return await watched.run(jobs);
+  } finally {
+    watched.stop();
+  }
+}
+
+interface DueJob {
+  readonly job: Job;
+  readonly options?: SubmitOptions;
+}
+
+/** The versions of the views that are to have everything: what serves and what is being built. */
+function targetsOf(state: RegistryState, views: readonly string[]): ViewVersion[] {
+  return views.flatMap((name) => {
+    const view = state.views[name];
+    return view?.versions.filter(({ version }) => version === view.serving || version === view.building) ?? [];
+  });
+}
+
+async function dueJobs(
+  parts: StoreParts,
+  views: readonly string[],
+  watched?: WatchedJobs,
+): Promise<{ targets: ViewVersion[]; jobs: readonly DueJob[] }> {
+  const state = await parts.registry.state();
+  const targets = targetsOf(state, views);
+  const context = { table: parts.table.bind(parts), online: parts.online.bind(parts) };
+  const data = await Promise.all(targets.map((target) => versionData(context, target)));
+  const now = parts.clock.now();
+  for (const [i, { committed }] of data.entries()) {
+    watched?.expect(targets[i]!, dueSlices(targets[i]!.definition, committed, now).length);
+  }
+  const input = { workspace: parts.workspace, state, data, now, queueNow: new Date() };
+  // Whoever asks for it now does not want to wait until a job that failed before may be tried again: no records are looked at.
+  const plan = reconcile({ ...input, records: [] });
+  for (const { view, version } of plan.serve) await parts.registry.promote(view, version);
+  return { targets, jobs: plan.jobs };
+}
+
+/** Jobs of one call, and what they have told of themselves. */
+class WatchedJobs {
+  readonly #parts: StoreParts;
+  readonly #options: WaitOptions;
+  readonly #ids = new Set<string>();
+  readonly #views = new Map<string, Tally>();
+  readonly #unwatch: () => void;
+
+  constructor(parts: StoreParts, options: WaitOptions) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#unwatch = parts.queue.watch((event) => this.#see(event));
+  }
+
+  /** Notes how many slices a version lacks; the first word counts. */
+  expect({ definition, version }: ViewVersion, slices: number): void {
+    const key = `${definition.name}/${version}`;
+    if (!this.#views.has(key)) this.#views.set(key, new Tally(definition.name, version, slices));
+  }
+
+  /** Waits for all of them, also when one fails: what can be done is done. */
+  async run(jobs: readonly DueJob[]): Promise<JobRecord[]> {
+    const { signal } = this.#options;
+    for (const { job } of jobs) this.#ids.add(jobId(job));
+    this.#parts.work();
+    const records = await this.#parts.queue.submitMany(
+      jobs.map(({ job, options }) => ({ job, ...(options && { options }) })),
+    );
+    const cancel = () => {
+      for (const { id } of records) this.#parts.queue.cancel(id, messageOf(signal?.reason)).catch(() => undefined);
+    };
+    if (signal?.aborted) cancel();
+    signal?.addEventListener("abort", cancel, { once: true });
+    try {
+      const ended = await Promise.allSettled(records.map(({ id }) => this.#parts.queue.finished(id)));
+      const failures = ended.flatMap((result) => result.status === "rejected" ? [result.reason as unknown] : []);
+      if (failures.length > 0) throw failure(failures, jobs.length);
+      return ended.map((result) => (result as PromiseFulfilledResult<JobRecord>).value);
+    } finally {
+      signal?.removeEventListener("abort", cancel);
+    }
+  }
+
+  finish(targets: readonly ViewVersion[]): DoneView[] {
+    return targets.map(({ definition, version }) => {
+      const tally = this.#views.get(`${definition.name}/${version}`)!;
+      this.#options.onProgress?.(tally.progress("done"));
+      return tally.done();
+    });
+  }
+
+  stop(): void {
+    this.#unwatch();
+  }
+
+  #see({ kind, record }: QueueEvent): void {
+    if (!this.#ids.has(record.id) || (kind !== "progress" && kind !== "completed")) return;
+    const { name, view, version } = record.job;
+    const tally = this.#views.get(`${view}/${version}`);
+    if (!tally) return;
+    const told = kind === "completed" ? progressOf(record.result as JobResult) : record.progress as Partial<Progress>;
+    tally.see(record.id, told);
+    this.#options.onProgress?.(tally.progress(name === "load-online" ? "online" : "slices"));
+  }
+}
+
+/** What the jobs of one view version have done so far. */
+class Tally {
+  readonly #view: string;
+  readonly #version: number;
+  readonly #slices: number;
+  readonly #jobs = new Map<string, Partial<Progress>>();
+
+  constructor(view: string, version: number, slices: number) {
+    this.#view = view;
+    this.#version = version;
+    this.#slices = slices;
+  }
+
+  see(id: string, progress: Partial<Progress>): void {
+    this.#jobs.set(id, progress);
+  }
+
+  progress(phase: Progress["phase"]): Progress {
+    const { slices, rows, bytes, onlineRows } = this.done();
+    const slicesTotal = Math.max(this.#slices, slices);
+    return {
+      view: this.#view,
+      version: this.#version,
+      phase,
+      slicesDone: slices,
+      slicesTotal,
+      rows,
+      bytes,
+      onlineRows,
+    };
+  }
+
+  done(): DoneView {
+    const sum = (field: "slicesDone" | "rows" | "bytes" | "onlineRows") =>
+      [...this.#jobs.values()].reduce((total, progress) => total + (progress[field] ?? 0), 0);
+    return {
+      view: this.#view,
+      version: this.#version,
+      slices: sum("slicesDone"),
+      rows: sum("rows"),
+      bytes: sum("bytes"),
+      onlineRows: sum("onlineRows"),
+    };
+  }
+}
+
+function progressOf(result: JobResult): Partial<Progress> {
+  if ("tableVersion" in result) return { slicesDone: result.slices, rows: result.rows, bytes: result.bytes };
+  return "appliedVersion" in result ? { onlineRows: result.rows } : {};
+}
+
+function failure(failures: readonly unknown[], jobs: number): unknown {
+  const [first] = failures;
+  if (failures.length === 1 || !(first instanceof VarveError)) return first;
+  const others = [...new Set(failures.slice(1).map(messageOf))].filter((message) => message !== first.message).slice(
+    0,
+    3,
+  );
+  const text = `${first.message} (${failures.length} of ${jobs} jobs failed${
+    others.length > 0 ? `; also: ${others.join("; ")}` : ""
+  })`;
+  return new VarveError(first.code, text, { cause: first, details: first.details });
+}
+
+function stuck(job: Job): VarveError {
+  return new VarveError(
+    "CONFLICT",
+    `Cannot finish ${
+      describeJob(job)
+    }: it was run ${maxSameRounds} times and is still due; the clocks of this process and its workers may differ`,
+  );
+}

@@ -1,0 +1,133 @@
+/** What a store is made of: contracts with their implementations picked, heavy ones opened on first use. */
+import { userInfo } from "node:os";
+import { join } from "node:path";
+import type { Engine } from "./engine/engine.ts";
+import { useEngine } from "./engine/install.ts";
+import { jobHandler } from "./materialize/run.ts";
+import { openObjects, openOnline, type Places, scratchFolder, workspaceOf } from "./places.ts";
+import { InProcessQueue } from "./queue/in_process.ts";
+import type { Queue, Running } from "./queue/queue.ts";
+import { openRegistry, type Registry } from "./registry/registry.ts";
+import type { DeltaTable } from "./storage/delta_format.ts";
+import { deltaTable } from "./storage/delta_table.ts";
+import type { ObjectStore } from "./storage/object_store.ts";
+import type { OnlineStore } from "./storage/online_store.ts";
+import { storedMemory } from "./store_sources.ts";
+import { remoteFiles } from "./store_remote.ts";
+import { type Clock, systemClock } from "./time.ts";
+
+/** How a store is opened. With nothing: embedded, under `./.varve`, as the computer's user. */
+export interface ConnectOptions extends Places {
+  /** The folder of an embedded store; the same as `storage`. @default ".varve" */
+  readonly path?: string;
+  /** Who makes changes: shown in the history. @default the computer's user */
+  readonly author?: string;
+  /** @default the computer's clock */
+  readonly clock?: Clock;
+  /** The most memory that queries may take, as `"2GB"`. @default 80 % of the computer's */
+  readonly memoryLimit?: string;
+  /** @default one per core */
+  readonly threads?: number;
+  /** Where jobs go that other processes run. @default this process runs them */
+  readonly queue?: Queue;
+  /** How many jobs this process runs at once, when it runs them. @default 2 */
+  readonly concurrency?: number;
+}
+
+/** See the file's sentence. */
+export class StoreParts {
+  readonly options: ConnectOptions;
+  readonly workspace: string;
+  readonly clock: Clock;
+  readonly registry: Registry;
+  readonly objects: ObjectStore;
+  readonly queue: Queue;
+  /** Whether this process runs the jobs. */
+  readonly runsJobs: boolean;
+  readonly #scratch: string;
+  readonly #tables = new Map<string, DeltaTable>();
+  readonly #openEngine = () => this.engine();
+  #engine: Promise<Engine> | undefined;
+  #online: Promise<OnlineStore> | undefined;
+  #running: Running | undefined;
+
+  constructor(options: ConnectOptions) {
+    const places = options.path === undefined ? options : { ...options, storage: options.path };
+    this.options = places;
+    this.workspace = workspaceOf(places);
+    this.clock = options.clock ?? systemClock;
+    this.#scratch = scratchFolder(places);
+    this.objects = openObjects(places);
+    const author = options.author ?? userName();
+    this.registry = openRegistry({ store: this.objects, workspace: this.workspace, author, clock: this.clock });
+    this.queue = options.queue ?? new InProcessQueue({ clock: systemClock });
+    this.runsJobs = options.queue === undefined;
+    // Frames read with the engine of the store that was connected last: it knows its S3 and its stored rows.
+    useEngine(this.#openEngine);
+  }
+
+  /** The engine, opened by the first call: loading DuckDB takes a third of a second. */
+  engine(): Promise<Engine> {
+    this.#engine ??= this.#startEngine();
+    return this.#engine;
+  }
+
+  async #startEngine(): Promise<Engine> {
+    const { createDuckDbEngine } = await import("./engine/duckdb.ts");
+    const { memoryLimit, threads } = this.options;
+    return createDuckDbEngine({
+      tempDirectory: join(this.#scratch, "spill"),
+      resolve: (path, signal) => remoteFiles(this.options, path, signal),
+      memory: (id) => storedMemory(this, id),
+      ...(memoryLimit === undefined ? {} : { memoryLimit }),
+      ...(threads === undefined ? {} : { threads }),
+    });
+  }
+
+  /** The online store, opened by the first call. */
+  online(): Promise<OnlineStore> {
+    this.#online ??= openOnline(this.options, this.clock);
+    return this.#online;
+  }
+
+  /** The offline table of a view version. */
+  table(view: string, version: number): DeltaTable {
+    const path = `${this.workspace}/views/${view}/${version}`;
+    let table = this.#tables.get(path);
+    if (!table) this.#tables.set(path, table = deltaTable(this.objects, path, { clock: this.clock }));
+    return table;
+  }
+
+  /** Lets this process run jobs, unless others do. */
+  work(): void {
+    if (!this.runsJobs || this.#running) return;
+    const handler = jobHandler({
+      registry: this.registry,
+      objects: this.objects,
+      table: (view, version) => this.table(view, version),
+      engine: () => this.engine(),
+      online: () => this.online(),
+      clock: this.clock,
+      expires: this.clock === systemClock,
+      tempDir: join(this.#scratch, "parts"),
+    });
+    this.#running = this.queue.work(handler, { concurrency: this.options.concurrency ?? 2 });
+  }
+
+  /** Ends what runs, then closes everything that was opened. */
+  async close(): Promise<void> {
+    await this.#running?.close({ deadlineMs: 0 });
+    if (this.runsJobs) await this.queue.close();
+    const opened = [this.#engine, this.#online].map((part) => part?.then((it) => it.close()).catch(() => undefined));
+    await Promise.all(opened);
+    await this.objects.close();
+  }
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return "unknown"; // a container may run a user that has no name
+  }
+}

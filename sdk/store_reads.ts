@@ -1,0 +1,103 @@
+/** Finds what a read is about in the registry, or takes it from the definition at hand. */
+import { FeatureService } from "./define/service.ts";
+import { FeatureView } from "./define/view.ts";
+import { VarveError } from "./errors.ts";
+import type { RegistryState } from "./registry/state.ts";
+import { type DefinedView, type FeatureRead, readOfView, readsOf } from "./retrieve/feature_read.ts";
+import { compileService, type ServiceReader } from "./retrieve/online.ts";
+import type { ViewState } from "./storage/online_store.ts";
+import type { StoreParts } from "./store_parts.ts";
+
+/** A service or a view, or the name of one that is registered. */
+export type Readable = FeatureService | FeatureView | string;
+
+/** What the reads of a source or view are named in errors and caches. */
+export function nameOf(readable: Readable): string {
+  return typeof readable === "string" ? readable : readable.name;
+}
+
+/** The views and features that a training read joins. From the source, definitions at hand need not be registered. */
+export function readsFor(state: RegistryState, readable: Readable, from: "offline" | "source"): FeatureRead[] {
+  if (from === "source" && typeof readable !== "string") return sourceReads(readable);
+  if (readable instanceof FeatureService) return readsOf(readable.definition, (view) => servingView(state, view));
+  if (readable instanceof FeatureView) return [readOfView(requireView(state, readable.name))];
+  const service = Object.hasOwn(state.services, readable) ? state.services[readable] : undefined;
+  if (service) {
+    return readsOf(service, (view) => from === "source" ? newestView(state, view) : servingView(state, view));
+  }
+  if (Object.hasOwn(state.views, readable)) {
+    return [readOfView(from === "source" ? newestView(state, readable)! : requireView(state, readable))];
+  }
+  throw unknown(state, readable);
+}
+
+function sourceReads(readable: FeatureService | FeatureView): FeatureRead[] {
+  if (readable instanceof FeatureView) return [readOfView({ definition: readable.definition, version: 0 })];
+  return readsOf(readable.definition, (name) => {
+    const definition = readable.views.find((view) => view.name === name);
+    return definition && { definition, version: 0 };
+  });
+}
+
+/** The version of a view that reads use; NOT_FOUND says why there is none. */
+export function requireView(state: RegistryState, name: string): DefinedView {
+  const view = servingView(state, name);
+  if (view) return view;
+  if (!Object.hasOwn(state.views, name)) throw unknown(state, name);
+  throw new VarveError(
+    "NOT_FOUND",
+    `Cannot read view "${name}": its first version is not complete yet; wait for its backfill, or read from: "source"`,
+    { details: { view: name } },
+  );
+}
+
+function servingView(state: RegistryState, name: string): DefinedView | undefined {
+  const view = Object.hasOwn(state.views, name) ? state.views[name] : undefined;
+  return view?.versions.find(({ version }) => version === view.serving);
+}
+
+/** The version that was published last, complete or not. */
+export function newestView(state: RegistryState, name: string): DefinedView | undefined {
+  return Object.hasOwn(state.views, name) ? state.views[name]!.versions.at(-1) : undefined;
+}
+
+function unknown(state: RegistryState, name: string): VarveError {
+  const list = (names: string[]) => names.join(", ") || "none";
+  return new VarveError(
+    "NOT_FOUND",
+    `Cannot read "${name}": services are ${list(Object.keys(state.services))}; views are ${
+      list(Object.keys(state.views))
+    }`,
+    { details: { name } },
+  );
+}
+
+/** Readers of services online, compiled once per definition; loads are looked up at every request. */
+export class OnlineReaders {
+  readonly #parts: StoreParts;
+  #readers = new Map<string, ServiceReader>();
+  #revision = -1;
+  #states = new Map<string, ViewState>();
+
+  constructor(parts: StoreParts) {
+    this.#parts = parts;
+  }
+
+  /** A reader that knows the newest definitions and loads. */
+  async reader(readable: Readable): Promise<ServiceReader> {
+    // The registry first: what it says serves now was loaded before, so the states that follow know it.
+    const state = await this.#parts.registry.state();
+    const online = await this.#parts.online();
+    this.#states = new Map((await online.states()).map((each) => [`${each.view}/${each.version}`, each]));
+    if (state.revision !== this.#revision) this.#readers = new Map();
+    this.#revision = state.revision;
+    const key = typeof readable === "string" ? readable : JSON.stringify(readable.definition);
+    let reader = this.#readers.get(key);
+    if (!reader) {
+      const reads = readsFor(state, readable, "offline");
+      const find = (view: string, version: number) => this.#states.get(`${view}/${version}`);
+      this.#readers.set(key, reader = compileService(nameOf(readable), reads, online, find));
+    }
+    return reader;
+  }
+}

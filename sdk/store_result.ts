@@ -1,0 +1,46 @@
+/** Rows that a read found, in the form that is asked for. */
+import type { EngineSession, ParquetFile, ParquetOptions } from "./engine/engine.ts";
+import type { ArrowTable, DataFrame } from "./frame/runtime.ts";
+import type { OpenRelation } from "./retrieve/range.ts";
+import type { Row, Schema } from "./schema.ts";
+
+/** The result of a read; computed when it is asked for, by each method anew. */
+export class ReadResult {
+  readonly #open: () => Promise<OpenRelation>;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(open: () => Promise<OpenRelation>, signal?: AbortSignal) {
+    this.#open = open;
+    this.#signal = signal;
+    Object.freeze(this);
+  }
+
+  /** The rows as a nodejs-polars DataFrame. */
+  async collect(): Promise<DataFrame> {
+    return await this.#read((session, sql, schema) => session.dataFrame(sql, schema, this.#signal)) as DataFrame;
+  }
+
+  /** The rows as an Apache Arrow table. */
+  async arrow(): Promise<ArrowTable> {
+    return await this.#read((session, sql, schema) => session.arrow(sql, schema, this.#signal)) as ArrowTable;
+  }
+
+  /** The rows as plain objects: for small results. */
+  async rows(): Promise<Row[]> {
+    return await this.#read((session, sql) => session.rows(sql, this.#signal));
+  }
+
+  /** Writes the rows to a Parquet file. */
+  async parquet(path: string, options: ParquetOptions = {}): Promise<ParquetFile> {
+    return await this.#read((session, sql) => session.writeParquet(sql, path, options, this.#signal));
+  }
+
+  async #read<T>(action: (session: EngineSession, sql: string, schema: Schema) => Promise<T>): Promise<T> {
+    const { session, relation } = await this.#open();
+    try {
+      return await action(session, relation.sql, relation.schema);
+    } finally {
+      session.close();
+    }
+  }
+}

@@ -1,0 +1,191 @@
+/** What a store holds and what is missing: read from the registry, the commit logs, the online store and the queue. */
+import { messageOf } from "./errors.ts";
+import { closedSliceCount, dueSlices, sliceLength } from "./materialize/due_slices.ts";
+import { onlineLayout } from "./materialize/latest_rows.ts";
+import { watermarkOf } from "./materialize/load_online.ts";
+import type { JobRecord, JobState } from "./queue/queue.ts";
+import { describeJob } from "./queue/jobs.ts";
+import type { RegisteredView, ViewVersion } from "./registry/state.ts";
+import type { ViewState } from "./storage/online_store.ts";
+import type { StoreParts } from "./store_parts.ts";
+import { alignDown, formatDuration, formatTimestamp } from "./time.ts";
+
+const second = 1_000_000n;
+
+/** A job that is dead or was cancelled. */
+export interface FailedJob {
+  readonly id: string;
+  /** What it was to do, in words. */
+  readonly job: string;
+  readonly state: JobState;
+  readonly reason: string;
+  readonly at?: string;
+}
+
+/** What the online store holds of a view version. */
+export interface OnlineStatus {
+  readonly appliedVersion: number;
+  readonly watermark: string;
+  readonly updatedAt: string;
+  /** Whether every commit is applied and nothing has to be loaded anew. */
+  readonly upToDate: boolean;
+}
+
+/** One version of a view. */
+export interface VersionStatus {
+  readonly version: number;
+  readonly state: "serving" | "building" | "kept";
+  /** Slices that are committed, of those that have closed. */
+  readonly slicesDone: number;
+  readonly slicesTotal: number;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly files: number;
+  /** Version of the offline table; -1 before its first commit. */
+  readonly tableVersion: number;
+  /** Rows up to here (exclusive) are in it. */
+  readonly upTo?: string;
+  /** How long ago that was. */
+  readonly behind?: string;
+  /** Absent when the view is not online, or nothing is loaded yet. */
+  readonly online?: OnlineStatus;
+  /** Why this version could not be looked at. */
+  readonly problem?: string;
+}
+
+/** One view. */
+export interface ViewStatus {
+  readonly name: string;
+  readonly entity: string;
+  readonly schedule: string;
+  readonly isOnline: boolean;
+  readonly serving?: number;
+  readonly building?: number;
+  readonly versions: readonly VersionStatus[];
+  readonly failures: readonly FailedJob[];
+}
+
+/** See the file's sentence. */
+export interface StoreStatus {
+  readonly workspace: string;
+  readonly revision: number;
+  readonly objects: string;
+  readonly online?: string;
+  readonly queue: string;
+  readonly entities: readonly string[];
+  readonly services: readonly string[];
+  readonly views: readonly ViewStatus[];
+  /** Jobs by state, as far as the queue remembers them. */
+  readonly jobs: Readonly<Partial<Record<JobState, number>>>;
+}
+
+/** Looks at everything. What does not answer is a problem in the result, not an error. */
+export async function storeStatus(parts: StoreParts): Promise<StoreStatus> {
+  const state = await parts.registry.state();
+  const records = await parts.queue.list({ workspace: parts.workspace }).catch(() => []);
+  const views = Object.values(state.views);
+  const someOnline = views.some((view) => view.versions.some(({ definition }) => definition.online));
+  const online = someOnline ? await onlineStates(parts) : undefined;
+  const jobs: Partial<Record<JobState, number>> = {};
+  for (const record of records) jobs[record.state] = (jobs[record.state] ?? 0) + 1;
+  return {
+    workspace: parts.workspace,
+    revision: state.revision,
+    objects: parts.objects.description,
+    ...(online && { online: online.description }),
+    queue: parts.queue.description,
+    entities: Object.keys(state.entities),
+    services: Object.keys(state.services),
+    views: await Promise.all(views.map((view) => viewStatus(parts, view, online, records))),
+    jobs,
+  };
+}
+
+interface OnlineStates {
+  readonly description: string;
+  readonly states: readonly ViewState[];
+  readonly epoch: string;
+  readonly problem?: string;
+}
+
+async function onlineStates(parts: StoreParts): Promise<OnlineStates> {
+  try {
+    const online = await parts.online();
+    const [states, epoch] = await Promise.all([online.states(), online.epoch()]);
+    return { description: online.description, states, epoch };
+  } catch (error) {
+    return { description: "does not answer", states: [], epoch: "", problem: messageOf(error) };
+  }
+}
+
+async function viewStatus(
+  parts: StoreParts,
+  view: RegisteredView,
+  online: OnlineStates | undefined,
+  records: readonly JobRecord[],
+): Promise<ViewStatus> {
+  const newest = view.versions.at(-1)!;
+  const versions = await Promise.all(view.versions.map((version) => versionStatus(parts, view, version, online)));
+  return {
+    name: view.name,
+    entity: newest.definition.entity.name,
+    schedule: newest.definition.schedule,
+    isOnline: newest.definition.online,
+    ...(view.serving !== undefined && { serving: view.serving }),
+    ...(view.building !== undefined && { building: view.building }),
+    versions,
+    failures: records.filter(({ job, state }) =>
+      job.view === view.name && (state === "failed" || state === "cancelled")
+    ).map(failedJob),
+  };
+}
+
+function failedJob(record: JobRecord): FailedJob {
+  return {
+    id: record.id,
+    job: describeJob(record.job),
+    state: record.state,
+    reason: record.reason ?? "",
+    ...(record.finishedAt && { at: record.finishedAt.toISOString() }),
+  };
+}
+
+async function versionStatus(
+  parts: StoreParts,
+  view: RegisteredView,
+  { version, definition }: ViewVersion,
+  online: OnlineStates | undefined,
+): Promise<VersionStatus> {
+  const state = version === view.serving ? "serving" : version === view.building ? "building" : "kept";
+  const now = parts.clock.now();
+  const slicesTotal = closedSliceCount(definition, now);
+  const status = { version, state, slicesTotal, slicesDone: 0, rows: 0, bytes: 0, files: 0, tableVersion: -1 } as const;
+  try {
+    const snapshot = await parts.table(view.name, version).snapshot();
+    const upTo = watermarkOf(snapshot, sliceLength(definition));
+    const loaded = online?.states.find((each) => each.view === view.name && each.version === version);
+    const problem = definition.online ? online?.problem : undefined;
+    return {
+      ...status,
+      slicesDone: slicesTotal - dueSlices(definition, snapshot.slices, now).length,
+      rows: snapshot.files.reduce((sum, file) => sum + file.rows, 0),
+      bytes: snapshot.files.reduce((sum, file) => sum + file.size, 0),
+      files: snapshot.files.length,
+      tableVersion: snapshot.version,
+      ...(snapshot.slices.size > 0 &&
+        { upTo: formatTimestamp(upTo), behind: formatDuration(now > upTo ? alignDown(now - upTo, second) : 0n) }),
+      ...(loaded?.collection !== undefined && {
+        online: {
+          appliedVersion: loaded.appliedVersion,
+          watermark: loaded.watermark,
+          updatedAt: loaded.updatedAt,
+          upToDate: loaded.appliedVersion >= snapshot.version &&
+            loaded.layout === onlineLayout(definition, online!.epoch),
+        },
+      }),
+      ...(problem !== undefined && { problem }),
+    };
+  } catch (error) {
+    return { ...status, problem: messageOf(error) };
+  }
+}
