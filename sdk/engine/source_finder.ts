@@ -107,7 +107,7 @@ export async function describeFiles(
       throw new VarveError("CORRUPT", `Cannot read "${file}": the file is empty`, { details: { path: file } });
     }
   }
-  const from = readerSql(source, files, step.schema.length > 0 ? step.schema : undefined);
+  const from = reader(source, files, step.schema.length > 0 ? step.schema : undefined, label);
   const columns = await describe(from, client, label, signal);
   const position = source.format === "parquet"
     ? columns.has("file_index") || columns.has("file_row_number")
@@ -115,6 +115,14 @@ export async function describeFiles(
       : "(file_index::BIGINT * 1099511627776 + file_row_number)"
     : "row_number() OVER ()";
   return { from, columns, label, ...(position === undefined ? {} : { position }) };
+}
+
+function reader(source: FileSource, files: readonly string[], schema: Schema | undefined, label: string): string {
+  try {
+    return readerSql(source, files, schema);
+  } catch (error) {
+    throw namedError(error, label);
+  }
 }
 
 async function describe(
@@ -136,7 +144,8 @@ async function describe(
 export function namedError(error: unknown, label: string): unknown {
   if (!(error instanceof VarveError) || error.code === "CANCELLED" || error.code === "TIMEOUT") return error;
   const code = error.code === "INVALID_REQUEST" || error.code === "INVALID_DEFINITION" ? "SCHEMA_MISMATCH" : error.code;
-  return new VarveError(code, `Cannot read ${label}: ${error.message}`, {
+  const message = error.message.includes(label) ? error.message : `Cannot read ${label}: ${error.message}`;
+  return new VarveError(code, message, {
     cause: error.cause,
     details: { ...error.details, source: label },
   });

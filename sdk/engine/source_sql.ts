@@ -2,7 +2,9 @@
 import { VarveError } from "../errors.ts";
 import type { FileSource, ScanStep } from "../frame/query.ts";
 import { formatType } from "../schema.ts";
-import type { DataType, Schema } from "../schema.ts";
+import type { DataType, Field, Schema } from "../schema.ts";
+import { csvDialect } from "./csv_dialect.ts";
+import type { CsvDialect } from "./csv_dialect.ts";
 import { canCast, castSql, dataTypeOf, duckTypeOf, normalSql } from "./duck_type.ts";
 import type { DuckType } from "./duck_type.ts";
 import { quoteName, quoteText, timestampSql } from "./engine.ts";
@@ -82,25 +84,55 @@ export function scanColumnSql(name: string, type: DataType, source: ResolvedSour
   return castSql(normalSql(quoteName(name), physical), normal, type);
 }
 
-/** The table function that reads files. `schema` declares what a text format cannot tell. */
+/** The table function that reads files. `schema` declares what a text format cannot tell; columns of CSV that it leaves out are text. */
 export function readerSql(source: FileSource, files: readonly string[], schema: Schema | undefined): string {
   const list = `[${files.map((file) => quoteText(literalPath(file))).join(", ")}]`;
-  const options = Object.entries(source.options ?? {}).map(([name, value]) =>
-    `${optionName(name)}=${typeof value === "string" ? quoteText(value) : value}`
-  );
-  const types = (): string =>
-    `{${schema!.map((field) => `${quoteText(field.name)}: ${quoteText(duckTypeOf(field.type))}`).join(", ")}}`;
   switch (source.format) {
     case "parquet":
-      return `read_parquet(${[list, ...options].join(", ")})`;
+      return `read_parquet(${[list, ...settings(source)].join(", ")})`;
     case "csv":
-      return `read_csv(${[list, ...(schema ? [`types=${types()}`] : []), ...options].join(", ")})`;
+      return csvSql(source, list, csvDialect(source, files), schema ?? []);
     case "json":
     case "ndjson": {
       const format = `format='${source.format === "ndjson" ? "newline_delimited" : "auto"}'`;
-      return `read_json(${[list, format, ...(schema ? [`columns=${types()}`] : []), ...options].join(", ")})`;
+      return `read_json(${
+        [list, format, ...(schema ? [`columns=${typesSql(schema)}`] : []), ...settings(source)].join(", ")
+      })`;
     }
   }
+}
+
+function settings(source: FileSource, known: readonly string[] = []): string[] {
+  return Object.entries(source.options ?? {}).filter(([name]) => !known.includes(name))
+    .map(([name, value]) => `${optionName(name)}=${typeof value === "string" ? quoteText(value) : value}`);
+}
+
+function typesSql(schema: Schema): string {
+  return `{${schema.map((field) => `${quoteText(field.name)}: ${quoteText(duckTypeOf(field.type))}`).join(", ")}}`;
+}
+
+function csvSql(source: FileSource, list: string, dialect: CsvDialect, schema: Schema): string {
+  for (const { name } of schema) {
+    if (dialect.columns.includes(name)) continue;
+    throw new VarveError(
+      "SCHEMA_MISMATCH",
+      `Cannot read column "${name}": there is no such column; columns are ${dialect.columns.join(", ")}`,
+    );
+  }
+  const columns = dialect.columns.map((name): Field =>
+    schema.find((field) => field.name === name) ?? { name, type: "string" }
+  );
+  const parts = [
+    list,
+    "auto_detect=false",
+    `delim=${quoteText(dialect.delimiter)}`,
+    `quote=${quoteText(dialect.quote)}`,
+    `escape=${quoteText(dialect.quote)}`,
+    `header=${dialect.header}`,
+    `columns=${typesSql(columns)}`,
+    ...settings(source, ["delim", "quote", "header"]),
+  ];
+  return `read_csv(${parts.join(", ")})`;
 }
 
 /** Options are names that become SQL, so only words may pass. */

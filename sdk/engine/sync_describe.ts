@@ -32,8 +32,8 @@ async function describe() {
   const connection = await instance.connect();
   try {
     await connection.run("SET TimeZone = 'UTC'");
-    const reader = await connection.runAndReadAll("DESCRIBE " + workerData.sql);
-    return { columns: reader.getRowsJson().map((row) => ({ name: row[0], type: row[1] })) };
+    const reader = await connection.runAndReadAll(workerData.sql);
+    return { rows: reader.getRowsJson() };
   } finally {
     connection.closeSync();
     instance.closeSync();
@@ -46,6 +46,16 @@ const limitMs = 60_000;
 
 /** Describes a SELECT. Blocks this thread for about a tenth of a second. */
 export function describeInThread(sql: string): Described {
+  const answer = askInThread(`DESCRIBE ${sql}`);
+  if ("error" in answer) return answer;
+  return { columns: answer.rows.map(([name, type]) => ({ name: String(name), type: parseDuckType(String(type)) })) };
+}
+
+/** Rows of JSON values, or DuckDB's message. */
+export type Answer = { readonly rows: readonly (readonly unknown[])[] } | { readonly error: string };
+
+/** Runs one statement with a small result. Blocks this thread. */
+export function askInThread(sql: string): Answer {
   const buffer = new SharedArrayBuffer(4 * 1024 * 1024);
   const flags = new Int32Array(buffer, 0, 2);
   // A path, because text has no place of its own to look from.
@@ -53,17 +63,11 @@ export function describeInThread(sql: string): Described {
   const worker = new Worker(code, { eval: true, workerData: { buffer, sql, library } });
   // It ends by itself once it has answered; ending it by force in the middle of native work would end this process too.
   worker.unref();
-  const outcome = Atomics.wait(flags, 0, 0, limitMs);
-  if (outcome === "timed-out") {
+  if (Atomics.wait(flags, 0, 0, limitMs) === "timed-out") {
     throw new VarveError(
       "TIMEOUT",
       "Cannot tell the columns of a source: the engine did not answer within a minute; declare schema",
     );
   }
-  const answer = JSON.parse(Buffer.from(new Uint8Array(buffer, 8, flags[1]).slice()).toString("utf8")) as {
-    columns: { name: string; type: string }[];
-  } | { error: string };
-  return "error" in answer
-    ? answer
-    : { columns: answer.columns.map(({ name, type }) => ({ name, type: parseDuckType(type) })) };
+  return JSON.parse(Buffer.from(new Uint8Array(buffer, 8, flags[1]).slice()).toString("utf8")) as Answer;
 }

@@ -24,7 +24,7 @@ export function rowValue(value: unknown, type: DataType): unknown {
   if (value === null || value === undefined) return null;
   const wrong = (): never => {
     throw new TypeError(
-      `${describe(value)} is not a ${typeof type === "string" ? type : "list" in type ? "list" : "struct"}`,
+      `${describe(value)} is not ${typeof type === "string" ? type : "list" in type ? "list" : "struct"}`,
     );
   };
   if (isListType(type)) {
