@@ -49,7 +49,8 @@ export async function decodeCheckpoint(body: Uint8Array): Promise<Action[] | und
   const { parquetReadObjects } = await import("hyparquet");
   try {
     const rows = await parquetReadObjects({
-      file: body.slice().buffer,
+      // A copy: the bytes may be a view of a larger buffer.
+      file: new Uint8Array(body).buffer,
       compressors: { GZIP: (input: Uint8Array) => gunzipSync(input) },
     });
     const actions = rows.map((row) => plainNumbers(row) as Action);

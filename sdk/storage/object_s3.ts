@@ -101,7 +101,8 @@ class S3ObjectStore implements ObjectStore {
   }
 
   async head(key: string, signal?: AbortSignal): Promise<ObjectInfo | undefined> {
-    return await this.#headWithTag(key, signal);
+    const found = await this.#headWithTag(key, signal);
+    return found && { key, size: found.size, modified: found.modified };
   }
 
   async put(key: string, body: Uint8Array | string, signal?: AbortSignal): Promise<void> {

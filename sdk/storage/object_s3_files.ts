@@ -74,7 +74,8 @@ export class MemorySink implements Sink {
   }
 
   bytes(): Uint8Array {
-    return Buffer.concat(this.#chunks);
+    const whole = Buffer.concat(this.#chunks);
+    return new Uint8Array(whole.buffer, whole.byteOffset, whole.byteLength);
   }
 }
 
