@@ -24,14 +24,25 @@ const removeOnFail = { age: 30 * 86_400, count: 5_000 };
 
 /** For submitting and asking: whoever calls is told at once that Redis is down. */
 export function createQueue(place: Place): Queue {
-  const connection = { url: place.url, retryStrategy, maxRetriesPerRequest: 1, enableOfflineQueue: false, commandTimeout: 5_000 };
+  const connection = {
+    url: place.url,
+    retryStrategy,
+    maxRetriesPerRequest: 1,
+    enableOfflineQueue: false,
+    commandTimeout: 5_000,
+  };
   return new Queue(queueName, { prefix: place.prefix, connection });
 }
 
 /** Adds jobs in one transaction. One whose id is there already changes nothing. */
 export async function addJobs(
   queue: Queue,
-  jobs: readonly { readonly id: string; readonly job: Job; readonly settings: Required<SubmitOptions>; readonly at: Date }[],
+  jobs: readonly {
+    readonly id: string;
+    readonly job: Job;
+    readonly settings: Required<SubmitOptions>;
+    readonly at: Date;
+  }[],
 ): Promise<void> {
   await queue.addBulk(jobs.map(({ id, job, settings, at }) => ({
     name: job.name,
@@ -58,7 +69,10 @@ export interface CreateWorkerOptions extends Place {
 }
 
 /** Takes jobs as long as it is open; waits for Redis when it is down. */
-export function createWorker(options: CreateWorkerOptions, process: (job: BullJob, token: string) => Promise<unknown>): Worker {
+export function createWorker(
+  options: CreateWorkerOptions,
+  process: (job: BullJob, token: string) => Promise<unknown>,
+): Worker {
   const settings: WorkerOptions = {
     prefix: options.prefix,
     connection: { url: options.url, retryStrategy, maxRetriesPerRequest: null },
@@ -85,7 +99,10 @@ export function createWorker(options: CreateWorkerOptions, process: (job: BullJo
 export async function followEvents(queue: Queue, place: Place): Promise<QueueEvents> {
   // A mark in the stream, so that nothing is missed between this call and the first read.
   const client = await queue.backend.client;
-  const mark = await client.xadd(queue.toKey("events"), "*", { event: "varve:mark" }, { MAXLEN: 10_000, approximate: true });
+  const mark = await client.xadd(queue.toKey("events"), "*", { event: "varve:mark" }, {
+    MAXLEN: 10_000,
+    approximate: true,
+  });
   const connection = { url: place.url, retryStrategy, maxRetriesPerRequest: null };
   return new QueueEvents(queueName, { prefix: place.prefix, connection, lastEventId: mark });
 }

@@ -1,7 +1,15 @@
 /** One worker of the cluster's queue: runs handlers, renews their leases, hears of cancels, hands back at the end. */
 import { Attempt, backoffMs, pause, systemTimers, toJsonData } from "varve/cluster";
 import type { BackoffOptions, Handler, Job, Outcome, Running } from "varve/cluster";
-import { type BullJob, type BullQueue, type BullWorker, createWorker, type Place, UnrecoverableError, WaitingError } from "./bullmq.ts";
+import {
+  type BullJob,
+  type BullQueue,
+  type BullWorker,
+  createWorker,
+  type Place,
+  UnrecoverableError,
+  WaitingError,
+} from "./bullmq.ts";
 import { failureText } from "./redis_records.ts";
 
 export interface RedisCrewOptions extends Place {

@@ -12,9 +12,12 @@ export function redisError(error: unknown, doing: string, place: string): VarveE
   if (error instanceof VarveError) return error;
   const message = messageOf(error);
   if (message.startsWith("OOM ")) {
-    return new VarveError("EXHAUSTED", `Cannot ${doing} at ${place}: Redis is full; raise its maxmemory`, { cause: error });
+    return new VarveError("EXHAUSTED", `Cannot ${doing} at ${place}: Redis is full; raise its maxmemory`, {
+      cause: error,
+    });
   }
-  const down = /ECONNREFUSED|ECONNRESET|ETIMEDOUT|EPIPE|ENOTFOUND|Connection is closed|isn't writeable|max retries|timed out|LOADING|READONLY/i;
+  const down =
+    /ECONNREFUSED|ECONNRESET|ETIMEDOUT|EPIPE|ENOTFOUND|Connection is closed|isn't writeable|max retries|timed out|LOADING|READONLY/i;
   const why = down.test(message) ? `Redis does not answer (${message}); start it, or correct queueRedis` : message;
   return new VarveError("UNAVAILABLE", `Cannot ${doing} at ${place}: ${why}`, { cause: error });
 }

@@ -75,7 +75,12 @@ export class RedisQueue implements Queue {
     this.#place = { url: options.url, prefix: `{${options.prefix ?? "varve"}:${options.workspace}}` };
     this.#queue = createQueue(this.#place);
     this.#queue.on("error", (error) => this.#report(error));
-    this.#events = new RedisEvents(this.#queue, this.#place, (id) => this.#cancelledRecord(id), (error) => this.#report(error));
+    this.#events = new RedisEvents(
+      this.#queue,
+      this.#place,
+      (id) => this.#cancelledRecord(id),
+      (error) => this.#report(error),
+    );
   }
 
   /** Throws UNAVAILABLE unless Redis answers in time, INVALID_CONFIG when it would throw jobs away. */
@@ -96,14 +101,23 @@ export class RedisQueue implements Queue {
   }
 
   async submitMany(jobs: readonly { job: Job; options?: SubmitOptions }[]): Promise<JobRecord[]> {
-    const wanted = jobs.map(({ job, options }) => ({ id: jobId(job), job, settings: completeOptions(options), at: this.now() }));
+    const wanted = jobs.map(({ job, options }) => ({
+      id: jobId(job),
+      job,
+      settings: completeOptions(options),
+      at: this.now(),
+    }));
     for (const { job } of wanted) this.#checkWorkspace(job);
     const byId = new Map(wanted.map((item) => [item.id, item]));
     return await this.#ask("submit jobs", async () => {
       await this.#events.ready();
-      const fresh = (await Promise.all([...byId.values()].map(async (item) => await this.#makeRoom(item.id) ? [item] : []))).flat();
+      const fresh = (await Promise.all([...byId.values()].map(async (item) =>
+        await this.#makeRoom(item.id) ? [item] : []
+      ))).flat();
       if (fresh.length > 0) await addJobs(this.#queue, fresh);
-      return await Promise.all(wanted.map(async (item) => fresh.includes(item) ? submitted(item) : await this.get(item.id) ?? submitted(item)));
+      return await Promise.all(
+        wanted.map(async (item) => fresh.includes(item) ? submitted(item) : await this.get(item.id) ?? submitted(item)),
+      );
     });
   }
 
@@ -147,9 +161,13 @@ export class RedisQueue implements Queue {
           if (state && states.includes(state)) found.set(stored.id!, readRecord(stored, state));
         }
       }));
-      if (states.includes("cancelled")) for (const record of await this.#cancelledInLine()) found.set(record.id, record);
+      if (states.includes("cancelled")) {
+        for (const record of await this.#cancelledInLine()) found.set(record.id, record);
+      }
       return [...found.values()]
-        .filter(({ job }) => (view === undefined || job.view === view) && (workspace === undefined || job.workspace === workspace))
+        .filter(({ job }) =>
+          (view === undefined || job.view === view) && (workspace === undefined || job.workspace === workspace)
+        )
         .sort((a, b) => b.enqueuedAt.getTime() - a.enqueuedAt.getTime())
         .slice(0, limit);
     });
@@ -166,7 +184,13 @@ export class RedisQueue implements Queue {
           await client.hset(this.#key("cancelling"), { [id]: reason });
           return true;
         }
-        const cancelled: JobRecord = { ...record, state: "cancelled", reason, code: "CANCELLED", finishedAt: new Date() };
+        const cancelled: JobRecord = {
+          ...record,
+          state: "cancelled",
+          reason,
+          code: "CANCELLED",
+          finishedAt: new Date(),
+        };
         await client.hset(this.#key("cancelled"), { [id]: recordToText(cancelled) });
         if (await this.#remove(id)) return true;
         await client.hdel(this.#key("cancelled"), id);
@@ -214,15 +238,31 @@ export class RedisQueue implements Queue {
           if (isFinished(record)) throw endedError(record);
           lastSeen = performance.now();
         } else if (record === undefined && lastSeen === undefined) {
-          throw new VarveError("NOT_FOUND", `Cannot wait for job "${id}": there is none; it may have finished long ago`);
+          throw new VarveError(
+            "NOT_FOUND",
+            `Cannot wait for job "${id}": there is none; it may have finished long ago`,
+          );
         } else if (this.#closed || performance.now() - (lastSeen ?? started) > lostMs) {
           throw record ?? new VarveError("UNAVAILABLE", `Cannot wait for job "${id}": the queue lost it`);
         }
-        if (signal?.aborted) throw new VarveError("CANCELLED", `Cannot wait for job "${id}": the wait was cancelled; the job goes on`, { cause: signal.reason });
+        if (signal?.aborted) {
+          throw new VarveError("CANCELLED", `Cannot wait for job "${id}": the wait was cancelled; the job goes on`, {
+            cause: signal.reason,
+          });
+        }
         const left = timeoutMs === undefined ? 1_000 : started + timeoutMs - performance.now();
-        if (left <= 0) throw new VarveError("TIMEOUT", `Cannot wait for job "${id}": it did not finish within ${timeoutMs} ms; it goes on`);
+        if (left <= 0) {
+          throw new VarveError(
+            "TIMEOUT",
+            `Cannot wait for job "${id}": it did not finish within ${timeoutMs} ms; it goes on`,
+          );
+        }
         changed = changed.signal.aborted ? new AbortController() : changed;
-        await pause(Math.min(left, 1_000), systemTimers, signal ? AbortSignal.any([signal, changed.signal]) : changed.signal);
+        await pause(
+          Math.min(left, 1_000),
+          systemTimers,
+          signal ? AbortSignal.any([signal, changed.signal]) : changed.signal,
+        );
       }
     } finally {
       stop();
@@ -237,14 +277,21 @@ export class RedisQueue implements Queue {
   }
 
   async leave(workerId: string): Promise<void> {
-    await this.#ask("tell that a worker is gone", async () => await (await this.#queue.backend.client).hdel(this.#key("workers"), workerId));
+    await this.#ask(
+      "tell that a worker is gone",
+      async () => await (await this.#queue.backend.client).hdel(this.#key("workers"), workerId),
+    );
   }
 
   async workers(): Promise<WorkerRecord[]> {
     return await this.#ask("list workers", async () => {
       const client = await this.#queue.backend.client;
-      const all = Object.values(await client.hgetall(this.#key("workers"))).map((text) => JSON.parse(text) as WorkerRecord)
-        .map((worker) => Object.freeze({ ...worker, startedAt: new Date(worker.startedAt), seenAt: new Date(worker.seenAt) }));
+      const all = Object.values(await client.hgetall(this.#key("workers"))).map((text) =>
+        JSON.parse(text) as WorkerRecord
+      )
+        .map((worker) =>
+          Object.freeze({ ...worker, startedAt: new Date(worker.startedAt), seenAt: new Date(worker.seenAt) })
+        );
       const gone = all.filter((worker) => Date.now() - worker.seenAt.getTime() > workerForgottenMs);
       if (gone.length > 0) await client.hdel(this.#key("workers"), ...gone.map((worker) => worker.id));
       return all.filter((worker) => !gone.includes(worker));
@@ -270,7 +317,9 @@ export class RedisQueue implements Queue {
   }
 
   async #ask<T>(doing: string, run: () => Promise<T>): Promise<T> {
-    if (this.#closed) throw new VarveError("UNAVAILABLE", `Cannot ${doing}: the queue at ${this.description} is closed`);
+    if (this.#closed) {
+      throw new VarveError("UNAVAILABLE", `Cannot ${doing}: the queue at ${this.description} is closed`);
+    }
     try {
       return await run();
     } catch (error) {
@@ -321,7 +370,9 @@ function isFinished(record: JobRecord): boolean {
   return record.state === "completed" || record.state === "failed" || record.state === "cancelled";
 }
 
-function submitted({ id, job, settings, at }: { id: string; job: Job; settings: { delayMs: number }; at: Date }): JobRecord {
+function submitted(
+  { id, job, settings, at }: { id: string; job: Job; settings: { delayMs: number }; at: Date },
+): JobRecord {
   return Object.freeze({ id, job, state: settings.delayMs > 0 ? "delayed" : "waiting", attempts: 0, enqueuedAt: at });
 }
 

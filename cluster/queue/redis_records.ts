@@ -57,7 +57,9 @@ export function readRecord(stored: StoredJob, state: JobState): JobRecord {
     enqueuedAt: new Date(stored.timestamp),
     ...(stored.processedOn ? { startedAt: new Date(stored.processedOn) } : {}),
     ...(isFinished && stored.finishedOn ? { finishedAt: new Date(stored.finishedOn) } : {}),
-    ...(state === "completed" && stored.returnvalue !== null && stored.returnvalue !== undefined ? { result: stored.returnvalue } : {}),
+    ...(state === "completed" && stored.returnvalue !== null && stored.returnvalue !== undefined
+      ? { result: stored.returnvalue }
+      : {}),
   });
 }
 

@@ -41,7 +41,9 @@ export function startScheduler({ logger, ...options }: SchedulerOptions): Runnin
 
 function logReport(logger: Logger, report: PassReport, told: ToldOnce): void {
   for (const { job, id } of report.submitted) logger.info({ jobId: id }, `submitted ${describeJob(job)}`);
-  for (const { view, version } of report.served) logger.info({ view, version }, `view "${view}" now serves version ${version}`);
+  for (const { view, version } of report.served) {
+    logger.info({ view, version }, `view "${view}" now serves version ${version}`);
+  }
   const held = new Map(report.held.map((item) => [describeHeld(item), item]));
   const problems = new Map(report.problems.map((problem) => [describeProblem(problem), problem]));
   for (const text of told.newOnes([...held.keys(), ...problems.keys()])) {

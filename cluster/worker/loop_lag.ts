@@ -6,7 +6,10 @@ export interface Lag {
 }
 
 /** Tells of every time the loop was blocked for longer than the limit; gives back how to stop. Does not keep the process alive. */
-export function watchLag(onLag: (lag: Lag) => void, { limitMs = 1_000, everyMs = 250 }: { limitMs?: number; everyMs?: number } = {}): () => void {
+export function watchLag(
+  onLag: (lag: Lag) => void,
+  { limitMs = 1_000, everyMs = 250 }: { limitMs?: number; everyMs?: number } = {},
+): () => void {
   let last = performance.now();
   const timer = setInterval(() => {
     const now = performance.now();

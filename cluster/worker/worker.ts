@@ -37,7 +37,13 @@ export function startWorker(options: WorkerOptions): RunningWorker {
   const id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const jobs = new Map<string, Job>();
   const running = queue.work((job, context) => runLogged(options, jobs, job, context), { concurrency });
-  const worker = { id, host: hostname(), pid: process.pid, concurrency, startedAt: new Date(Number(options.clock.now() / 1000n)) };
+  const worker = {
+    id,
+    host: hostname(),
+    pid: process.pid,
+    concurrency,
+    startedAt: new Date(Number(options.clock.now() / 1000n)),
+  };
   const stopBeats = beat(timers, async () => {
     try {
       await queue.beat({ ...worker, jobs: [...jobs.keys()] });
@@ -53,13 +59,20 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     await running.close({ deadlineMs: shutdownMs });
     stopLag();
     await stopBeats();
-    await queue.leave(id).catch((error: unknown) => logger.debug({ err: error }, "cannot tell that this worker is gone"));
+    await queue.leave(id).catch((error: unknown) =>
+      logger.debug({ err: error }, "cannot tell that this worker is gone")
+    );
     logger.info({ worker: id }, "worker stopped");
   };
   return { id, close: () => closed ??= close() };
 }
 
-async function runLogged({ handler, logger }: WorkerOptions, jobs: Map<string, Job>, job: Job, context: JobContext): Promise<unknown> {
+async function runLogged(
+  { handler, logger }: WorkerOptions,
+  jobs: Map<string, Job>,
+  job: Job,
+  context: JobContext,
+): Promise<unknown> {
   const facts = { jobId: context.id, job: job.name, view: job.view, version: job.version, attempt: context.attempt };
   const started = performance.now();
   const elapsed = () => Math.round(performance.now() - started);

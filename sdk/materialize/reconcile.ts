@@ -87,21 +87,25 @@ const maxSplits = 2;
 
 /** Jobs that are due and neither in the queue nor held back. */
 export function reconcile(input: ReconcileInput): ReconcilePlan {
-  const plan = {
-    jobs: [] as { job: Job; options: SubmitOptions }[],
-    serve: [] as { view: string; version: number }[],
-    held: [] as Held[],
-  };
+  const jobs: { job: Job; options: SubmitOptions }[] = [];
+  const serve: { view: string; version: number }[] = [];
+  const held: Held[] = [];
+  const problems: Problem[] = [];
   const dataOf = new Map(input.data.map((data) => [versionKey(data), data]));
   for (const view of Object.values(input.state.views)) {
     for (const version of view.versions) {
       const data = dataOf.get(versionKey({ view: view.name, version: version.version }));
       if (!data || (version.version !== view.serving && version.version !== view.building)) continue;
-      const part = new VersionReconciler(input, view, version, data).run();
-      plan.jobs.push(...part.jobs);
-      plan.held.push(...part.held);
-      if (part.complete && version.version === view.building) {
-        plan.serve.push({ view: view.name, version: version.version });
+      try {
+        const part = new VersionReconciler(input, view, version, data).run();
+        jobs.push(...part.jobs);
+        held.push(...part.held);
+        if (part.complete && version.version === view.building) {
+          serve.push({ view: view.name, version: version.version });
+        }
+      } catch (error) {
+        // One impossible definition, such as one of a million slices, must not stop the other views.
+        problems.push({ what: `view "${view.name}" version ${version.version}`, error });
       }
     }
   }

@@ -47,7 +47,10 @@ export function completeOptions(options: SubmitOptions = {}): Required<SubmitOpt
 
 function check(name: string, value: number, least: number, most: number): void {
   if (Number.isInteger(value) && value >= least && value <= most) return;
-  throw new VarveError("INVALID_REQUEST", `Cannot submit a job: ${name} is ${value}; give a whole number from ${least} to ${most}`);
+  throw new VarveError(
+    "INVALID_REQUEST",
+    `Cannot submit a job: ${name} is ${value}; give a whole number from ${least} to ${most}`,
+  );
 }
 
 /** A value as JSON data, the way it comes back from any queue: bigint as text (S9), undefined stays undefined. */
@@ -58,8 +61,12 @@ export function toJsonData(value: unknown): unknown {
 
 /** What `finished` rejects with for a job that ended without completing. */
 export function endedError(record: JobRecord): VarveError {
-  const what = record.state === "cancelled" ? "it was cancelled" : `it failed ${record.attempts} ${record.attempts === 1 ? "time" : "times"}`;
+  const what = record.state === "cancelled"
+    ? "it was cancelled"
+    : `it failed ${record.attempts} ${record.attempts === 1 ? "time" : "times"}`;
   const code = record.state === "cancelled" ? "CANCELLED" : record.code ?? "UNAVAILABLE";
   const reason = record.reason ? `: ${record.reason}` : "";
-  return new VarveError(code, `Cannot finish job ${describeJob(record.job)}: ${what}${reason}`, { details: { jobId: record.id, state: record.state } });
+  return new VarveError(code, `Cannot finish job ${describeJob(record.job)}: ${what}${reason}`, {
+    details: { jobId: record.id, state: record.state },
+  });
 }

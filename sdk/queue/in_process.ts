@@ -2,7 +2,7 @@
 import { messageOf, VarveError } from "../errors.ts";
 import { type Clock, floorDivide } from "../time.ts";
 import { Attempt, type Outcome } from "./attempt.ts";
-import { type BackoffOptions, backoffMs, completeOptions, endedError, toJsonData } from "./failure.ts";
+import { backoffMs, type BackoffOptions, completeOptions, endedError, toJsonData } from "./failure.ts";
 import { Entry, EntryStore } from "./in_process_store.ts";
 import { type Job, jobId } from "./jobs.ts";
 import {
@@ -130,7 +130,9 @@ export class InProcessQueue implements Queue {
 
   async finished(id: string, options: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<JobRecord> {
     const entry = this.#entries.get(id);
-    if (!entry) throw new VarveError("NOT_FOUND", `Cannot wait for job "${id}": there is none; it may have finished long ago`);
+    if (!entry) {
+      throw new VarveError("NOT_FOUND", `Cannot wait for job "${id}": there is none; it may have finished long ago`);
+    }
     const ended = entry.isFinished ? entry.record() : await this.#ended(id, options);
     if (ended.state !== "completed") throw endedError(ended);
     return ended;
@@ -146,7 +148,9 @@ export class InProcessQueue implements Queue {
 
   async workers(): Promise<WorkerRecord[]> {
     const now = this.now().getTime();
-    for (const [id, worker] of this.#workers) if (now - worker.seenAt.getTime() > workerForgottenMs) this.#workers.delete(id);
+    for (const [id, worker] of this.#workers) {
+      if (now - worker.seenAt.getTime() > workerForgottenMs) this.#workers.delete(id);
+    }
     return [...this.#workers.values()];
   }
 

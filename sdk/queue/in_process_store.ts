@@ -184,5 +184,7 @@ export class EntryStore {
 }
 
 function comesBefore(a: Entry, b: Entry): boolean {
-  return a.settings.priority === b.settings.priority ? a.sequence < b.sequence : a.settings.priority < b.settings.priority;
+  return a.settings.priority === b.settings.priority
+    ? a.sequence < b.sequence
+    : a.settings.priority < b.settings.priority;
 }

@@ -80,7 +80,13 @@ export function queueConformance(name: string, make: () => Promise<QueueRig>): v
       const { id, state, attempts } = await queue.submit(materializeJob(1));
       expect([state, attempts]).toEqual(["waiting", 0]);
       const record = await queue.finished(id);
-      expect(record).toMatchObject({ id, state: "completed", attempts: 1, job: materializeJob(1), result: { view: "trips", attempt: 1, rows: "12" } });
+      expect(record).toMatchObject({
+        id,
+        state: "completed",
+        attempts: 1,
+        job: materializeJob(1),
+        result: { view: "trips", attempt: 1, rows: "12" },
+      });
       expect(record.finishedAt!.getTime()).toBeGreaterThanOrEqual(record.startedAt!.getTime());
       expect(await queue.get(id)).toEqual(record);
       await seen("completed", id);
@@ -92,7 +98,13 @@ export function queueConformance(name: string, make: () => Promise<QueueRig>): v
       const again = await queue.submit(materializeJob(1, { reason: "manual" }));
       expect(again.id).toBe(first.id);
       expect((again.job as MaterializeJob).reason).toBe("backfill");
-      const others = [materializeJob(2), materializeJob(1, { view: "rides" }), materializeJob(1, { version: 2 }), materializeJob(1, { overwrite: true }), loadJob];
+      const others = [
+        materializeJob(2),
+        materializeJob(1, { view: "rides" }),
+        materializeJob(1, { version: 2 }),
+        materializeJob(1, { overwrite: true }),
+        loadJob,
+      ];
       const ids = await Promise.all(others.map(async (job) => (await queue.submit(job)).id));
       expect(new Set([first.id, ...ids]).size).toBe(6);
       expect(await queue.list({ states: ["waiting"] })).toHaveLength(6);
@@ -181,7 +193,10 @@ export function queueConformance(name: string, make: () => Promise<QueueRig>): v
       });
       const { id } = await queue.submit(materializeJob(1));
       const delayed = await seen("delayed", id);
-      expect(delayed.record).toMatchObject({ state: "delayed", reason: expect.stringMatching(/^Cannot reach it, attempt/) });
+      expect(delayed.record).toMatchObject({
+        state: "delayed",
+        reason: expect.stringMatching(/^Cannot reach it, attempt/),
+      });
       expect(await queue.finished(id)).toMatchObject({ state: "completed", attempts: 3, result: 3 });
       await seen("completed", id);
       expect(kindsOf(id).filter((kind) => kind === "active")).toHaveLength(3);
@@ -199,7 +214,12 @@ export function queueConformance(name: string, make: () => Promise<QueueRig>): v
         message: expect.stringMatching(/materialize "trips" version 1.*failed 2 times.*Cannot reach the source/),
       });
       expect(runs).toBe(2);
-      expect(await queue.list({ states: ["failed"] })).toMatchObject([{ id, reason: "Cannot reach the source", code: "UNAVAILABLE", attempts: 2 }]);
+      expect(await queue.list({ states: ["failed"] })).toMatchObject([{
+        id,
+        reason: "Cannot reach the source",
+        code: "UNAVAILABLE",
+        attempts: 2,
+      }]);
     });
 
     it("an error that trying again cannot help is final at once", async () => {
@@ -251,7 +271,10 @@ export function queueConformance(name: string, make: () => Promise<QueueRig>): v
     it("cancel() ends a waiting job before it runs", async () => {
       const { id } = await queue.submit(materializeJob(1));
       const other = await queue.submit(materializeJob(2));
-      const rejected = expect(queue.finished(id)).rejects.toMatchObject({ code: "CANCELLED", message: expect.stringContaining("not needed") });
+      const rejected = expect(queue.finished(id)).rejects.toMatchObject({
+        code: "CANCELLED",
+        message: expect.stringContaining("not needed"),
+      });
       expect(await queue.cancel(id, "not needed")).toBe(true);
       await rejected;
       await seen("cancelled", id);
@@ -277,7 +300,10 @@ export function queueConformance(name: string, make: () => Promise<QueueRig>): v
       await seen("active", id);
       const elsewhere = await rig.another();
       expect(await elsewhere.cancel(id, "wrong range")).toBe(true);
-      await expect(queue.finished(id)).rejects.toMatchObject({ code: "CANCELLED", message: expect.stringContaining("wrong range") });
+      await expect(queue.finished(id)).rejects.toMatchObject({
+        code: "CANCELLED",
+        message: expect.stringContaining("wrong range"),
+      });
       expect(reasons).toMatchObject([{ code: "CANCELLED" }]);
       expect(runs).toBe(1);
       expect(await queue.list({ states: ["cancelled"] })).toMatchObject([{ id, reason: "wrong range" }]);

@@ -21,7 +21,13 @@ async function serve(options?: RedisServerOptions): Promise<RedisServer> {
 }
 
 async function open(redis: RedisServer, options: Partial<RedisQueueOptions> = {}): Promise<RedisQueue> {
-  const queue = await openRedisQueue({ url: redis.url, workspace: "test", backoff: { baseMs: 5 }, graceMs: 200, ...options });
+  const queue = await openRedisQueue({
+    url: redis.url,
+    workspace: "test",
+    backoff: { baseMs: 5 },
+    graceMs: 200,
+    ...options,
+  });
   closing.push(() => queue.close());
   return queue;
 }
@@ -75,8 +81,16 @@ describe("RedisQueue when workers die", () => {
     });
     dying.child.kill("SIGKILL");
     const killed = performance.now();
-    expect(await queue.finished(id, { timeoutMs: 10_000 })).toMatchObject({ state: "completed", attempts: 2, result: 2 });
-    console.log(`kill -9 of a worker: its job started elsewhere after ${((await restarted.promise - killed) / 1000).toFixed(2)} s`);
+    expect(await queue.finished(id, { timeoutMs: 10_000 })).toMatchObject({
+      state: "completed",
+      attempts: 2,
+      result: 2,
+    });
+    console.log(
+      `kill -9 of a worker: its job started elsewhere after ${
+        ((await restarted.promise - killed) / 1000).toFixed(2)
+      } s`,
+    );
     while (events.at(-1)?.kind !== "completed") await new Promise((resolve) => setImmediate(resolve));
     expect(events.map((event) => event.kind)).toEqual(["added", "active", "waiting", "stalled", "active", "completed"]);
   });
@@ -142,7 +156,10 @@ describe("RedisQueue when Redis fails", () => {
     const next = await queue.submit(materializeJob(2));
     await started.promise;
     await redis.kill();
-    await expect(queue.submit(materializeJob(3))).rejects.toMatchObject({ code: "UNAVAILABLE", message: expect.stringMatching(/Redis does not answer/) });
+    await expect(queue.submit(materializeJob(3))).rejects.toMatchObject({
+      code: "UNAVAILABLE",
+      message: expect.stringMatching(/Redis does not answer/),
+    });
     go.resolve();
     await redis.restart();
     expect(await queue.finished(id)).toMatchObject({ state: "completed", result: "done" });
@@ -184,12 +201,18 @@ describe("RedisQueue when Redis fails", () => {
   it("says that Redis is down when it is opened", async () => {
     const redis = await serve();
     await redis.kill();
-    await expect(open(redis, { connectMs: 300 })).rejects.toMatchObject({ code: "UNAVAILABLE", message: expect.stringContaining(`redis://127.0.0.1:${redis.port}`) });
+    await expect(open(redis, { connectMs: 300 })).rejects.toMatchObject({
+      code: "UNAVAILABLE",
+      message: expect.stringContaining(`redis://127.0.0.1:${redis.port}`),
+    });
   });
 
   it("refuses a Redis that evicts keys", async () => {
     const redis = await serve({ config: { "maxmemory-policy": "allkeys-lru" } });
-    await expect(open(redis)).rejects.toMatchObject({ code: "INVALID_CONFIG", message: expect.stringMatching(/allkeys-lru.*noeviction/) });
+    await expect(open(redis)).rejects.toMatchObject({
+      code: "INVALID_CONFIG",
+      message: expect.stringMatching(/allkeys-lru.*noeviction/),
+    });
   });
 
   it("says that Redis is full, and goes on when there is room", async () => {
@@ -217,12 +240,17 @@ describe("RedisQueue when Redis fails", () => {
     const [mine, theirs] = [await open(redis), await open(redis, { workspace: "other" })];
     await mine.submit(materializeJob(1));
     expect(await theirs.list()).toEqual([]);
-    await expect(theirs.submit(materializeJob(1))).rejects.toMatchObject({ code: "INVALID_REQUEST", message: expect.stringContaining('"other"') });
+    await expect(theirs.submit(materializeJob(1))).rejects.toMatchObject({
+      code: "INVALID_REQUEST",
+      message: expect.stringContaining('"other"'),
+    });
   });
 
   it("hides the password of its Redis", async () => {
     const redis = await serve();
-    const queue = await open(redis, { url: redis.url.replace("redis://", "redis://default:secret@") }).catch((error: Error) => error);
+    const queue = await open(redis, { url: redis.url.replace("redis://", "redis://default:secret@") }).catch((
+      error: Error,
+    ) => error);
     expect(queue instanceof Error ? queue.message : queue.description).toContain("redis://127.0.0.1");
     expect(queue instanceof Error ? queue.message : queue.description).not.toContain("secret");
   });

@@ -54,7 +54,14 @@ function january(day: number): bigint {
 }
 
 function run(more: Partial<ReconcileInput> = {}) {
-  const base = { workspace: "w", state: registry({ building: 1 }), data: [stored({})], records: [], now: toMicros(now), queueNow };
+  const base = {
+    workspace: "w",
+    state: registry({ building: 1 }),
+    data: [stored({})],
+    records: [],
+    now: toMicros(now),
+    queueNow,
+  };
   return reconcile({ ...base, ...more });
 }
 
@@ -99,26 +106,41 @@ const onlineState = (more: Partial<ViewState> = {}): ViewState => ({
 
 describe("reconcile(): slices", () => {
   it("submits what has closed and is not committed, newest first, and nothing else (S4)", () => {
-    expect(told(run({ limits: { slicesPerJob: 4 } }).jobs)).toEqual(["backfill 9-10 100", "backfill 5-8 101", "backfill 1-4 102"]);
-    expect(told(run({ data: [stored({ 3: 1, 7: 2 })] }).jobs)).toEqual(["backfill 8-10 100", "backfill 4-6 101", "backfill 1-2 102"]);
+    expect(told(run({ limits: { slicesPerJob: 4 } }).jobs)).toEqual([
+      "backfill 9-10 100",
+      "backfill 5-8 101",
+      "backfill 1-4 102",
+    ]);
+    expect(told(run({ data: [stored({ 3: 1, 7: 2 })] }).jobs)).toEqual([
+      "backfill 8-10 100",
+      "backfill 4-6 101",
+      "backfill 1-2 102",
+    ]);
     expect(run({ data: [stored(full)] }).jobs).toEqual([]);
     expect(told(run({ now: toMicros("2001-01-11T00:59:59Z") }).jobs)).toEqual(["backfill 1-9 100"]);
   });
 
   it("keeps the borders between jobs where they are when more slices close", () => {
-    const jobs = (at: string) => told(run({ now: toMicros(at), limits: { slicesPerJob: 4 } }).jobs).map((job) => job.split(" ")[1]);
+    const jobs = (at: string) =>
+      told(run({ now: toMicros(at), limits: { slicesPerJob: 4 } }).jobs).map((job) => job.split(" ")[1]);
     expect(jobs("2001-01-09T01:00Z")).toEqual(["5-8", "1-4"]);
     expect(jobs("2001-01-10T01:00Z")).toEqual(["9-9", "5-8", "1-4"]);
   });
 
   it("calls the newest slices of a serving version scheduled, and runs them before any backfill", () => {
     const state = registry({ serving: 1 });
-    expect(told(run({ state, data: [stored({ 5: 1, 6: 1, 7: 1, 8: 1 })] }).jobs)).toEqual(["schedule 9-10 20", "backfill 1-4 101"]);
+    expect(told(run({ state, data: [stored({ 5: 1, 6: 1, 7: 1, 8: 1 })] }).jobs)).toEqual([
+      "schedule 9-10 20",
+      "backfill 1-4 101",
+    ]);
   });
 
   it("leaves out what jobs in the queue cover, however they are cut", () => {
     for (const state of ["waiting", "delayed", "active"] as const) {
-      const records = [record({ days: [2, 5] }, { state }), record({ days: [9, 9], overwrite: true, reason: "manual" }, { state })];
+      const records = [
+        record({ days: [2, 5] }, { state }),
+        record({ days: [9, 9], overwrite: true, reason: "manual" }, { state }),
+      ];
       expect(told(run({ records }).jobs)).toEqual(["backfill 10-10 100", "backfill 6-8 101", "backfill 1-1 102"]);
     }
     const others = [record({ version: 2 }, {}), record({ view: "rides" }, {})];
@@ -127,7 +149,10 @@ describe("reconcile(): slices", () => {
 
   it("does not fill the queue with one view", () => {
     const records = [record({ days: [10, 10] }, {}), record({ days: [9, 9] }, { state: "active" })];
-    expect(told(run({ records, limits: { slicesPerJob: 1, jobsPerVersion: 4 } }).jobs)).toEqual(["backfill 8-8 100", "backfill 7-7 101"]);
+    expect(told(run({ records, limits: { slicesPerJob: 1, jobsPerVersion: 4 } }).jobs)).toEqual([
+      "backfill 8-8 100",
+      "backfill 7-7 101",
+    ]);
     expect(run({ records, limits: { jobsPerVersion: 2 } }).jobs).toEqual([]);
   });
 
@@ -148,7 +173,14 @@ describe("reconcile(): slices", () => {
 
   it("does not let an impossible definition stop the other views", () => {
     const { trips } = registry({ building: 1 }).views;
-    const rides = { ...trips!, name: "rides", versions: [{ ...trips!.versions[0]!, definition: definition({ name: "rides", schedule: "1s", start: "1990-01-01T00:00:00Z" }) }] };
+    const rides = {
+      ...trips!,
+      name: "rides",
+      versions: [{
+        ...trips!.versions[0]!,
+        definition: definition({ name: "rides", schedule: "1s", start: "1990-01-01T00:00:00Z" }),
+      }],
+    };
     const state = { ...registry(), views: { rides, trips: trips! } };
     const plan = run({ state, data: [stored({}), stored({}, { view: "rides" })] });
     expect(told(plan.jobs)).toEqual(["backfill 1-10 100"]);
@@ -162,12 +194,16 @@ describe("reconcile(): slices", () => {
       fc.integer({ min: 1, max: 12 }),
       (done, flights, slicesPerJob) => {
         const data = [stored(Object.fromEntries(done.map((day) => [day, 1])))];
-        const records = flights.map(([a, b]) => record({ days: [Math.min(a, b), Math.max(a, b)] }, { state: "active" }));
+        const records = flights.map(([a, b]) =>
+          record({ days: [Math.min(a, b), Math.max(a, b)] }, { state: "active" })
+        );
         const { jobs } = run({ data, records, limits: { slicesPerJob } });
         const submitted = jobs.flatMap(({ job }) => {
           const { start, end } = job as MaterializeJob;
           const days: number[] = [];
-          for (let at = toMicros(start); at < toMicros(end); at += dayMicros) days.push(Number((at - january(1)) / dayMicros) + 1);
+          for (let at = toMicros(start); at < toMicros(end); at += dayMicros) {
+            days.push(Number((at - january(1)) / dayMicros) + 1);
+          }
           return days.reverse();
         });
         const flying = (day: number) => flights.some(([a, b]) => Math.min(a, b) <= day && day <= Math.max(a, b));
@@ -190,19 +226,24 @@ describe("reconcile(): lookback (S10)", () => {
   it("waits for the newest slice, and does nothing after a backfill that went newest first", () => {
     const { 10: _ten, ...nine } = full;
     expect(told(run({ state, data: [stored(nine)] }).jobs)).toEqual(["schedule 10-10 20"]);
-    expect(run({ state, data: [stored({ 10: 1, 9: 2, 8: 3, 7: 4, 6: 5, 5: 6, 4: 7, 3: 8, 2: 9, 1: 10 })] }).jobs).toEqual([]);
+    expect(run({ state, data: [stored({ 10: 1, 9: 2, 8: 3, 7: 4, 6: 5, 5: 6, 4: 7, 3: 8, 2: 9, 1: 10 })] }).jobs)
+      .toEqual([]);
   });
 
   it("overwrites; a job that only fills gaps does not stand for it", () => {
     const data = [stored({ ...full, 10: 2 })];
     expect(run({ state, data }).jobs[0]!.job).toMatchObject({ overwrite: true, reason: "lookback" });
-    expect(told(run({ state, data, records: [record({ days: [7, 9] }, { state: "active" })] }).jobs)).toEqual(["lookback 7-9 50"]);
+    expect(told(run({ state, data, records: [record({ days: [7, 9] }, { state: "active" })] }).jobs)).toEqual([
+      "lookback 7-9 50",
+    ]);
     const same = [record({ days: [7, 9], overwrite: true }, { state: "active" })];
     expect(run({ state, data, records: same }).jobs).toEqual([]);
   });
 
   it("is of serving versions, and stops at the first slice", () => {
-    expect(run({ state: registry({ building: 1 }, { lookback: 3 }), data: [stored({ ...full, 10: 2 })] }).jobs).toEqual([]);
+    expect(run({ state: registry({ building: 1 }, { lookback: 3 }), data: [stored({ ...full, 10: 2 })] }).jobs).toEqual(
+      [],
+    );
     const far = registry({ serving: 1 }, { lookback: 99 });
     expect(told(run({ state: far, data: [stored({ ...full, 10: 2 })] }).jobs)).toEqual(["lookback 1-9 50"]);
   });
@@ -214,7 +255,8 @@ describe("reconcile(): online and serving", () => {
   const load = ["load-online trips/1 10"];
 
   it("loads a serving version when something was committed, lost, or is laid out otherwise", () => {
-    const loads = (more: Partial<VersionData>) => told(run({ state: serving, data: [stored(full, { layout: "L", ...more })] }).jobs);
+    const loads = (more: Partial<VersionData>) =>
+      told(run({ state: serving, data: [stored(full, { layout: "L", ...more })] }).jobs);
     expect(loads({ online: onlineState() })).toEqual([]);
     expect(loads({ online: onlineState({ appliedVersion: 0 }) })).toEqual(load);
     expect(loads({})).toEqual(load);
@@ -261,29 +303,46 @@ describe("reconcile(): what has failed", () => {
     expect(told(plan.jobs)).toEqual(["backfill 1-8 100"]);
     expect(plan.held).toMatchObject([{ reason: "Cannot read it", until: new Date(queueNow.getTime() + 1) }]);
     const later = run({ records: [failed([9, 10], "UNAVAILABLE", ago(holdMs.passing))] });
-    expect([told(later.jobs), later.held]).toEqual([["backfill 10-10 100", "backfill 9-9 101", "backfill 1-8 102"], []]);
+    expect([told(later.jobs), later.held]).toEqual([
+      ["backfill 10-10 100", "backfill 9-9 101", "backfill 1-8 102"],
+      [],
+    ]);
   });
 
   it("takes apart what died of a fault that stays, and holds back the slice that has it", () => {
     const apart = run({ records: [failed([8, 10], "CORRUPT", ago(1_000))] });
-    expect(told(apart.jobs)).toEqual(["backfill 10-10 100", "backfill 9-9 101", "backfill 8-8 102", "backfill 1-7 103"]);
+    expect(told(apart.jobs)).toEqual([
+      "backfill 10-10 100",
+      "backfill 9-9 101",
+      "backfill 8-8 102",
+      "backfill 1-7 103",
+    ]);
     const found = run({
       data: [stored({ 10: 1, 8: 2 })],
       records: [failed([8, 10], "CORRUPT", ago(2_000)), failed([9, 9], "CORRUPT", ago(1_000))],
     });
     expect([told(found.jobs), found.held.length]).toEqual([["backfill 1-7 100"], 1]);
-    const hourLater = run({ data: [stored({ 10: 1, 8: 2 })], records: [failed([9, 9], "CORRUPT", ago(holdMs.lasting))] });
+    const hourLater = run({
+      data: [stored({ 10: 1, 8: 2 })],
+      records: [failed([9, 9], "CORRUPT", ago(holdMs.lasting))],
+    });
     expect(told(hourLater.jobs)).toEqual(["backfill 9-9 100", "backfill 1-7 101"]);
   });
 
   it("takes nothing apart when everything fails", () => {
-    const records = ([[1, 3], [4, 6], [7, 10]] as [number, number][]).map((days) => failed(days, "CORRUPT", ago(1_000)));
+    const records = ([[1, 3], [4, 6], [7, 10]] as [number, number][]).map((days) =>
+      failed(days, "CORRUPT", ago(1_000))
+    );
     const plan = run({ records });
     expect([plan.jobs, plan.held.length]).toEqual([[], 3]);
   });
 
   it("never submits by itself what was cancelled", () => {
-    const cancelled = record({ days: [1, 9] }, { state: "cancelled", reason: "wrong source", finishedAt: ago(30 * 86_400_000) });
+    const cancelled = record({ days: [1, 9] }, {
+      state: "cancelled",
+      reason: "wrong source",
+      finishedAt: ago(30 * 86_400_000),
+    });
     const plan = run({ records: [cancelled] });
     expect(told(plan.jobs)).toEqual(["backfill 10-10 100"]);
     expect(plan.held).toEqual([{ job: cancelled.job, reason: "cancelled: wrong source" }]);
@@ -292,13 +351,28 @@ describe("reconcile(): what has failed", () => {
   it("holds back loads that died, and no others", () => {
     const state = registry({ serving: 1 }, { online: true });
     const job = { name: "load-online", workspace: "w", view: "trips", version: 1, rebuild: false } as const;
-    const dead: JobRecord = { id: jobId(job), job, state: "failed", reason: "Redis is full", code: "EXHAUSTED", attempts: 5, enqueuedAt: queueNow, finishedAt: ago(1) };
+    const dead: JobRecord = {
+      id: jobId(job),
+      job,
+      state: "failed",
+      reason: "Redis is full",
+      code: "EXHAUSTED",
+      attempts: 5,
+      enqueuedAt: queueNow,
+      finishedAt: ago(1),
+    };
     const plan = run({ state, data: [stored(full, { layout: "L" })], records: [dead] });
     expect([plan.jobs, plan.held.map((held) => held.reason)]).toEqual([[], ["Redis is full"]]);
   });
 
   it("does not hold a gap for an overwrite that failed", () => {
-    const records = [record({ days: [10, 10], overwrite: true, reason: "manual" }, { state: "failed", code: "CORRUPT", finishedAt: ago(1) })];
+    const records = [
+      record({ days: [10, 10], overwrite: true, reason: "manual" }, {
+        state: "failed",
+        code: "CORRUPT",
+        finishedAt: ago(1),
+      }),
+    ];
     expect(told(run({ records }).jobs)).toEqual(["backfill 1-10 100"]);
   });
 });

@@ -125,7 +125,9 @@ describe("InProcessQueue and time", () => {
       for (let day = 1; day <= 4; day++) await queue.submit(materializeJob(day, { view }));
     }
     await turn();
-    expect((await queue.list()).map(({ job, state }) => [job.view, state, (job as { start: string }).start.slice(8, 10)])).toEqual([
+    expect(
+      (await queue.list()).map(({ job, state }) => [job.view, state, (job as { start: string }).start.slice(8, 10)]),
+    ).toEqual([
       ["good", "completed", "04"],
       ["good", "completed", "03"],
       ["bad", "failed", "04"],
