@@ -186,6 +186,10 @@ export function calendarPart(result: DataType): TypeRule {
   };
 }
 
+/** A part of the time of day: of a date it would always be 0. */
+export const clockPart: TypeRule = (types) =>
+  types[0] === "timestamp" ? { args: types, result: "int32" } : mismatch("it takes a timestamp");
+
 /** Cuts a date or timestamp down to a unit. */
 export const truncate: TypeRule = (types, options) => {
   const type = types[0]!;

@@ -222,7 +222,7 @@ const stringOperations = {
 } satisfies Record<string, OperationSpec>;
 
 const part = rule.calendarPart("int32");
-const clockPart = rule.exactly(["timestamp"], "int32");
+const clockPart = rule.clockPart;
 
 const timeOperations = {
   year: op(call("year"), 1, part, "The year, UTC or in a zone", zone),
