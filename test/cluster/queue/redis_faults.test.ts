@@ -198,6 +198,24 @@ describe("RedisQueue when Redis fails", () => {
     expect(reasons).toMatchObject([{ code: "CONFLICT" }]);
   });
 
+  it("closes although Redis is away, also with a job in flight", async () => {
+    const redis = await serve();
+    const queue = await open(redis);
+    const started = deferred();
+    const stopped = deferred();
+    queue.watch(() => {});
+    queue.work(async (_job, { signal }) => {
+      started.resolve();
+      await aborted(signal);
+      stopped.resolve();
+    });
+    await queue.submit(materializeJob(1));
+    await started.promise;
+    await redis.kill();
+    await queue.close();
+    await stopped.promise;
+  });
+
   it("says that Redis is down when it is opened", async () => {
     const redis = await serve();
     await redis.kill();
