@@ -44,15 +44,17 @@ function arithmetic(operator: string, name: string, a: string, b: string, call: 
 
 const plus: Writer = ([a, b], call) => {
   const [left, right] = call.args.map((arg) => arg.type);
-  if (left === "timestamp") return checkedTimestampSql(`(epoch_us(${a}) + ${b})`);
-  if (right === "timestamp") return checkedTimestampSql(`(${a} + epoch_us(${b}))`);
+  if (left === "timestamp") return checkedTimestampSql(`add(epoch_us(${a}), ${b})`);
+  if (right === "timestamp") return checkedTimestampSql(`add(${a}, epoch_us(${b}))`);
   return left === "date" ? checkedDateSql(`(${a} + ${b})`) : arithmetic("+", "add", a!, b!, call);
 };
 
 const minus: Writer = ([a, b], call) => {
   const [left, right] = call.args.map((arg) => arg.type);
   if (left === "timestamp") {
-    return right === "timestamp" ? `(epoch_us(${a}) - epoch_us(${b}))` : checkedTimestampSql(`(epoch_us(${a}) - ${b})`);
+    return right === "timestamp"
+      ? `subtract(epoch_us(${a}), epoch_us(${b}))`
+      : checkedTimestampSql(`subtract(epoch_us(${a}), ${b})`);
   }
   if (left === "date") return right === "date" ? `CAST(${a} - ${b} AS INTEGER)` : checkedDateSql(`(${a} - ${b})`);
   return arithmetic("-", "subtract", a!, b!, call);

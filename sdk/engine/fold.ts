@@ -4,7 +4,7 @@
  */
 import type { Schema } from "../schema.ts";
 import type { ExprNode } from "../frame/expr_node.ts";
-import { type TypedExpr, typedExpr } from "../frame/expr_type.ts";
+import { type TypedBranch, type TypedExpr, typedExpr } from "../frame/expr_type.ts";
 import { isStrict } from "../frame/operations.ts";
 import { compileTyped } from "./row_compile.ts";
 import { RowError } from "./row_value.ts";
@@ -27,19 +27,30 @@ function fold(expr: TypedExpr): TypedExpr {
       }
       return constant({ ...expr, args }, args);
     }
-    case "case": {
-      const branches = expr.branches.map((branch) => ({ when: fold(branch.when), then: fold(branch.then) }));
-      const otherwise = fold(expr.otherwise);
-      return constant({ ...expr, branches, otherwise }, [
-        ...branches.flatMap((branch) => [branch.when, branch.then]),
-        otherwise,
-      ]);
-    }
+    case "case":
+      return foldCase(expr);
     case "cast": {
       const input = fold(expr.input);
       return constant({ ...expr, input }, [input]);
     }
   }
+}
+
+/** Without branches that are never taken, and what comes after one that always is. */
+function foldCase(expr: Extract<TypedExpr, { kind: "case" }>): TypedExpr {
+  const branches: TypedBranch[] = [];
+  let otherwise = fold(expr.otherwise);
+  for (const branch of expr.branches) {
+    const when = fold(branch.when);
+    if (when.kind === "literal" && when.value !== true) continue;
+    const then = fold(branch.then);
+    if (when.kind === "literal") {
+      otherwise = then;
+      break;
+    }
+    branches.push({ when, then });
+  }
+  return branches.length === 0 ? otherwise : { ...expr, branches, otherwise };
 }
 
 /** The value of the expression when all its parts are constants; an error waits until the part is evaluated. */

@@ -74,17 +74,17 @@ export class Expr<out C extends string = string, out T = unknown> {
 
   /** Operations on strings. */
   get str(): StringMethods<C> {
-    return new StringMethods<C>(this.node);
+    return new StringMethods<C>(this, make);
   }
 
   /** Operations on timestamps, dates and durations. */
   get dt(): TimeMethods<C> {
-    return new TimeMethods<C>(this.node);
+    return new TimeMethods<C>(this, make, lit);
   }
 
   /** Operations on lists. */
   get list(): ListMethods<C> {
-    return new ListMethods<C>(this.node);
+    return new ListMethods<C>(this, make);
   }
 
   /** Sum; also timestamp + duration and date + days. */

@@ -1,6 +1,7 @@
 /** Functions that make expressions of several others: conditions, choices, joins of text, structs and lists. */
 import { VarveError } from "../errors.ts";
-import { type ColumnsOf, Expr, make, nodeOf, type Operand, type ValueOfOperand } from "./expr.ts";
+import { type Duration, durationToMicros } from "../time.ts";
+import { type ColumnsOf, Expr, lit, make, nodeOf, type Operand, type ValueOfOperand } from "./expr.ts";
 import type { ExprNode } from "./expr_node.ts";
 
 /** A condition that waits for its result. */
@@ -120,4 +121,9 @@ export function atan2<const Y extends Operand, const X extends Operand>(
   x: X,
 ): Expr<ColumnsOf<Y> | ColumnsOf<X>, number | null> {
   return make("atan2", [y, x]);
+}
+
+/** A constant duration: `duration("1h30m")`. */
+export function duration(length: Duration): Expr<never, bigint> {
+  return lit(durationToMicros(length, "duration", { allowZero: true }), "duration");
 }

@@ -1,28 +1,26 @@
 /** Operations on lists: `col("tags").list.contains("new")`. */
-import { type ColumnsOf, type Expr, Expr as ExprClass, make, type Operand } from "./expr.ts";
-import type { ExprNode } from "./expr_node.ts";
+import type { ColumnsOf, Expr, make, Operand } from "./expr.ts";
 
 /** Operations on lists, reached by `.list`. Positions count from 0. */
 export class ListMethods<C extends string> {
-  readonly #node: ExprNode;
+  readonly #self: Expr<C>;
+  readonly #make: typeof make;
 
-  constructor(node: ExprNode) {
-    this.#node = node;
+  /** Made by an expression, which hands in what makes others: this file must not import it. */
+  constructor(self: Expr<C>, makeExpr: typeof make) {
+    this.#self = self;
+    this.#make = makeExpr;
     Object.freeze(this);
-  }
-
-  get #self(): Expr<C> {
-    return new ExprClass<C>(this.#node);
   }
 
   /** How many elements. */
   length(): Expr<C, number | null> {
-    return make("listLength", [this.#self]);
+    return this.#make("listLength", [this.#self]);
   }
 
   /** The element at an index, negative from the end; null when there is none. */
   get(index: number): Expr<C, unknown> {
-    return make("listGet", [this.#self], { index });
+    return this.#make("listGet", [this.#self], { index });
   }
 
   /** The first element. */
@@ -37,56 +35,56 @@ export class ListMethods<C extends string> {
 
   /** Whether an element equals the value. */
   contains<const X extends Operand>(value: X): Expr<C | ColumnsOf<X>, boolean | null> {
-    return make("listContains", [this.#self, value]);
+    return this.#make("listContains", [this.#self, value]);
   }
 
   /** Sum of the elements. */
   sum(): Expr<C, number | bigint | null> {
-    return make("listSum", [this.#self]);
+    return this.#make("listSum", [this.#self]);
   }
 
   /** The least element. */
   min(): Expr<C, unknown> {
-    return make("listMin", [this.#self]);
+    return this.#make("listMin", [this.#self]);
   }
 
   /** The greatest element. */
   max(): Expr<C, unknown> {
-    return make("listMax", [this.#self]);
+    return this.#make("listMax", [this.#self]);
   }
 
   /** Mean of the elements. */
   mean(): Expr<C, number | null> {
-    return make("listMean", [this.#self]);
+    return this.#make("listMean", [this.#self]);
   }
 
   /** From a position (negative counts from the end), to the end or that many elements. */
   slice(start: number, length?: number): Expr<C, readonly unknown[] | null> {
-    return make("listSlice", [this.#self], length === undefined ? { start } : { start, length });
+    return this.#make("listSlice", [this.#self], length === undefined ? { start } : { start, length });
   }
 
   /** In order, nulls last. */
   sort(options: { readonly descending?: boolean } = {}): Expr<C, readonly unknown[] | null> {
-    return make("listSort", [this.#self], { descending: options.descending ?? false });
+    return this.#make("listSort", [this.#self], { descending: options.descending ?? false });
   }
 
   /** Different elements, in order, without nulls. */
   distinct(): Expr<C, readonly unknown[] | null> {
-    return make("listDistinct", [this.#self]);
+    return this.#make("listDistinct", [this.#self]);
   }
 
   /** In reverse order. */
   reverse(): Expr<C, readonly unknown[] | null> {
-    return make("listReverse", [this.#self]);
+    return this.#make("listReverse", [this.#self]);
   }
 
   /** With the elements of other lists after its own. */
   concat<const X extends readonly Operand[]>(...lists: X): Expr<C | ColumnsOf<X[number]>, readonly unknown[] | null> {
-    return make("listConcat", [this.#self, ...lists]);
+    return this.#make("listConcat", [this.#self, ...lists]);
   }
 
   /** Strings joined with a separator. */
   join(separator: string): Expr<C, string | null> {
-    return make("listJoin", [this.#self], { separator });
+    return this.#make("listJoin", [this.#self], { separator });
   }
 }

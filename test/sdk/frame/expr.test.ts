@@ -1,9 +1,8 @@
 import { describe, expect, expectTypeOf, it } from "vitest";
 import { col, type Expr, lit } from "../../../sdk/frame/expr.ts";
-import { allOf, anyOf, coalesce, concat, hash, struct, when } from "../../../sdk/frame/expr_functions.ts";
+import { allOf, anyOf, coalesce, concat, duration, hash, struct, when } from "../../../sdk/frame/expr_functions.ts";
 import { callNode, columnsOf, parseExpr } from "../../../sdk/frame/expr_json.ts";
 import { literalOf } from "../../../sdk/frame/expr_literal.ts";
-import { duration } from "../../../sdk/frame/expr_time.ts";
 import { typeOfExpr } from "../../../sdk/frame/expr_type.ts";
 import type { ResolveExpr } from "../../../sdk/frame/expr_value.ts";
 import { isStrict, operations } from "../../../sdk/frame/operations.ts";
