@@ -62,18 +62,21 @@ class LmdbOnlineStore implements OnlineStore {
   async #write(collection: Collection, batch: PackedBatch, isMerge: boolean, signal?: AbortSignal): Promise<number> {
     const keys = bufferOf(batch.keys);
     const values = bufferOf(batch.values);
+    const order = inKeyOrder(keys, batch);
     let taken = 0;
     for (let from = 0; from < batch.count; from += rowsPerStep) {
       throwIfAborted(signal);
       const to = Math.min(batch.count, from + rowsPerStep);
       taken += await this.#transaction(() => {
         let count = 0;
-        for (let i = from; i < to; i++) {
+        for (let n = from; n < to; n++) {
+          const i = order[n]!;
           const key = lmdbKey(collection, keys.subarray(batch.keyOffsets[i], batch.keyOffsets[i + 1]));
           const value = values.subarray(batch.valueOffsets[i], batch.valueOffsets[i + 1]);
           if (isMerge) {
             const stored = this.#values.getBinaryFast(key);
-            if (stored && !isNewer(value, stored.subarray(expiryBytes))) continue;
+            // Only its own length is right for that buffer, not what subarray() thinks: both ends are given.
+            if (stored && !isNewer(value, stored.subarray(expiryBytes, stored.length))) continue;
           }
           this.#values.putSync(key, withExpiry(value, batch.expireAt?.[i] ?? Infinity));
           count++;
@@ -93,7 +96,7 @@ class LmdbOnlineStore implements OnlineStore {
     const values = new Array<Uint8Array | undefined>(keys.length);
     try {
       for (let i = 0; i < keys.length; i++) {
-        values[i] = this.#open(this.#values).getBinary(lmdbKey(collections[i]!, keys[i]!))?.subarray(expiryBytes);
+        values[i] = withoutExpiry(this.#open(this.#values).getBinaryFast(lmdbKey(collections[i]!, keys[i]!)));
       }
     } catch (error) {
       throw this.#translate(error);
@@ -242,6 +245,22 @@ function lmdbKey(collection: Collection, key: Uint8Array): Buffer {
   bytes[length] = 0;
   bytes.set(key, length + 1);
   return bytes;
+}
+
+/** Rows in the order of their keys, which fills pages one after the other; rows of one key keep their order. */
+function inKeyOrder(keys: Buffer, batch: PackedBatch): Uint32Array {
+  const { keyOffsets } = batch;
+  const compare = (a: number, b: number) =>
+    keys.compare(keys, keyOffsets[b], keyOffsets[b + 1], keyOffsets[a], keyOffsets[a + 1]) || a - b;
+  return Uint32Array.from({ length: batch.count }, (_, i) => i).sort(compare);
+}
+
+/** A copy: LMDB reads the next value into the same buffer. One of the pool, since a buffer of its own costs twice the read. */
+function withoutExpiry(stored: Buffer | undefined): Buffer | undefined {
+  if (stored === undefined) return undefined;
+  const value = Buffer.allocUnsafe(stored.length - expiryBytes);
+  stored.copy(value, 0, expiryBytes, stored.length);
+  return value;
 }
 
 function withExpiry(value: Uint8Array, expireAt: number): Buffer {

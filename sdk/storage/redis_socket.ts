@@ -3,7 +3,7 @@
  * A client library pays for every argument and every answer, this pays for every buffer.
  */
 import { once } from "node:events";
-import { connect as connectPlain, type Socket } from "node:net";
+import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { VarveError } from "../errors.ts";
 import { redisError, type SocketTarget } from "./redis_client.ts";
@@ -38,7 +38,7 @@ export class RedisSocket {
     const socket = path !== undefined
       ? connectPlain({ path })
       : tls
-      ? connectTls({ host: host!, port: port!, servername: host!, ...tls })
+      ? connectTls({ host: host!, port: port!, ...(isIP(host!) === 0 && { servername: host! }), ...tls })
       : connectPlain({ host: host!, port: port! });
     try {
       await once(socket, tls ? "secureConnect" : "connect", { signal: AbortSignal.timeout(target.connectTimeoutMs) });
