@@ -50,13 +50,33 @@ export { csv, fromArrow, fromPolars, fromRows, json, ndjson, parquet, sql } from
 export type { CsvOptions, Paths, SourceOptions } from "./frame/sources.ts";
 export { descending } from "./frame/steps.ts";
 export { setWarningHook } from "./frame/runtime.ts";
-export type { ArrowTable, Batch, BatchColumn, DataFrame, ReadOptions, ToParquetOptions, WrittenFile } from "./frame/runtime.ts";
+export type {
+  ArrowTable,
+  Batch,
+  BatchColumn,
+  DataFrame,
+  ReadOptions,
+  ToParquetOptions,
+  WrittenFile,
+} from "./frame/runtime.ts";
 export type { DescribedColumn } from "./frame/describe.ts";
 
 // Expressions over the columns of one row
 export { col, Expr, lit } from "./frame/expr.ts";
 export type { CastOptions, Operand } from "./frame/expr.ts";
-export { allOf, anyOf, atan2, coalesce, concat, greatest, hash, least, list as listOf, struct, when } from "./frame/expr_functions.ts";
+export {
+  allOf,
+  anyOf,
+  atan2,
+  coalesce,
+  concat,
+  greatest,
+  hash,
+  least,
+  list as listOf,
+  struct,
+  when,
+} from "./frame/expr_functions.ts";
 
 // Aggregates of a group
 export {
@@ -90,4 +110,48 @@ export type { FeatureOptions, ViewOptions } from "./define/view_types.ts";
 export { ViewSelection } from "./define/selection.ts";
 export { FeatureService, service } from "./define/service.ts";
 export { parseDefinition } from "./define/parse.ts";
-export type { Definition, EntityDefinition, FeatureDefinition, ServiceDefinition, ViewDefinition } from "./define/definitions.ts";
+export type {
+  Definition,
+  EntityDefinition,
+  FeatureDefinition,
+  ServiceDefinition,
+  ViewDefinition,
+} from "./define/definitions.ts";
+
+// The store
+export { connect } from "./connect.ts";
+export type { ConnectOptions } from "./connect.ts";
+export type { Places, S3Settings } from "./places.ts";
+export { Store } from "./store.ts";
+export type {
+  KeyedFeatures,
+  MaterializeOptions,
+  OnlineDetails,
+  OnlineOptions,
+  PlanStoreOptions,
+  PreviewStoreOptions,
+  Publishable,
+  PublishFrameOptions,
+  ReadRangeOptions,
+} from "./store.ts";
+export { StorePlan } from "./store_plan.ts";
+export type { Applied, ApplyPlanOptions } from "./store_plan.ts";
+export type { DoneView, WaitOptions } from "./store_jobs.ts";
+export { ReadResult } from "./store_result.ts";
+export type { FailedJob, OnlineStatus, StoreStatus, VersionStatus, ViewStatus } from "./store_status.ts";
+export type { Vacuumed, VacuumOptions } from "./store_vacuum.ts";
+export type { TrainOptions } from "./retrieve/training.ts";
+export { TrainingSet } from "./retrieve/training_set.ts";
+export type { TrainingRecord } from "./retrieve/training_set.ts";
+export type { Plan, PlanItem } from "./registry/plan.ts";
+export type { Change } from "./registry/state.ts";
+export type { Answer, ServedFeature } from "./retrieve/online.ts";
+export type { FeatureStatus } from "./retrieve/status.ts";
+
+// How long work looks
+export type { Progress } from "./materialize/progress.ts";
+export { formatBytes, formatCount, formatSeconds } from "./notebook/numbers_text.ts";
+export { progressBar } from "./notebook/progress_bar.ts";
+export type { ProgressBar, ProgressStream } from "./notebook/progress_bar.ts";
+export { textTable } from "./notebook/table_text.ts";
+export type { Align } from "./notebook/table_text.ts";

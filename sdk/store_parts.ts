@@ -3,7 +3,7 @@ import { userInfo } from "node:os";
 import { join } from "node:path";
 import type { Engine } from "./engine/engine.ts";
 import { useEngine } from "./engine/install.ts";
-import { jobHandler } from "./materialize/run.ts";
+import { jobHandler, type RunContext } from "./materialize/run.ts";
 import { openObjects, openOnline, type Places, scratchFolder, workspaceOf } from "./places.ts";
 import { InProcessQueue } from "./queue/in_process.ts";
 import type { Queue, Running } from "./queue/queue.ts";
@@ -28,10 +28,33 @@ export interface ConnectOptions extends Places {
   readonly memoryLimit?: string;
   /** @default one per core */
   readonly threads?: number;
-  /** Where jobs go that other processes run. @default this process runs them */
+  /** Where jobs go that other processes run; closed with the store. @default this process runs them */
   readonly queue?: Queue;
   /** How many jobs this process runs at once, when it runs them. @default 2 */
   readonly concurrency?: number;
+}
+
+type OpenEngine = () => Promise<Engine>;
+
+const openedEngines: OpenEngine[] = [];
+
+/** Frames read with the engine of the store that was connected last: it knows its S3 and its stored rows. */
+function readWith(open: OpenEngine): void {
+  openedEngines.push(open);
+  useEngine(open);
+}
+
+/** When that store is closed, frames go back to the one before, or to an engine of their own. */
+function readNoMoreWith(open: OpenEngine): void {
+  const index = openedEngines.indexOf(open);
+  if (index < 0) return;
+  openedEngines.splice(index, 1);
+  if (index === openedEngines.length) useEngine(openedEngines.at(-1) ?? plainEngine);
+}
+
+async function plainEngine(): Promise<Engine> {
+  const { createDuckDbEngine } = await import("./engine/duckdb.ts");
+  return createDuckDbEngine();
 }
 
 /** See the file's sentence. */
@@ -62,8 +85,7 @@ export class StoreParts {
     this.registry = openRegistry({ store: this.objects, workspace: this.workspace, author, clock: this.clock });
     this.queue = options.queue ?? new InProcessQueue({ clock: systemClock });
     this.runsJobs = options.queue === undefined;
-    // Frames read with the engine of the store that was connected last: it knows its S3 and its stored rows.
-    useEngine(this.#openEngine);
+    readWith(this.#openEngine);
   }
 
   /** The engine, opened by the first call: loading DuckDB takes a third of a second. */
@@ -98,10 +120,9 @@ export class StoreParts {
     return table;
   }
 
-  /** Lets this process run jobs, unless others do. */
-  work(): void {
-    if (!this.runsJobs || this.#running) return;
-    const handler = jobHandler({
+  /** What jobs are run with, by this process or by a worker. */
+  runContext(): RunContext {
+    return {
       registry: this.registry,
       objects: this.objects,
       table: (view, version) => this.table(view, version),
@@ -110,14 +131,20 @@ export class StoreParts {
       clock: this.clock,
       expires: this.clock === systemClock,
       tempDir: join(this.#scratch, "parts"),
-    });
-    this.#running = this.queue.work(handler, { concurrency: this.options.concurrency ?? 2 });
+    };
+  }
+
+  /** Lets this process run jobs, unless others do. */
+  work(): void {
+    if (!this.runsJobs || this.#running) return;
+    this.#running = this.queue.work(jobHandler(this.runContext()), { concurrency: this.options.concurrency ?? 2 });
   }
 
   /** Ends what runs, then closes everything that was opened. */
   async close(): Promise<void> {
+    readNoMoreWith(this.#openEngine);
     await this.#running?.close({ deadlineMs: 0 });
-    if (this.runsJobs) await this.queue.close();
+    await this.queue.close();
     const opened = [this.#engine, this.#online].map((part) => part?.then((it) => it.close()).catch(() => undefined));
     await Promise.all(opened);
     await this.objects.close();

@@ -8,7 +8,9 @@ import type { Definition } from "varve";
 /** The definitions of a file, each name once: entities, then views, then services. */
 export async function loadDefinitions(file: string): Promise<Definition[]> {
   const path = resolve(file);
-  if (!existsSync(path)) throw new VarveError("NOT_FOUND", `Cannot read definitions from ${path}: there is no such file`);
+  if (!existsSync(path)) {
+    throw new VarveError("NOT_FOUND", `Cannot read definitions from ${path}: there is no such file`);
+  }
   const found = extname(path) === ".json" ? readJson(path) : collect(await load(path), new Set());
   if (found.length === 0) {
     throw new VarveError(
@@ -27,7 +29,9 @@ function readJson(path: string): Definition[] {
   try {
     value = JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
-    throw new VarveError("INVALID_DEFINITION", `Cannot read definitions from ${path}: ${messageOf(error)}`, { cause: error });
+    throw new VarveError("INVALID_DEFINITION", `Cannot read definitions from ${path}: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
   return (Array.isArray(value) ? value : [value]).map((item) => parseDefinition(item));
 }
@@ -41,7 +45,9 @@ async function load(path: string): Promise<unknown> {
     return await tsImport(url, import.meta.url);
   } catch (error) {
     if (error instanceof VarveError) throw error;
-    throw new VarveError("INVALID_DEFINITION", `Cannot read definitions from ${path}: ${messageOf(error)}`, { cause: error });
+    throw new VarveError("INVALID_DEFINITION", `Cannot read definitions from ${path}: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -50,7 +56,9 @@ function collect(value: unknown, seen: Set<unknown>): Definition[] {
   if (typeof value !== "object" || value === null || seen.has(value)) return [];
   seen.add(value);
   const noun = value as { definition?: { kind?: unknown }; definitions?: unknown };
-  if (Array.isArray(noun.definitions)) return noun.definitions.map((item) => parseDefinition(JSON.parse(JSON.stringify(item))));
+  if (Array.isArray(noun.definitions)) {
+    return noun.definitions.map((item) => parseDefinition(JSON.parse(JSON.stringify(item))));
+  }
   if (typeof noun.definition?.kind === "string") return [parseDefinition(JSON.parse(JSON.stringify(noun.definition)))];
   const isModule = Object.prototype.toString.call(value) === "[object Module]";
   const inside = Array.isArray(value) || isModule || Object.getPrototypeOf(value) === Object.prototype;

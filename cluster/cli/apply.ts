@@ -1,0 +1,84 @@
+/** `varve plan FILE` and `varve apply FILE`: definitions kept as code. */
+import { formatCount, formatSeconds, progressBar } from "varve";
+import type { Progress, ProgressBar, StorePlan } from "varve";
+import { connect } from "../connect.ts";
+import { connectOptions } from "../settings.ts";
+import { loadDefinitions } from "./load_definitions.ts";
+import type { CommandContext } from "./main.ts";
+
+type Options = Readonly<Record<string, unknown>>;
+
+/** Prints what would change. */
+export async function plan(context: CommandContext, file: string, options: Options): Promise<void> {
+  await withPlan(context, file, options, async (found) => {
+    context.print(context.json ? JSON.stringify(found, undefined, 2) : String(found));
+    return await Promise.resolve();
+  });
+}
+
+/** Prints the plan, applies it, and shows how far the backfill is. */
+export async function apply(context: CommandContext, file: string, options: Options): Promise<void> {
+  await withPlan(context, file, options, async (found) => {
+    if (!context.json) context.print(String(found));
+    const bars = new Bars();
+    const stop = new AbortController();
+    const onSignal = () => stop.abort(new Error("interrupted"));
+    process.once("SIGINT", onSignal);
+    try {
+      const applied = await found.apply({
+        wait: options["wait"] !== false,
+        ...(typeof options["reason"] === "string" ? { reason: options["reason"] } : {}),
+        signal: stop.signal,
+        ...(context.json ? {} : { onProgress: (progress: Progress) => bars.update(progress) }),
+      });
+      bars.stop();
+      if (context.json) return context.print(JSON.stringify(applied, undefined, 2));
+      const rows = applied.views.reduce((sum, view) => sum + view.rows, 0);
+      const done = found.isEmpty && rows === 0 ? "Nothing to do" : `Done: ${formatCount(rows)} rows`;
+      context.print(
+        options["wait"] === false
+          ? `Revision ${applied.revision}; the workers go on`
+          : `${done}, revision ${applied.revision}, ${formatSeconds(applied.seconds)}`,
+      );
+    } finally {
+      bars.stop();
+      process.off("SIGINT", onSignal);
+    }
+  });
+}
+
+async function withPlan(
+  context: CommandContext,
+  file: string,
+  options: Options,
+  use: (plan: StorePlan) => Promise<void>,
+): Promise<void> {
+  const definitions = await loadDefinitions(file);
+  const store = await connect(connectOptions(context.config));
+  try {
+    const names = options["delete"];
+    await use(await store.plan(definitions, Array.isArray(names) ? { delete: names as string[] } : {}));
+  } finally {
+    await store.close();
+  }
+}
+
+/** One bar per view, one after the other. */
+class Bars {
+  readonly #started = performance.now();
+  #current: { readonly view: string; readonly bar: ProgressBar } | undefined;
+
+  update(progress: Progress): void {
+    if (this.#current?.view !== progress.view) {
+      this.#current?.bar.stop();
+      const bar = progressBar(progress.view, process.stderr, () => (performance.now() - this.#started) / 1000);
+      this.#current = { view: progress.view, bar };
+    }
+    this.#current.bar.update(progress);
+  }
+
+  stop(): void {
+    this.#current?.bar.stop();
+    this.#current = undefined;
+  }
+}

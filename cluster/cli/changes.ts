@@ -1,0 +1,92 @@
+/** `varve history` and `varve rollback`. */
+import { textTable, VarveError } from "varve";
+import type { Change } from "varve";
+import { connect } from "../connect.ts";
+import { connectOptions } from "../settings.ts";
+import type { CommandContext } from "./main.ts";
+
+type Options = Readonly<Record<string, unknown>>;
+
+/** Prints changes of the registry. */
+export async function history(context: CommandContext, options: Options): Promise<void> {
+  const limit = Number(options["limit"] ?? 20);
+  if (!Number.isInteger(limit) || limit < 1 || limit > 10_000) {
+    throw new VarveError(
+      "INVALID_REQUEST",
+      `Cannot show ${String(options["limit"])} changes: give a whole number from 1 to 10000`,
+    );
+  }
+  const name = options["name"];
+  await withStore(context, async (store) => {
+    const changes = await store.history({ limit, ...(typeof name === "string" ? { name } : {}) });
+    if (context.json) return context.print(JSON.stringify(changes, undefined, 2));
+    if (changes.length === 0) return context.print("No changes yet");
+    context.print(textTable(
+      ["revision", "when", "who", "what", "why"],
+      changes.map((
+        change,
+      ) => [
+        String(change.revision),
+        change.at,
+        change.author,
+        change.actions.map(actionText).join(", "),
+        change.reason,
+      ]),
+      ["right"],
+    ));
+  });
+}
+
+/** Lets an earlier version serve. */
+export async function rollback(context: CommandContext, view: string, options: Options): Promise<void> {
+  const to = options["to"];
+  if (to !== undefined && !/^[1-9]\d*$/.test(String(to))) {
+    throw new VarveError(
+      "INVALID_REQUEST",
+      `Cannot roll back view "${view}" to version ${String(to)}: versions are whole numbers from 1`,
+    );
+  }
+  await withStore(context, async (store) => {
+    const change = await store.rollback(view, to === undefined ? undefined : Number(to));
+    context.print(
+      context.json
+        ? JSON.stringify(change, undefined, 2)
+        : `${change.actions.map(actionText).join(", ")}, revision ${change.revision}`,
+    );
+  });
+}
+
+async function withStore(
+  context: CommandContext,
+  use: (store: Awaited<ReturnType<typeof connect>>) => Promise<void>,
+): Promise<void> {
+  const store = await connect(connectOptions(context.config));
+  try {
+    await use(store);
+  } finally {
+    await store.close();
+  }
+}
+
+function actionText(action: Change["actions"][number]): string {
+  switch (action.kind) {
+    case "putEntity":
+      return `entity ${action.entity.name}`;
+    case "deleteEntity":
+      return `delete entity ${action.name}`;
+    case "addVersion":
+      return `view ${action.version.definition.name} version ${action.version.version}`;
+    case "updateVersion":
+      return `update view ${action.view} version ${action.version}`;
+    case "serve":
+      return `view ${action.view} serves version ${action.version}`;
+    case "deleteVersion":
+      return `delete view ${action.view} version ${action.version}`;
+    case "deleteView":
+      return `delete view ${action.name}`;
+    case "putService":
+      return `service ${action.service.name}`;
+    case "deleteService":
+      return `delete service ${action.name}`;
+  }
+}

@@ -1,0 +1,122 @@
+/** The `varve` command; the door to commander. */
+import { readFileSync } from "node:fs";
+import { Command } from "commander";
+import { messageOf, VarveError } from "varve";
+import { readConfig } from "../config.ts";
+import type { Config } from "../config.ts";
+import { createLogger } from "../log.ts";
+import type { Logger } from "../log.ts";
+
+/** What every command gets. */
+export interface CommandContext {
+  readonly config: Config;
+  readonly json: boolean;
+  logger(role: string): Logger;
+  print(text: string): void;
+}
+
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
+
+const program = new Command("varve")
+  .description("A feature store for TypeScript: workers, server and tools of one workspace")
+  .version(version)
+  .option("-c, --config <file>", "configuration file (default: varve.json where there is one)")
+  .option("--json", "print JSON for programs instead of text for people")
+  .showHelpAfterError();
+
+program.command("up")
+  .description("run everything in this process: scheduler, worker and server, for a laptop")
+  .action(run(async (context) => (await import("./up.ts")).up(context)));
+program.command("worker")
+  .description("run jobs of the queue, and schedule what is due (needs Redis)")
+  .action(run(async (context) => (await import("./worker.ts")).worker(context)));
+program.command("serve")
+  .description("answer feature requests over HTTP")
+  .action(run(async (context) => (await import("./serve.ts")).serve(context)));
+program.command("status")
+  .description("what is registered, stored, served, running and missing")
+  .action(run(async (context) => (await import("./status.ts")).status(context)));
+program.command("doctor")
+  .description("check this computer, Redis and the object store; says the way out of every problem")
+  .action(run(async (context) => (await import("./doctor.ts")).doctor(context)));
+program.command("plan <file>")
+  .description("show what publishing the definitions of a file would change")
+  .option("--delete <name...>", "delete these: view:x, service:y, entity:z")
+  .action(run(async (context, [file], options) => (await import("./apply.ts")).plan(context, file!, options)));
+program.command("apply <file>")
+  .description("publish the definitions of a file and wait for their backfill")
+  .option("--delete <name...>", "delete these: view:x, service:y, entity:z")
+  .option("--reason <text>", "why; kept in the history")
+  .option("--no-wait", "return once the change is committed and its jobs are in line")
+  .action(run(async (context, [file], options) => (await import("./apply.ts")).apply(context, file!, options)));
+program.command("history")
+  .description("who changed what, when and why, newest first")
+  .option("--name <name>", "only changes of this")
+  .option("--limit <count>", "how many at most", "20")
+  .action(run(async (context, _, options) => (await import("./changes.ts")).history(context, options)));
+program.command("rollback <view>")
+  .description("serve the version that served before, at once")
+  .option("--to <version>", "or this one")
+  .action(run(async (context, [view], options) => (await import("./changes.ts")).rollback(context, view!, options)));
+program.command("materialize <view>")
+  .description("compute slices of a view by hand")
+  .option("--start <instant>", "from the slice that holds it (default: the view's start)")
+  .option("--end <instant>", "up to this (default: what has closed)")
+  .option("--overwrite", "compute again what is already there")
+  .action(
+    run(async (context, [view], options) => (await import("./materialize.ts")).materialize(context, view!, options)),
+  );
+program.command("cancel <view>")
+  .description("cancel jobs of a view that wait or run")
+  .action(run(async (context, [view]) => (await import("./materialize.ts")).cancel(context, view!)));
+program.command("retry <job>")
+  .description("put a dead job back in line; `varve status` shows its id")
+  .action(run(async (context, [job]) => (await import("./materialize.ts")).retry(context, job!)));
+program.command("vacuum")
+  .description("find stored data that nothing refers to any more")
+  .option("--apply", "remove it")
+  .action(run(async (context, _, options) => (await import("./materialize.ts")).vacuum(context, options)));
+
+type Action = (
+  context: CommandContext,
+  args: readonly string[],
+  options: Readonly<Record<string, unknown>>,
+) => Promise<void>;
+
+/** Reads the configuration once and turns errors into one message and an exit code. */
+function run(action: Action): (...args: unknown[]) => Promise<void> {
+  return async (...args) => {
+    const { config: file, json = false } = program.opts<{ config?: string; json?: boolean }>();
+    try {
+      const config = readConfig(file === undefined ? {} : { file });
+      const context: CommandContext = {
+        config,
+        json,
+        logger: (role) => createLogger(role, config.logLevel),
+        print: (text) => process.stdout.write(`${text}\n`),
+      };
+      const command = args.at(-1) as Command;
+      await action(context, command.args, command.opts());
+    } catch (error) {
+      fail(error, json);
+    }
+  };
+}
+
+function fail(error: unknown, json: boolean): void {
+  const code = error instanceof VarveError ? error.code : "INTERNAL";
+  if (json) {
+    const details = error instanceof VarveError ? error.details : {};
+    process.stderr.write(`${JSON.stringify({ error: { code, message: messageOf(error), details } })}\n`);
+  } else {
+    // A VarveError says all there is to say; anything else is a fault of ours, whose place is worth knowing.
+    process.stderr.write(
+      `${error instanceof VarveError ? error.message : (error as Error).stack ?? messageOf(error)}\n`,
+    );
+  }
+  process.exitCode = 1;
+}
+
+void program.parseAsync();

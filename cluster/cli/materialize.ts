@@ -1,0 +1,79 @@
+/** `varve materialize`, `cancel`, `retry` and `vacuum`: work by hand. */
+import { formatBytes, formatCount, progressBar, VarveError } from "varve";
+import type { Store } from "varve";
+import { connect } from "../connect.ts";
+import { openRedisQueue } from "../queue/redis_queue.ts";
+import { connectOptions, queueUrl } from "../settings.ts";
+import type { CommandContext } from "./main.ts";
+
+type Options = Readonly<Record<string, unknown>>;
+
+/** Computes slices and shows how far it is. */
+export async function materialize(context: CommandContext, view: string, options: Options): Promise<void> {
+  await withStore(context, async (store) => {
+    const started = performance.now();
+    const bar = progressBar(view, process.stderr, () => (performance.now() - started) / 1000);
+    const done = await store.materialize(view, {
+      ...(typeof options["start"] === "string" ? { start: options["start"] } : {}),
+      ...(typeof options["end"] === "string" ? { end: options["end"] } : {}),
+      overwrite: options["overwrite"] === true,
+      ...(context.json ? {} : { onProgress: bar.update }),
+    }).finally(bar.stop);
+    if (context.json) return context.print(JSON.stringify(done, undefined, 2));
+    for (const { version, slices, rows, bytes, onlineRows } of done) {
+      context.print(
+        `${view} version ${version}: ${formatCount(slices)} slices, ${formatCount(rows)} rows, ${formatBytes(bytes)}, ${
+          formatCount(onlineRows)
+        } keys online`,
+      );
+    }
+  });
+}
+
+/** Cancels what waits or runs. */
+export async function cancel(context: CommandContext, view: string): Promise<void> {
+  await withStore(context, async (store) => {
+    const count = await store.cancel(view);
+    context.print(context.json ? JSON.stringify({ cancelled: count }) : `${count} jobs cancelled`);
+  });
+}
+
+/** Puts a dead job back in line. */
+export async function retry(context: CommandContext, id: string): Promise<void> {
+  const url = queueUrl(context.config);
+  if (url === undefined) {
+    throw new VarveError(
+      "UNSUPPORTED",
+      "Cannot retry a job of an embedded store: its queue lives in the process that runs it; `varve apply` or `varve materialize` begins again",
+    );
+  }
+  const queue = await openRedisQueue({ url, workspace: context.config.workspace });
+  try {
+    if (!await queue.retry(id)) {
+      throw new VarveError("NOT_FOUND", `Cannot retry job ${id}: no dead job has this id; \`varve status\` shows them`);
+    }
+    context.print(context.json ? JSON.stringify({ retried: id }) : `job ${id} is back in line`);
+  } finally {
+    await queue.close();
+  }
+}
+
+/** Finds, and with `--apply` removes, what nothing refers to. */
+export async function vacuum(context: CommandContext, options: Options): Promise<void> {
+  await withStore(context, async (store) => {
+    const apply = options["apply"] === true;
+    const found = await store.vacuum({ apply });
+    if (context.json) return context.print(JSON.stringify(found, undefined, 2));
+    const what = `${formatCount(found.objects)} objects, ${formatBytes(found.bytes)}`;
+    context.print(apply ? `Removed ${what}` : `${what} could be removed; do it with --apply`);
+  });
+}
+
+async function withStore(context: CommandContext, use: (store: Store) => Promise<void>): Promise<void> {
+  const store = await connect(connectOptions(context.config));
+  try {
+    await use(store);
+  } finally {
+    await store.close();
+  }
+}
