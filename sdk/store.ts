@@ -211,7 +211,12 @@ export class Store {
     this.#checkOpen("cancel");
     const { queue, workspace } = this.#parts;
     const records = await queue.list({ view: nameOf(view), workspace, states: ["waiting", "delayed", "active"] });
-    const cancelled = await Promise.all(records.map(({ id }) => queue.cancel(id, reason)));
+    const cancelled = await Promise.all(records.map(async ({ id }) => {
+      if (!await queue.cancel(id, reason)) return false;
+      // A job that runs takes a moment to notice.
+      await queue.finished(id, { timeoutMs: 10_000 }).catch(() => undefined);
+      return true;
+    }));
     return cancelled.filter(Boolean).length;
   }
 

@@ -104,10 +104,16 @@ async function dueJobs(
   for (const [i, { committed }] of data.entries()) {
     watched?.expect(targets[i]!, dueSlices(targets[i]!.definition, committed, now).length);
   }
-  const input = { workspace: parts.workspace, state, data, now, queueNow: new Date() };
+  const input = { workspace: parts.workspace, state, data, now, queueNow: parts.queue.now() };
   // Whoever asks for it now does not want to wait until a job that failed before may be tried again: no records are looked at.
   const plan = reconcile({ ...input, records: [] });
-  for (const { view, version } of plan.serve) await parts.registry.promote(view, version);
+  if (plan.problems.length > 0) throw plan.problems[0]!.error;
+  for (const { view, version } of plan.serve) {
+    await parts.registry.promote(view, version).catch((error: unknown) => {
+      // Another version replaced it, or somebody deleted it meanwhile.
+      if (!(error instanceof VarveError) || (error.code !== "CONFLICT" && error.code !== "NOT_FOUND")) throw error;
+    });
+  }
   return { targets, jobs: plan.jobs };
 }
 

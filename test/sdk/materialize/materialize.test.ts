@@ -134,12 +134,8 @@ describe("materialize()", () => {
   it("computes slice by slice what cannot be computed at once, with the same result", async () => {
     await rig.write(rows);
     const sql = "SELECT a, b, max(t) AS t, max(w) AS w, sum(v) AS v FROM source GROUP BY a, b";
-    const query = {
-      kind: "sql",
-      sql,
-      inputs: { source: rig.scan() },
-      schema: rig.scan().kind === "scan" ? (rig.scan() as { schema: [] }).schema : [],
-    } as const;
+    const source = rig.scan();
+    const query = { kind: "sql", sql, inputs: { source }, schema: source.schema } as const;
     await rig.run(1, 5, { definition: rig.definition({ query }) });
     expect((await rig.stored()).map((row) => [row["a"], String(row["event_timestamp"]), row["v"]])).toEqual([
       ["x", "2001-01-01T06:00:00Z", 1],

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { ViewDefinition } from "../../../sdk/define/definitions.ts";
 import { createDuckDbEngine } from "../../../sdk/engine/duckdb.ts";
 import type { Engine } from "../../../sdk/engine/engine.ts";
-import type { Query } from "../../../sdk/frame/query.ts";
+import type { ScanStep } from "../../../sdk/frame/query.ts";
 import { Collections } from "../../../sdk/materialize/collections.ts";
 import { loadOnline, type LoadOnlineContext, type LoadOnlineResult } from "../../../sdk/materialize/load_online.ts";
 import { materialize, type MaterializeContext, type MaterializeResult } from "../../../sdk/materialize/materialize.ts";
@@ -85,7 +85,7 @@ export class Rig {
     session.close();
   }
 
-  scan(columns: readonly string[] = ["a", "b", "t", "w", "v"]): Query {
+  scan(columns: readonly string[] = ["a", "b", "t", "w", "v"]): ScanStep {
     const types = { a: "string", b: "int64", t: "timestamp", w: "timestamp", v: "float64" } as const;
     return {
       kind: "scan",
