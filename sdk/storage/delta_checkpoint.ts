@@ -53,7 +53,7 @@ export async function decodeCheckpoint(body: Uint8Array): Promise<Action[] | und
       file: new Uint8Array(body).buffer,
       compressors: { GZIP: (input: Uint8Array) => gunzipSync(input) },
     });
-    const actions = rows.map((row) => plainNumbers(row) as Action);
+    const actions = rows.map((row): Action => plainNumbers(row));
     const complete = actions.some((action) => action.protocol) && actions.some((action) => action.metaData);
     return complete ? actions : undefined;
   } catch {
@@ -67,10 +67,11 @@ function struct(name: string, fields: Readonly<Record<string, ScalarKind>>): Par
   return { name, kind: "struct", columns: Object.entries(fields).map(([name, kind]) => ({ name, kind })) };
 }
 
-/** int64 arrives as bigint; the log's JSON has numbers. */
-function plainNumbers(value: unknown): unknown {
-  if (typeof value === "bigint") return Number(value);
-  if (Array.isArray(value)) return value.map(plainNumbers);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, plainNumbers(part)]));
+/** int64 arrives as bigint; the log's JSON has numbers. Changes the record: there may be many. */
+function plainNumbers(record: Record<string, unknown>): object {
+  for (const [name, value] of Object.entries(record)) {
+    if (typeof value === "bigint") record[name] = Number(value);
+    else if (typeof value === "object" && value !== null) plainNumbers(value as Record<string, unknown>);
+  }
+  return record;
 }

@@ -204,13 +204,17 @@ function encodeValues(kind: LeafKind, values: readonly unknown[]): Uint8Array {
       values.forEach((value, i) => bytes.writeBigInt64LE(BigInt(value as number), i * 8));
       return bytes;
     }
-    case "string":
-      return Buffer.concat(values.flatMap((value) => {
-        const bytes = Buffer.from(String(value));
-        const length = Buffer.alloc(4);
-        length.writeUInt32LE(bytes.byteLength);
-        return [length, bytes];
-      }));
+    case "string": {
+      const texts = values as readonly string[];
+      const bytes = Buffer.allocUnsafe(texts.reduce((sum, value) => sum + 4 + Buffer.byteLength(value), 0));
+      let at = 0;
+      for (const value of texts) {
+        const length = bytes.write(value, at + 4);
+        bytes.writeUInt32LE(length, at);
+        at += 4 + length;
+      }
+      return bytes;
+    }
   }
 }
 

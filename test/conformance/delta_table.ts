@@ -254,6 +254,27 @@ export function deltaTableConformance(name: string, make: () => Promise<ObjectSt
       expect(await contentsOf(await open().snapshot())).toEqual([[0, "new"]]);
     });
 
+    it("snapshot() has every commit that was there when it was asked, also when an earlier look is still under way", async () => {
+      let release = () => {};
+      const held = new Promise<void>((resolve) => release = resolve);
+      let waits = 0;
+      const slow = spoil(store, {
+        find: async (key) => {
+          const body = await store.find(key);
+          if (key.endsWith("1.json") && waits++ === 0) await held;
+          return body;
+        },
+      });
+      const reader = open({}, slow);
+      const early = reader.snapshot();
+      await expect.poll(() => waits).toBe(1);
+      await run({ 0: "x" });
+      const late = reader.snapshot();
+      release();
+      expect((await early).version).toBe(0);
+      expect((await late).version).toBe(1);
+    });
+
     it("random commits: every version, from checkpoints or the whole log, is what a plain model says", async () => {
       let tables = 0;
       const commits = fc.array(
