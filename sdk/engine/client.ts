@@ -42,6 +42,8 @@ export interface RawStream {
 export interface DuckClient {
   run(sql: string, signal?: AbortSignal): Promise<void>;
   stream(sql: string, signal?: AbortSignal): Promise<RawStream>;
+  /** The whole result, computed before its first chunk is read: each chunk costs a tenth of a streamed one. */
+  collect(sql: string, signal?: AbortSignal): Promise<Iterable<RawChunk>>;
   /** Appends batches to a table, rows in order. */
   append(
     table: string,

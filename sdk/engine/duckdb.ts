@@ -90,15 +90,18 @@ class Client implements DuckClient {
     const next = (): Promise<DuckDBDataChunk | null> => this.#interruptible(signal, () => result.fetchChunk());
     async function* chunks(): AsyncGenerator<RawChunk, void, undefined> {
       for (let chunk = await next(); chunk && chunk.rowCount > 0; chunk = await next()) {
-        const whole = chunk;
-        // The library's vectors have these parts, though its declarations call them private.
-        yield {
-          rowCount: whole.rowCount,
-          columns: columns.map((_, i) => whole.getColumnVector(i) as unknown as RawVector),
-        };
+        yield rawChunk(chunk, columns.length);
       }
     }
     return { columns, chunks: chunks() };
+  }
+
+  async collect(sql: string, signal?: AbortSignal): Promise<Iterable<RawChunk>> {
+    const result = await this.#interruptible(signal, () => this.#connection.run(sql));
+    function* chunks(): Generator<RawChunk, void, undefined> {
+      for (let i = 0; i < result.chunkCount; i++) yield rawChunk(result.getChunk(i), result.columnCount);
+    }
+    return chunks();
   }
 
   async append(
@@ -126,6 +129,13 @@ class Client implements DuckClient {
   close(): void {
     this.#connection.closeSync();
   }
+}
+
+function rawChunk(chunk: DuckDBDataChunk, columnCount: number): RawChunk {
+  const columns: RawVector[] = [];
+  // The library's vectors have these parts, though its declarations call them private.
+  for (let i = 0; i < columnCount; i++) columns.push(chunk.getColumnVector(i) as unknown as RawVector);
+  return { rowCount: chunk.rowCount, columns };
 }
 
 /** As many rows as a DuckDB vector holds. */

@@ -84,8 +84,9 @@ export class DuckDbSession implements EngineSession {
   }
 
   async collectBatches(sql: string, schema: Schema, signal?: AbortSignal): Promise<ColumnBatch[]> {
-    const batches = [];
-    for await (const batch of this.batches(sql, schema, signal)) batches.push(batch);
+    const types = schema.map((field) => field.type);
+    const batches: ColumnBatch[] = [];
+    for (const chunk of await this.#client.collect(sql, signal)) batches.push(batchOf(chunk, types));
     return batches;
   }
 

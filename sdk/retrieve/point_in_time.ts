@@ -108,7 +108,7 @@ function oldestSql(read: FeatureRead, time: string): string | undefined {
 function viewColumns(read: FeatureRead, alias: string, spine: SpineTable, options: PointInTimeOptions): string[] {
   const { ttl } = timing(read.definition);
   const event = `${alias}.${reservedColumns.eventTimestamp}`;
-  const isFound = `${event} IS NOT NULL`;
+  const isFound = `${alias}.spine_row IS NOT NULL`;
   const isValid = ttl === undefined
     ? undefined
     : `epoch_us(${event}) > epoch_us(s.${quoteName(spine.eventTimestamp)}) - ${ttl}`;
@@ -141,7 +141,9 @@ function viewColumns(read: FeatureRead, alias: string, spine: SpineTable, option
 function storedColumns(read: FeatureRead, options: PointInTimeOptions): Field[] {
   const names = new Set(read.features.map(({ feature }) => feature));
   const columns: Field[] = [...names].map((name) => ({ name, type: featureOf(read, name).type }));
-  columns.push({ name: reservedColumns.eventTimestamp, type: "timestamp" });
+  if (timing(read.definition).ttl !== undefined) {
+    columns.push({ name: reservedColumns.eventTimestamp, type: "timestamp" });
+  }
   if (options.effectiveTimestamps) columns.push({ name: reservedColumns.effectiveTimestamp, type: "timestamp" });
   return columns;
 }

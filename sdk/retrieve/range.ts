@@ -1,6 +1,6 @@
 /** Every value of a view in a range of time, with the half-open interval in which it was the one to serve; and previews. */
 import { reservedColumns, type ViewDefinition } from "../define/definitions.ts";
-import { type Engine, type EngineSession, quoteName, type Relation, timestampSql } from "../engine/engine.ts";
+import { type Engine, type EngineSession, quoteName, type Relation } from "../engine/engine.ts";
 import { VarveError } from "../errors.ts";
 import { warnOnce } from "../frame/runtime.ts";
 import type { Field, Schema } from "../schema.ts";
