@@ -21,7 +21,8 @@ export type ColumnsOf<X> = X extends Expr<infer C, unknown> ? C : never;
 /** The value of an operand. */
 export type ValueOfOperand<X> = X extends Expr<string, infer T> ? T : ConstantValue<X>;
 
-type Numeric<T, X> = ArithmeticValue<Operands<T> | Operands<ValueOfOperand<X>>>;
+/** The value of arithmetic between a value and an operand. */
+export type Numeric<T, X> = ArithmeticValue<Operands<T> | Operands<ValueOfOperand<X>>>;
 
 /** How a cast treats a value that has no counterpart in the type. */
 export interface CastOptions {
@@ -42,12 +43,14 @@ export interface CastOptions {
  * ```
  */
 export class Expr<out C extends string = string, out T = unknown> {
+  /** The tree. */
   readonly node: ExprNode;
   /** Type only: the value of the expression, for `ResolveExpr`. */
   declare readonly value: T;
   /** Type only: the columns it reads. At run time ask {@link Expr.columns}. */
   declare readonly reads: C;
 
+  /** Wraps a tree: use `col`, `lit` and the functions instead. */
   constructor(node: ExprNode) {
     this.node = node;
     Object.freeze(this);
@@ -68,6 +71,7 @@ export class Expr<out C extends string = string, out T = unknown> {
     return this.node;
   }
 
+  /** What `console.log` shows. */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return exprText(this.node);
   }

@@ -9,6 +9,7 @@ export class WhenClause<C extends string, T> {
   readonly #branches: readonly { readonly when: ExprNode; readonly then: ExprNode }[];
   readonly #condition: ExprNode;
 
+  /** Made by `when`. */
   constructor(branches: readonly { readonly when: ExprNode; readonly then: ExprNode }[], condition: ExprNode) {
     this.#branches = branches;
     this.#condition = condition;
@@ -25,6 +26,7 @@ export class WhenClause<C extends string, T> {
 export class ThenClause<C extends string, T> {
   readonly #branches: readonly { readonly when: ExprNode; readonly then: ExprNode }[];
 
+  /** Made by `when`. */
   constructor(branches: readonly { readonly when: ExprNode; readonly then: ExprNode }[]) {
     this.#branches = Object.freeze(branches);
     Object.freeze(this);

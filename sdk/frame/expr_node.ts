@@ -34,11 +34,15 @@ export type CallNode = Extract<ExprNode, { readonly kind: "call" }>;
  * non-finite floats as `"NaN"`, `"Infinity"`, `"-Infinity"`, `-0` as `"-0"`, binary as base64, lists and structs by element; null is null.
  */
 export interface LiteralNode {
+  /** What tells it from other nodes. */
   readonly kind: "literal";
+  /** The type of the constant. */
   readonly type: DataType;
+  /** The constant as JSON. */
   readonly value: LiteralValue;
 }
 
+/** A constant as JSON. */
 export type LiteralValue =
   | null
   | string
