@@ -3,6 +3,7 @@ import { messageOf, VarveError } from "../errors.ts";
 import { floorDivide, formatTimestamp } from "../time.ts";
 import type { DeltaFile } from "./delta_format.ts";
 
+/** Which versions of the protocol a program must know. */
 export interface ProtocolAction {
   readonly minReaderVersion: number;
   readonly minWriterVersion: number;
@@ -10,6 +11,7 @@ export interface ProtocolAction {
   readonly writerFeatures?: readonly string[] | null;
 }
 
+/** What the table is: its columns, above all. */
 export interface MetaDataAction {
   readonly id: string;
   readonly name?: string | null;
@@ -21,6 +23,7 @@ export interface MetaDataAction {
   readonly createdTime?: number | null;
 }
 
+/** A data file becomes part of the table. */
 export interface AddAction {
   readonly path: string;
   readonly partitionValues: Readonly<Record<string, string>>;
@@ -31,6 +34,7 @@ export interface AddAction {
   readonly tags?: Readonly<Record<string, string>> | null;
 }
 
+/** A data file is no longer part of the table; older versions still read it. */
 export interface RemoveAction {
   readonly path: string;
   readonly deletionTimestamp?: number | null;
@@ -49,6 +53,7 @@ export interface TxnAction {
   readonly lastUpdated?: number | null;
 }
 
+/** Who committed, when and why: free facts. */
 export type CommitInfoAction = Readonly<Record<string, unknown>>;
 
 /** One line of a log entry or one row of a checkpoint: exactly one of these is there. */
@@ -115,6 +120,7 @@ export function runIdOf(entry: LogEntry): string | undefined {
   return typeof runId === "string" ? runId : undefined;
 }
 
+/** The action that records a slice as committed. */
 export function txnOf(sliceStart: bigint, version: number, at: number): TxnAction {
   return { appId: `${appIdPrefix}${sliceStart}`, version, lastUpdated: at };
 }

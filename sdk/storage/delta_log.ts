@@ -5,6 +5,7 @@ import { decodeCheckpoint, encodeCheckpoint } from "./delta_checkpoint.ts";
 import { TableState } from "./delta_state.ts";
 import type { ObjectStore } from "./object_store.ts";
 
+/** How a log is kept. */
 export interface DeltaLogOptions {
   /** A checkpoint is written at every version that this divides. */
   readonly checkpointEvery: number;

@@ -212,7 +212,11 @@ class LocalObjectStore implements ObjectStore {
     throwIfCancelled(signal, `put object "${key}"`);
     try {
       const file = await open(path, "r+");
-      await file.sync().finally(() => file.close());
+      try {
+        await file.sync();
+      } finally {
+        await file.close();
+      }
       await this.#publish(path, this.#path(key), (from, to) => rename(from, to));
       return true;
     } catch (error) {
