@@ -60,7 +60,11 @@ export class RedisCrew implements Running {
     await pause(this.#options.graceMs + 2_000, systemTimers, settled.signal);
     this.#stopPolling();
     // Redis is away, and what remains to be told to it cannot be: the leases run out, and others take the jobs.
-    if (!settled.signal.aborted) await Promise.allSettled([this.#worker.backend.close(true), closing]);
+    if (settled.signal.aborted) return await closing;
+    closing.catch(() => undefined);
+    await this.#worker.backend.close(true);
+    // BullMQ may go on waiting for answers that cannot come any more; nothing holds the process.
+    await pause(1_000, systemTimers, settled.signal);
   }
 
   async #process(stored: BullJob, token: string): Promise<unknown> {
@@ -155,19 +159,21 @@ export class RedisCrew implements Running {
 
   /** A cancel may come from any process. Reading one small hash is sure; a message that is published may be missed. */
   #pollCancels(): void {
-    this.#stopPolling = systemTimers.after(cancelPollMs, async () => {
-      const ids = [...this.#attempts.keys()];
-      try {
-        if (ids.length > 0) {
-          const reasons = await (await this.#queue.backend.client).hmget(this.#options.cancelling, ...ids);
-          reasons.forEach((reason, index) => {
-            if (reason !== null) this.#attempts.get(ids[index]!)?.cancel(reason);
-          });
-        }
-      } catch {
-        // Redis is away: the worker's own connection tells that.
+    this.#stopPolling = systemTimers.after(cancelPollMs, () => void this.#pollOnce());
+  }
+
+  async #pollOnce(): Promise<void> {
+    const ids = [...this.#attempts.keys()];
+    try {
+      if (ids.length > 0) {
+        const reasons = await (await this.#queue.backend.client).hmget(this.#options.cancelling, ...ids);
+        reasons.forEach((reason, index) => {
+          if (reason !== null) this.#attempts.get(ids[index]!)?.cancel(reason);
+        });
       }
-      if (!this.#closed || this.#attempts.size > 0) this.#pollCancels();
-    });
+    } catch {
+      // Redis is away: the worker's own connection tells that.
+    }
+    if (!this.#closed || this.#attempts.size > 0) this.#pollCancels();
   }
 }

@@ -29,7 +29,7 @@ export class RedisEvents {
 
   watch(listener: (event: QueueEvent) => void): () => void {
     this.#listeners.add(listener);
-    this.#start();
+    void this.#start();
     return () => this.#listeners.delete(listener);
   }
 
