@@ -1,7 +1,6 @@
-/** The door to apache-arrow: Tables in and out as IPC streams. */
+/** The door to apache-arrow: Tables out, from IPC streams (they come in through `arrow_in.ts`). */
 import { createRequire } from "node:module";
 import type { Table } from "apache-arrow";
-import { messageOf, VarveError } from "../errors.ts";
 
 declare module "../frame/runtime.ts" {
   interface ResultTypes {
@@ -18,21 +17,6 @@ let library: Library | undefined;
 function arrow(): Library {
   library ??= createRequire(import.meta.url)("apache-arrow") as Library;
   return library;
-}
-
-/** Whether something is a Table, of this or another copy of the library. */
-export function isArrowTable(data: unknown): data is Table {
-  return typeof data === "object" && data !== null && "batches" in data && Array.isArray(data.batches) &&
-    "schema" in data && "numRows" in data;
-}
-
-/** A Table as an IPC stream. */
-export function ipcFromArrow(table: Table): Uint8Array {
-  try {
-    return arrow().tableToIPC(table, "stream");
-  } catch (error) {
-    throw new VarveError("UNSUPPORTED", `Cannot read the Arrow table: ${messageOf(error)}`, { cause: error });
-  }
 }
 
 /** The Table of an IPC stream. */

@@ -49,18 +49,10 @@ function isObject(data: unknown): data is Record<string, unknown> {
   return (typeof data === "object" || typeof data === "function") && data !== null;
 }
 
-/** A DataFrame as the bytes of a Parquet file, and the columns whose integers are durations. */
-export function parquetFromPolars(
-  frame: DataFrame,
-): { readonly bytes: Uint8Array; readonly durations: readonly string[] } {
-  const durations = frame.columns.filter((_, i) => frame.dtypes[i]!.variant === "Duration");
-  const pl = polars();
-  // Parquet has no durations: they travel as whole microseconds.
-  const plain = durations.length > 0
-    ? frame.withColumns(...durations.map((name) => pl.col(name).cast(pl.Duration("us")).cast(pl.Int64)))
-    : frame;
+/** A DataFrame as the bytes of an uncompressed Parquet file. */
+export function parquetFromPolars(frame: DataFrame): Uint8Array {
   try {
-    return { bytes: plain.writeParquet({ compression: "uncompressed" }), durations };
+    return frame.writeParquet({ compression: "uncompressed" });
   } catch (error) {
     throw new VarveError(
       "UNSUPPORTED",
@@ -70,6 +62,20 @@ export function parquetFromPolars(
   }
 }
 
+/**
+ * Those of the named columns that hold durations, which Parquet writes as plain integers. Only names of integer columns may be
+ * given: for some types, such as binary, this version of the library cannot say the type at all.
+ */
+export function durationColumns(frame: DataFrame, names: readonly string[]): string[] {
+  return names.filter((name) => frame.getColumn(name).dtype.variant === "Duration");
+}
+
+/** The same DataFrame with durations as whole microseconds. */
+export function withPlainDurations(frame: DataFrame, durations: readonly string[]): DataFrame {
+  const pl = polars();
+  return frame.withColumns(...durations.map((name) => pl.col(name).cast(pl.Duration("us")).cast(pl.Int64)));
+}
+
 /** The DataFrame of a Parquet file that the engine wrote. */
 export function polarsFromParquet(path: string, durations: readonly string[]): DataFrame {
   const pl = polars();
@@ -77,11 +83,6 @@ export function polarsFromParquet(path: string, durations: readonly string[]): D
   return durations.length > 0
     ? frame.withColumns(...durations.map((name) => pl.col(name).cast(pl.Duration("us"))))
     : frame;
-}
-
-/** The DataFrame of an Arrow IPC stream. */
-export function polarsFromIpc(bytes: Uint8Array): DataFrame {
-  return polars().readIPCStream(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
 }
 
 /** A DataFrame as an Arrow IPC stream. */

@@ -1,12 +1,14 @@
 /** Data of this process, as it enters: rows become batches, DataFrames and Arrow tables the bytes of a Parquet file; and its content hash. */
 import { createHash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import { VarveError } from "../errors.ts";
-import { requireField } from "../schema.ts";
+import { formatType, requireField, sameType } from "../schema.ts";
 import type { Row, Schema } from "../schema.ts";
-import { ipcFromArrow, isArrowTable } from "./arrow.ts";
-import type { ColumnBatch } from "./engine.ts";
+import { arrowBatches, arrowSchema, isArrowTable } from "./arrow_in.ts";
+import type { ColumnBatch, ColumnVector } from "./engine.ts";
 import { parquetColumns } from "./parquet_footer.ts";
-import { isPolarsFrame, isPolarsLazy, parquetFromPolars, polarsFromIpc } from "./polars.ts";
+import { durationColumns, isPolarsFrame, isPolarsLazy, parquetFromPolars, withPlainDurations } from "./polars.ts";
+import type { DataFrame } from "./polars.ts";
 import { dataTypeOf } from "./duck_type.ts";
 import { inferSchema, rowsToBatch } from "./rows_data.ts";
 
@@ -29,15 +31,41 @@ export function snapshotOf(data: unknown, declared?: Schema): Snapshot {
   if (isPolarsLazy(data)) {
     throw new VarveError("INVALID_REQUEST", "Cannot make a frame of a LazyFrame: collect it first");
   }
-  const frame = isPolarsFrame(data) ? data : isArrowTable(data) ? polarsFromIpc(ipcFromArrow(data)) : undefined;
-  if (!frame) {
+  if (isArrowTable(data)) {
+    const schema = declared ?? arrowSchema(data);
+    checkDeclared(declared, arrowSchema(data));
+    return { kind: "batches", schema, rowCount: data.numRows, batches: arrowBatches(data, schema) };
+  }
+  if (!isPolarsFrame(data)) {
     throw new VarveError(
       "INVALID_REQUEST",
       "Cannot make a frame of this: give rows, a polars DataFrame or an Arrow table",
     );
   }
-  const { bytes, durations } = parquetFromPolars(frame);
-  const found: Schema = parquetColumns(bytes, "the DataFrame").map(({ name, type }) => ({
+  return polarsSnapshot(data, declared);
+}
+
+/** Batches hold what the table has, so a declaration may leave columns out and not change types. */
+function checkDeclared(declared: Schema | undefined, found: Schema): void {
+  for (const field of declared ?? []) {
+    const { type } = requireField(found, field.name, "declare column");
+    if (sameType(type, field.type)) continue;
+    throw new VarveError(
+      "SCHEMA_MISMATCH",
+      `Cannot declare column "${field.name}" as ${formatType(field.type)}: it is ${formatType(type)}`,
+    );
+  }
+}
+
+function polarsSnapshot(frame: DataFrame, declared: Schema | undefined): Snapshot {
+  let bytes = parquetFromPolars(frame);
+  const columns = parquetColumns(bytes, "the DataFrame");
+  const integers = columns.filter(({ type }) => type.kind === "scalar" && type.name === "BIGINT").map((column) =>
+    column.name
+  );
+  const durations = durationColumns(frame, integers);
+  if (durations.length > 0) bytes = parquetFromPolars(withPlainDurations(frame, durations));
+  const found: Schema = columns.map(({ name, type }) => ({
     name,
     type: durations.includes(name) ? "duration" : dataTypeOf(type, `column "${name}"`),
   }));
@@ -50,11 +78,23 @@ export function hashSnapshot(snapshot: Snapshot): string {
   const hash = createHash("sha256").update(JSON.stringify(snapshot.schema));
   if (snapshot.kind === "parquet") return hash.update(snapshot.bytes).digest("hex");
   for (const batch of snapshot.batches) {
-    for (const column of batch.columns) {
-      for (const value of column.values) hash.update(JSON.stringify(value, exact) ?? "null").update("\n");
-    }
+    for (const column of batch.columns) hashColumn(hash, column, batch.rowCount);
   }
   return hash.digest("hex");
+}
+
+function hashColumn(hash: Hash, { values, hasNulls, isNull }: ColumnVector, rowCount: number): void {
+  hash.update(`|${rowCount}|`);
+  const nulls = hasNulls ? Uint8Array.from({ length: rowCount }, (_, row) => isNull(row) ? 1 : 0) : new Uint8Array();
+  hash.update(nulls);
+  if (!ArrayBuffer.isView(values)) {
+    for (let row = 0; row < rowCount; row++) hash.update(`${JSON.stringify(values[row], exact) ?? "null"}\n`);
+    return;
+  }
+  // What stands at the place of a null means nothing.
+  const known = (values as Float64Array).slice(0, rowCount);
+  nulls.forEach((isNull, row) => isNull && (known[row] = (typeof known[0] === "bigint" ? 0n : 0) as number));
+  hash.update(new Uint8Array(known.buffer, known.byteOffset, known.byteLength));
 }
 
 /** Values that JSON would refuse or confuse. */

@@ -171,7 +171,7 @@ export class Frame<R extends Row = Row> {
   }
 
   /** All rows of this frame and of others with the same columns, matched by name. */
-  union(...others: readonly Frame<R>[]): Frame<R> {
+  union(...others: readonly AnyFrame[]): Frame<R> {
     return new Frame({ kind: "union", inputs: [this.query, ...others.map((other) => other.query)] });
   }
 
@@ -317,3 +317,6 @@ export class GroupedFrame<R extends Row, K extends string> {
     });
   }
 }
+
+/** A frame of any rows. */
+export type AnyFrame = Frame<any>;

@@ -5,6 +5,7 @@ import { VarveError } from "../errors.ts";
 import { formatType, requireField, sameType, schemaFrom } from "../schema.ts";
 import type { Row, RowOf, Schema, SchemaTypes } from "../schema.ts";
 import { Frame } from "./frame.ts";
+import type { AnyFrame } from "./frame.ts";
 import type { RowOfSchema } from "./frame_types.ts";
 import type { FileSource, MemorySource, Query } from "./query.ts";
 import { schemaOf } from "./query_schema.ts";
@@ -164,7 +165,7 @@ export function fromArrow<const S extends SchemaTypes | undefined = undefined>(
  */
 export function sql<const S extends SchemaTypes | undefined = undefined>(
   text: string,
-  inputs: Readonly<Record<string, Frame>> = {},
+  inputs: Readonly<Record<string, AnyFrame>> = {},
   options: { readonly schema?: S } = {},
 ): Frame<RowOfSchema<S>> {
   if (text.trim() === "") throw new VarveError("INVALID_DEFINITION", "Cannot run SQL: the text is empty");

@@ -68,7 +68,7 @@ export type SortInput = ColumnInput | {
 };
 
 /** A sort key in descending order. */
-export function descending(by: ColumnInput): { readonly by: ColumnInput; readonly descending: true } {
+export function descending<const X extends ColumnInput>(by: X): { readonly by: X; readonly descending: true } {
   return { by, descending: true };
 }
 

@@ -1,0 +1,165 @@
+import { tableFromArrays, tableFromIPC, tableToIPC } from "apache-arrow";
+import pl from "nodejs-polars";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import "../../../sdk/engine/install.ts";
+import { createDuckDbEngine } from "../../../sdk/engine/duckdb.ts";
+import type { EngineSession } from "../../../sdk/engine/engine.ts";
+import type { DataFrame } from "../../../sdk/engine/polars.ts";
+import { fromArrow, fromPolars, fromRows } from "../../../sdk/frame/sources.ts";
+import type { Row } from "../../../sdk/schema.ts";
+import { Timestamp } from "../../../sdk/time.ts";
+
+const schema = {
+  s: "string",
+  b: "boolean",
+  i: "int32",
+  l: "int64",
+  f: "float32",
+  d: "float64",
+  day: "date",
+  t: "timestamp",
+  u: "duration",
+  x: "binary",
+  list: { list: "string" },
+  st: { struct: [{ name: "a", type: "int64" }, { name: "b", type: { list: "int32" } }] },
+} as const;
+
+const full: Row = {
+  s: "naïve 🦊, longer than twelve bytes",
+  b: true,
+  i: -2147483648,
+  l: 9223372036854775807n,
+  f: 0.5,
+  d: -0.1,
+  day: "1969-12-31",
+  t: Timestamp.from("2001-02-03T04:05:06.000007Z"),
+  u: -90_061_000_001n,
+  x: new Uint8Array([0, 255]),
+  list: ["a", null, ""],
+  st: { a: 2n ** 60n, b: [1, null] },
+};
+const empty: Row = Object.fromEntries(Object.keys(schema).map((name) => [name, null]));
+const data: Row[] = [full, empty, {
+  ...full,
+  s: "",
+  l: -(2n ** 63n),
+  d: Number.NaN,
+  f: Number.POSITIVE_INFINITY,
+  list: [],
+  b: false,
+}];
+
+describe("exchange", () => {
+  const engine = createDuckDbEngine();
+  let session: EngineSession;
+  beforeAll(async () => {
+    session = await engine.session();
+  });
+  afterAll(async () => {
+    session.close();
+    await engine.close();
+  });
+
+  it("a DataFrame has every value and the right types", async () => {
+    const frame = await fromRows(data, { schema }).collect();
+    expect(frame.columns).toEqual(Object.keys(schema));
+    const type = (name: string): string => frame.getColumn(name).dtype.toString();
+    expect(
+      [type("s"), type("b"), type("i"), type("l"), type("f"), type("d"), type("day")].map((text) =>
+        text.replace(/DataType\((\w+).*/, "$1")
+      ),
+    )
+      .toEqual(["String", "Bool", "Int32", "Int64", "Float32", "Float64", "Date"]);
+    expect(frame.getColumn("t").dtype.equals(pl.Datetime("us", "UTC"))).toBe(true);
+    // The library says "ms" of every duration when it is asked for the type.
+    expect(frame.getColumn("u").toString()).toContain("duration[μs]");
+    expect(frame.getColumn("s").toArray()).toEqual(data.map((row) => row["s"]));
+    expect(frame.getColumn("b").toArray()).toEqual([true, null, false]);
+    expect(frame.getColumn("l").cast(pl.Utf8).toArray()).toEqual(["9223372036854775807", null, "-9223372036854775808"]);
+    expect(frame.getColumn("d").toArray()).toEqual([-0.1, null, Number.NaN]);
+    expect(frame.getColumn("t").cast(pl.Int64).cast(pl.Utf8).toArray()).toEqual([
+      "981173106000007",
+      null,
+      "981173106000007",
+    ]);
+    expect(frame.getColumn("day").cast(pl.Int32).toArray()).toEqual([-1, null, -1]);
+    expect(frame.getColumn("u").cast(pl.Int64).cast(pl.Utf8).toArray()).toEqual(["-90061000001", null, "-90061000001"]);
+  });
+
+  it("a DataFrame goes in as it came out", async () => {
+    const out = await fromRows(data, { schema }).collect();
+    const back = fromPolars(out);
+    expect(back.schema).toEqual(fromRows(data, { schema }).schema);
+    expect(await back.rows()).toEqual(data);
+    const relation = await session.table("frame", out);
+    expect(await session.rows(relation.sql)).toEqual(data);
+  });
+
+  it("polars types of its own are normalised", async () => {
+    const frame: DataFrame = pl.DataFrame({ n: [1, 2, null], c: ["x", "y", null], t: [new Date(0), null, new Date(1)] })
+      .withColumns(
+        pl.col("n").cast(pl.UInt8).alias("u8"),
+        pl.col("c").cast(pl.Categorical).alias("cat"),
+        pl.col("n").cast(pl.Duration("ms")).alias("dur"),
+      );
+    const back = fromPolars(frame, { eventTimestamp: "t" });
+    expect(Object.fromEntries(back.schema.map((field) => [field.name, field.type])))
+      .toEqual({ n: "float64", c: "string", t: "timestamp", u8: "int32", cat: "string", dur: "duration" });
+    expect((await back.rows())[1]).toEqual({ n: 2, c: "y", t: null, u8: 2, cat: "y", dur: 2000n });
+    expect((await back.rows())[2]!["t"]).toEqual(Timestamp.from(new Date(1)));
+  });
+
+  it("an empty result is an empty DataFrame and an empty Arrow table", async () => {
+    const none = fromRows([], { schema });
+    const frame = await none.collect();
+    expect([frame.height, frame.columns]).toEqual([0, Object.keys(schema)]);
+    expect((await none.toArrow()).numRows).toBe(0);
+    expect(await fromPolars(frame).rows()).toEqual([]);
+  });
+
+  it("Arrow tables go out and in", async () => {
+    const table = await fromRows(data, { schema }).toArrow();
+    expect(table.getChild("s")!.toArray()).toEqual(data.map((row) => row["s"]));
+    expect(table.getChild("l")!.get(0)).toBe(9223372036854775807n);
+    expect(await fromArrow(table).select("s", "b", "i", "l", "f", "d", "day", "t", "u", "x", "list", "st").rows())
+      .toEqual(data);
+    const made = tableFromIPC(tableToIPC(tableFromArrays({ a: Int32Array.of(1, 2), s: ["x", "y"] })));
+    expect(await fromArrow(made).rows()).toEqual([{ a: 1, s: "x" }, { a: 2, s: "y" }]);
+  });
+
+  it("later changes to data are not seen", async () => {
+    const rows = [{ a: 1 }];
+    const frame = fromRows(rows);
+    rows.push({ a: 2 });
+    rows[0]!.a = 9;
+    expect(await frame.rows()).toEqual([{ a: 1 }]);
+    const polars = pl.DataFrame({ a: [1] });
+    const other = fromPolars(polars);
+    polars.columns = ["b"];
+    expect(await other.rows()).toEqual([{ a: 1 }]);
+  });
+
+  it("data is refused with a reason when it is no data", () => {
+    expect(() => fromPolars({ a: 1 })).toThrow(/give rows, a polars DataFrame or an Arrow table/);
+    expect(() => fromPolars(pl.DataFrame({ a: [1] }).lazy())).toThrow(/collect it first/);
+  });
+
+  it("many rows keep their order in every form", async () => {
+    const relation = {
+      sql: "SELECT range AS n, 'value ' || range AS s FROM range(300000)",
+      schema: [{ name: "n", type: "int64" }, { name: "s", type: "string" }] as const,
+    };
+    const frame = await session.dataFrame(relation.sql, relation.schema) as DataFrame;
+    const numbers = frame.getColumn("n").toTypedArray() as BigInt64Array;
+    expect(numbers.every((value, i) => value === BigInt(i))).toBe(true);
+    expect(frame.getColumn("s").get(299_999)).toBe("value 299999");
+    const table = await session.table("many", frame);
+    let next = 0n;
+    for await (const batch of session.batches(table.sql, table.schema)) {
+      for (const value of batch.columns[0]!.values as BigInt64Array) {
+        if (value !== next++) throw new Error(`row ${next} is ${value}`);
+      }
+    }
+    expect(next).toBe(300_000n);
+  });
+});
