@@ -232,6 +232,8 @@ export class RedisQueue implements Queue {
     try {
       // Looks again now and then: events are lost when Redis restarts, and a lost job is submitted again by the scheduler.
       while (true) {
+        // Made before the look: what happens during it is not slept over.
+        changed = new AbortController();
         const record = await this.get(id).catch((error: VarveError) => error);
         if (record && !(record instanceof VarveError)) {
           if (record.state === "completed") return record;
@@ -257,7 +259,6 @@ export class RedisQueue implements Queue {
             `Cannot wait for job "${id}": it did not finish within ${timeoutMs} ms; it goes on`,
           );
         }
-        changed = changed.signal.aborted ? new AbortController() : changed;
         await pause(
           Math.min(left, 1_000),
           systemTimers,
