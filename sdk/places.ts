@@ -69,7 +69,9 @@ export function openObjects(places: Places): ObjectStore {
     ...(places.cacheBytes === undefined ? {} : { cacheBytes: places.cacheBytes }),
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(region === undefined ? {} : { region }),
-    ...(accessKeyId === undefined || secretAccessKey === undefined ? {} : { credentials: { accessKeyId, secretAccessKey } }),
+    ...(accessKeyId === undefined || secretAccessKey === undefined
+      ? {}
+      : { credentials: { accessKeyId, secretAccessKey } }),
   });
 }
 
@@ -82,7 +84,10 @@ export async function openOnline(places: Places, clock: Clock): Promise<OnlineSt
   }
   const folder = folderOf(places);
   if (folder === undefined) {
-    throw new VarveError("INVALID_CONFIG", "Cannot open the online store: objects are in S3 and no Redis is named; give redis: \"redis://host:6379\"");
+    throw new VarveError(
+      "INVALID_CONFIG",
+      'Cannot open the online store: objects are in S3 and no Redis is named; give redis: "redis://host:6379"',
+    );
   }
   const { lmdbOnlineStore } = await import("./storage/online_lmdb.ts");
   return lmdbOnlineStore(join(folder, "online", workspace), { clock });

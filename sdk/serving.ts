@@ -118,16 +118,25 @@ class LiveServing implements Serving {
     const definition = Object.hasOwn(this.#state.services, name) ? this.#state.services[name] : undefined;
     if (!definition) {
       const names = Object.keys(this.#state.services);
-      throw new VarveError("NOT_FOUND", `Cannot read service ${JSON.stringify(name)}: services are ${names.join(", ") || "none"}`, {
-        details: { service: name },
-      });
+      throw new VarveError(
+        "NOT_FOUND",
+        `Cannot read service ${JSON.stringify(name)}: services are ${names.join(", ") || "none"}`,
+        {
+          details: { service: name },
+        },
+      );
     }
     const reads = readsOf(definition, (view) => {
       const registered = this.#state.views[view];
       const version = registered?.versions.find((item) => item.version === registered.serving);
       return version && { definition: version.definition, version: version.version };
     });
-    const reader = compileService(name, reads, this.#online, (view, version) => this.#states.get(stateName(view, version)));
+    const reader = compileService(
+      name,
+      reads,
+      this.#online,
+      (view, version) => this.#states.get(stateName(view, version)),
+    );
     this.#readers.set(name, reader);
     return reader;
   }
@@ -144,7 +153,9 @@ class LiveServing implements Serving {
       const version = view.versions.find((item) => item.version === view.serving);
       if (!version?.definition.online) continue;
       const state = this.#states.get(stateName(view.name, version.version));
-      if (state?.collection === undefined) found.push(`view "${view.name}" version ${version.version} is not loaded online`);
+      if (state?.collection === undefined) {
+        found.push(`view "${view.name}" version ${version.version} is not loaded online`);
+      }
     }
     return found;
   }

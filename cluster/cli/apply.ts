@@ -1,6 +1,6 @@
 /** `varve plan FILE` and `varve apply FILE`: definitions kept as code. */
-import { formatCount, formatSeconds, progressBar } from "varve";
-import type { Progress, ProgressBar, StorePlan } from "varve";
+import { formatCount, formatSeconds, progressBars } from "varve";
+import type { StorePlan } from "varve";
 import { connect } from "../connect.ts";
 import { connectOptions } from "../settings.ts";
 import { loadDefinitions } from "./load_definitions.ts";
@@ -20,7 +20,8 @@ export async function plan(context: CommandContext, file: string, options: Optio
 export async function apply(context: CommandContext, file: string, options: Options): Promise<void> {
   await withPlan(context, file, options, async (found) => {
     if (!context.json) context.print(String(found));
-    const bars = new Bars();
+    const started = performance.now();
+    const bars = progressBars(process.stderr, () => (performance.now() - started) / 1000);
     const stop = new AbortController();
     const onSignal = () => stop.abort(new Error("interrupted"));
     process.once("SIGINT", onSignal);
@@ -29,7 +30,7 @@ export async function apply(context: CommandContext, file: string, options: Opti
         wait: options["wait"] !== false,
         ...(typeof options["reason"] === "string" ? { reason: options["reason"] } : {}),
         signal: stop.signal,
-        ...(context.json ? {} : { onProgress: (progress: Progress) => bars.update(progress) }),
+        ...(context.json ? {} : { onProgress: bars.update }),
       });
       bars.stop();
       if (context.json) return context.print(JSON.stringify(applied, undefined, 2));
@@ -60,25 +61,5 @@ async function withPlan(
     await use(await store.plan(definitions, Array.isArray(names) ? { delete: names as string[] } : {}));
   } finally {
     await store.close();
-  }
-}
-
-/** One bar per view, one after the other. */
-class Bars {
-  readonly #started = performance.now();
-  #current: { readonly view: string; readonly bar: ProgressBar } | undefined;
-
-  update(progress: Progress): void {
-    if (this.#current?.view !== progress.view) {
-      this.#current?.bar.stop();
-      const bar = progressBar(progress.view, process.stderr, () => (performance.now() - this.#started) / 1000);
-      this.#current = { view: progress.view, bar };
-    }
-    this.#current.bar.update(progress);
-  }
-
-  stop(): void {
-    this.#current?.bar.stop();
-    this.#current = undefined;
   }
 }

@@ -1,5 +1,5 @@
 /** `varve materialize`, `cancel`, `retry` and `vacuum`: work by hand. */
-import { formatBytes, formatCount, progressBar, VarveError } from "varve";
+import { formatBytes, formatCount, progressBars, VarveError } from "varve";
 import type { Store } from "varve";
 import { connect } from "../connect.ts";
 import { openRedisQueue } from "../queue/redis_queue.ts";
@@ -12,7 +12,7 @@ type Options = Readonly<Record<string, unknown>>;
 export async function materialize(context: CommandContext, view: string, options: Options): Promise<void> {
   await withStore(context, async (store) => {
     const started = performance.now();
-    const bar = progressBar(view, process.stderr, () => (performance.now() - started) / 1000);
+    const bar = progressBars(process.stderr, () => (performance.now() - started) / 1000);
     const done = await store.materialize(view, {
       ...(typeof options["start"] === "string" ? { start: options["start"] } : {}),
       ...(typeof options["end"] === "string" ? { end: options["end"] } : {}),

@@ -1,6 +1,6 @@
 /** The queue of a cluster: the queue contract over BullMQ and Redis. */
 import { VarveError } from "varve";
-import { completeOptions, endedError, jobId, pause, systemTimers, workerForgottenMs } from "varve/cluster";
+import { completeOptions, jobId, systemTimers, workerForgottenMs } from "varve/cluster";
 import type {
   BackoffOptions,
   Handler,
@@ -17,6 +17,7 @@ import type {
 import { addJobs, type BullQueue, createQueue, type JobType, type Place } from "./bullmq.ts";
 import { RedisCrew } from "./redis_crew.ts";
 import { RedisEvents } from "./redis_events.ts";
+import { isFinished, waitForEnd } from "./redis_wait.ts";
 import { checkEvictionPolicy, describeRedis, redisError } from "./redis_errors.ts";
 import { readRecord, readState, recordFromText, recordToText, storedTypes } from "./redis_records.ts";
 
@@ -42,8 +43,6 @@ export interface RedisQueueOptions {
 
 /** How many jobs that were cancelled before they ran are remembered. */
 const keepCancelled = 1_000;
-/** How long a wait goes on for a job that Redis does not tell of. */
-const lostMs = 30_000;
 /** The most jobs that `list` looks through when it filters by view. */
 const scanLimit = 5_000;
 
@@ -67,6 +66,7 @@ export class RedisQueue implements Queue {
   readonly #queue: BullQueue;
   readonly #crews = new Set<RedisCrew>();
   readonly #events: RedisEvents;
+  readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
 
   constructor(options: RedisQueueOptions) {
@@ -222,52 +222,7 @@ export class RedisQueue implements Queue {
   }
 
   async finished(id: string, options: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<JobRecord> {
-    const { timeoutMs, signal } = options;
-    const started = performance.now();
-    let lastSeen: number | undefined;
-    let changed = new AbortController();
-    const stop = this.watch(({ record }) => {
-      if (record.id === id && isFinished(record)) changed.abort();
-    });
-    try {
-      // Looks again now and then: events are lost when Redis restarts, and a lost job is submitted again by the scheduler.
-      while (true) {
-        // Made before the look: what happens during it is not slept over.
-        changed = new AbortController();
-        const record = await this.get(id).catch((error: VarveError) => error);
-        if (record && !(record instanceof VarveError)) {
-          if (record.state === "completed") return record;
-          if (isFinished(record)) throw endedError(record);
-          lastSeen = performance.now();
-        } else if (record === undefined && lastSeen === undefined) {
-          throw new VarveError(
-            "NOT_FOUND",
-            `Cannot wait for job "${id}": there is none; it may have finished long ago`,
-          );
-        } else if (this.#closed || performance.now() - (lastSeen ?? started) > lostMs) {
-          throw record ?? new VarveError("UNAVAILABLE", `Cannot wait for job "${id}": the queue lost it`);
-        }
-        if (signal?.aborted) {
-          throw new VarveError("CANCELLED", `Cannot wait for job "${id}": the wait was cancelled; the job goes on`, {
-            cause: signal.reason,
-          });
-        }
-        const left = timeoutMs === undefined ? 1_000 : started + timeoutMs - performance.now();
-        if (left <= 0) {
-          throw new VarveError(
-            "TIMEOUT",
-            `Cannot wait for job "${id}": it did not finish within ${timeoutMs} ms; it goes on`,
-          );
-        }
-        await pause(
-          Math.min(left, 1_000),
-          systemTimers,
-          signal ? AbortSignal.any([signal, changed.signal]) : changed.signal,
-        );
-      }
-    } finally {
-      stop();
-    }
+    return await waitForEnd(this, id, { ...options, closed: this.#closing.signal });
   }
 
   async beat(worker: Omit<WorkerRecord, "seenAt">): Promise<void> {
@@ -300,6 +255,7 @@ export class RedisQueue implements Queue {
   }
 
   close(): Promise<void> {
+    this.#closing.abort();
     this.#closed ??= (async () => {
       await Promise.all([...this.#crews].map((crew) => crew.close({ deadlineMs: 0 })));
       await this.#events.close();
@@ -365,10 +321,6 @@ export class RedisQueue implements Queue {
     if (tooMany.length > 0) await client.hdel(this.#key("cancelled"), ...tooMany.map((record) => record.id));
     return records.slice(0, keepCancelled);
   }
-}
-
-function isFinished(record: JobRecord): boolean {
-  return record.state === "completed" || record.state === "failed" || record.state === "cancelled";
 }
 
 function submitted(

@@ -1,66 +1,74 @@
-/** Long work in a terminal: one bar that redraws, or a line now and then where output is not a terminal; the door to cli-progress. */
+/** Long work in a terminal: a bar per view that redraws, or a line now and then where output is not a terminal; the door to cli-progress. */
 import cliProgress from "cli-progress";
 import type { Progress } from "../materialize/progress.ts";
 import { formatBytes, formatCount, formatSeconds } from "./numbers_text.ts";
 
-/** Where the bar is drawn. */
+/** Where bars are drawn. */
 export interface ProgressStream {
   readonly isTTY?: boolean;
   write(text: string): unknown;
 }
 
-/** A bar that is fed with progress and ends in a summary. */
-export interface ProgressBar {
-  update(progress: Progress): void;
-  /** Draws the last state and leaves the line. */
-  stop(): void;
+/** Bars that are fed with progress, one per view. */
+export interface ProgressBars {
+  /** Give it as `onProgress`. */
+  readonly update: (progress: Progress) => void;
+  /** Draws the last state and leaves the lines; safe to call twice. */
+  readonly stop: () => void;
 }
 
-/** A bar for one view's materialization. `elapsedSeconds` is measured by the caller's clock. */
-export function progressBar(name: string, stream: ProgressStream, elapsedSeconds: () => number): ProgressBar {
-  return stream.isTTY ? drawnBar(name, stream, elapsedSeconds) : printedBar(name, stream, elapsedSeconds);
+/** Bars on a stream; `elapsedSeconds` is measured by the caller's clock. */
+export function progressBars(stream: ProgressStream, elapsedSeconds: () => number): ProgressBars {
+  return stream.isTTY ? drawnBars(stream, elapsedSeconds) : printedLines(stream, elapsedSeconds);
 }
 
-function drawnBar(name: string, stream: ProgressStream, elapsedSeconds: () => number): ProgressBar {
-  const bar = new cliProgress.SingleBar({
-    format: `${name}  {bar} {percentage}%  {facts}`,
+function drawnBars(stream: ProgressStream, elapsedSeconds: () => number): ProgressBars {
+  const all = new cliProgress.MultiBar({
+    format: "{view}  {bar} {percentage}%  {facts}",
     stream: stream as NodeJS.WritableStream,
     barsize: 24,
     hideCursor: true,
-    stopOnComplete: false,
+    autopadding: true,
     clearOnComplete: false,
+    gracefulExit: false,
   }, cliProgress.Presets.shades_classic);
-  let started = false;
+  const bars = new Map<string, cliProgress.SingleBar>();
   return {
     update(progress) {
-      const facts = factsOf(progress, elapsedSeconds());
-      if (!started) bar.start(Math.max(1, progress.slicesTotal), 0, { facts });
-      started = true;
-      bar.setTotal(Math.max(1, progress.slicesTotal));
-      bar.update(progress.phase === "done" ? Math.max(1, progress.slicesTotal) : progress.slicesDone, { facts });
+      const view = nameOf(progress).padEnd(16);
+      const total = Math.max(1, progress.slicesTotal);
+      let bar = bars.get(view);
+      if (!bar) bars.set(view, bar = all.create(total, 0, { view, facts: "" }));
+      bar.setTotal(total);
+      bar.update(progress.phase === "done" ? total : progress.slicesDone, {
+        view,
+        facts: factsOf(progress, elapsedSeconds()),
+      });
     },
-    stop() {
-      if (started) bar.stop();
-    },
+    stop: () => all.stop(),
   };
 }
 
-function printedBar(name: string, stream: ProgressStream, elapsedSeconds: () => number): ProgressBar {
-  let shown = -1;
+/** Every quarter of the way is told once. */
+function printedLines(stream: ProgressStream, elapsedSeconds: () => number): ProgressBars {
+  const shown = new Map<string, number>();
   return {
     update(progress) {
-      const quarter = progress.phase === "done"
-        ? 5
-        : Math.floor((4 * progress.slicesDone) / Math.max(1, progress.slicesTotal));
-      if (quarter === shown) return;
-      shown = quarter;
+      const view = nameOf(progress).padEnd(16);
       const percent = progress.phase === "done"
         ? 100
         : Math.floor((100 * progress.slicesDone) / Math.max(1, progress.slicesTotal));
-      stream.write(`${name}  ${String(percent).padStart(3)}%  ${factsOf(progress, elapsedSeconds())}\n`);
+      const quarter = progress.phase === "done" ? 5 : Math.floor(percent / 25);
+      if (quarter <= (shown.get(view) ?? -1)) return;
+      shown.set(view, quarter);
+      stream.write(`${view}  ${String(percent).padStart(3)}%  ${factsOf(progress, elapsedSeconds())}\n`);
     },
     stop() {},
   };
+}
+
+function nameOf(progress: Progress): string {
+  return progress.version > 1 ? `${progress.view} v${progress.version}` : progress.view;
 }
 
 /** What stands beside the bar. */
@@ -72,7 +80,6 @@ export function factsOf(progress: Progress, elapsedSeconds: number): string {
   if (progress.phase === "online") return `${slices}, ${rows}; loading the online store`;
   if (progress.slicesDone === 0) return `${slices}, waiting for the first`;
   const left = (elapsedSeconds / progress.slicesDone) * (progress.slicesTotal - progress.slicesDone);
-  return `${slices}, ${rows}, ${formatCount(Math.round(progress.rows / Math.max(elapsedSeconds, 0.001)))} rows/s, ${
-    formatSeconds(left)
-  } left`;
+  const speed = formatCount(Math.round(progress.rows / Math.max(elapsedSeconds, 0.001)));
+  return `${slices}, ${rows}, ${speed} rows/s, ${formatSeconds(left)} left`;
 }
