@@ -34,7 +34,8 @@ const instant = fc.tuple(fc.integer({ min: 0, max: 5 }), fc.constantFrom(0n, -1n
 
 /** Keys that collide when joined as text: (1, 12) and (11, 2), ("a", "bc") and ("ab", "c"); odd characters. */
 const text = fc.constantFrom("a", "ab", "bc", "c", "", "a|b", "'", '"', "ü", "\u{1f600}", "a\u0001", "NULL");
-const mostly = (often: fc.Arbitrary<unknown>, seldom: fc.Arbitrary<unknown>) => fc.oneof({ weight: 6, arbitrary: often }, { weight: 1, arbitrary: seldom });
+const mostly = (often: fc.Arbitrary<unknown>, seldom: fc.Arbitrary<unknown>) =>
+  fc.oneof({ weight: 6, arbitrary: often }, { weight: 1, arbitrary: seldom });
 const number = fc.constantFrom(1, 11, 2, 12, -1);
 const keySets: readonly { readonly fields: readonly Field[]; readonly values: readonly fc.Arbitrary<unknown>[] }[] = [
   { fields: [{ name: "k", type: "string" }], values: [mostly(fc.constantFrom("a", ""), text)] },
@@ -46,7 +47,10 @@ const keySets: readonly { readonly fields: readonly Field[]; readonly values: re
     fields: [{ name: "p", type: "string" }, { name: "q", type: "string" }],
     values: [mostly(fc.constantFrom("a", "ab"), text), mostly(fc.constantFrom("bc", "c"), text)],
   },
-  { fields: [{ name: "d", type: "date" }, { name: "f", type: "boolean" }], values: [fc.constantFrom("1969-12-31", "2024-02-29"), fc.boolean()] },
+  {
+    fields: [{ name: "d", type: "date" }, { name: "f", type: "boolean" }],
+    values: [fc.constantFrom("1969-12-31", "2024-02-29"), fc.boolean()],
+  },
 ];
 
 const features: readonly Field[] = [
@@ -84,7 +88,9 @@ function viewCase(index: number): fc.Arbitrary<ViewCase> {
       n: nullable(fc.constantFrom(0n, 5n, -(2n ** 62n))),
       l: nullable(fc.array(number, { maxLength: 2 })),
     });
-    return fc.array(row, { minLength: 10, maxLength: 60 }).map((rows) => makeView(index, shape, fields, rows as OracleRow[]));
+    return fc.array(row, { minLength: 10, maxLength: 60 }).map((rows) =>
+      makeView(index, shape, fields, rows as OracleRow[])
+    );
   });
 }
 
