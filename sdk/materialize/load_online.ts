@@ -3,7 +3,7 @@ import type { ViewDefinition } from "../define/definitions.ts";
 import type { Engine, EngineSession } from "../engine/engine.ts";
 import { messageOf, VarveError } from "../errors.ts";
 import type { DeltaFile, DeltaSnapshot, DeltaTable } from "../storage/delta_format.ts";
-import type { Collection, OnlineStore, PackedBatch, ViewState } from "../storage/online_store.ts";
+import type { Collection, OnlineStore, ViewState } from "../storage/online_store.ts";
 import { type Clock, formatTimestamp, toMicros } from "../time.ts";
 import { changeState, type Collections } from "./collections.ts";
 import { sliceLength } from "./due_slices.ts";
@@ -118,13 +118,10 @@ async function filesSince(load: Load, appliedVersion: number): Promise<DeltaFile
 }
 
 async function loadFresh(load: Load): Promise<LoadOnlineResult> {
-  const { context: { online, collections, signal }, snapshot } = load;
+  const { context: { collections, signal }, snapshot } = load;
   const collection = await collections.open(signal);
   try {
-    const rows = await write(load, snapshot.files, async (batch) => {
-      await online.load(collection, batch, signal);
-      return batch.count;
-    });
+    const rows = await write(load, snapshot.files, collection, false);
     return await serveCollection(load, collection, rows);
   } catch (error) {
     await collections.drop(collection).catch(() => undefined); // It is noted, and swept later.
@@ -159,8 +156,8 @@ async function serveCollection(load: Load, collection: Collection, rows: number)
 }
 
 async function loadChanges(load: Load, collection: Collection, added: readonly DeltaFile[]): Promise<LoadOnlineResult> {
-  const { request: { definition, version }, context: { online, clock, signal }, snapshot } = load;
-  const rows = await write(load, added, (batch) => online.merge(collection, batch, signal));
+  const { request: { definition, version }, context: { online, clock }, snapshot } = load;
+  const rows = await write(load, added, collection, true);
   const watermark = watermarkOf(snapshot, sliceLength(definition));
   const state = await changeState(online, definition.name, version, (current) => {
     // Somebody filled another collection, or is further on: then what was written here is harmless, and nothing is to be said.
@@ -196,10 +193,11 @@ export function watermarkOf(snapshot: DeltaSnapshot, length: bigint): bigint {
 async function write(
   load: Load,
   files: readonly DeltaFile[],
-  put: (batch: PackedBatch) => Promise<number>,
+  collection: Collection,
+  merge: boolean,
 ): Promise<number> {
   const { request: { definition, version }, context, session, snapshot } = load;
-  const { table, clock, expires = false, signal, failpoint } = context;
+  const { table, online, clock, expires = false, signal, failpoint } = context;
   return await writeLatest({
     session,
     definition,
@@ -208,7 +206,9 @@ async function write(
     sequence: BigInt(snapshot.version),
     now: clock.now(),
     expires,
-    write: put,
+    online,
+    collection,
+    merge,
     onRows: (onlineRows) =>
       context.onProgress?.({
         view: definition.name,

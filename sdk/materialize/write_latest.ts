@@ -1,9 +1,10 @@
 /** Writes the newest row of every key in some files of a table to the online store, in bounded memory. */
 import type { ViewDefinition } from "../define/definitions.ts";
-import type { EngineSession } from "../engine/engine.ts";
+import type { EngineSession, Relation } from "../engine/engine.ts";
 import type { DeltaFile, DeltaTable } from "../storage/delta_format.ts";
 import { packBatch, type PackPlan, rowLayout } from "../storage/encoding.ts";
-import type { PackedBatch } from "../storage/online_store.ts";
+import type { Collection, OnlineStore, PackedBatch } from "../storage/online_store.ts";
+import { writeBatches } from "../storage/online_write.ts";
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
 import { latestRows, oldestValid, ttlMicros } from "./latest_rows.ts";
 
@@ -16,8 +17,10 @@ export interface WriteLatestOptions {
   /** Of equal event times the value with the greater sequence wins. */
   readonly sequence: bigint;
   readonly now: bigint;
-  /** Writes a batch; gives how many values were taken. */
-  readonly write: (batch: PackedBatch) => Promise<number>;
+  readonly online: OnlineStore;
+  readonly collection: Collection;
+  /** Whether newer wins; a fresh collection needs no comparing. */
+  readonly merge: boolean;
   readonly onRows: (rows: number) => void;
   /** Tell the store when values have passed their ttl, so that it drops them. */
   readonly expires: boolean;
@@ -25,38 +28,39 @@ export interface WriteLatestOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Writes under way while the next batch is packed: enough to keep the store busy, and a bound on memory. */
-const writesAtOnce = 4;
-
 /** Gives how many values were taken. */
 export async function writeLatest(options: WriteLatestOptions): Promise<number> {
-  const { session, definition, table, now, write, signal, failpoint = noFailpoint } = options;
+  const { definition, table, now, signal } = options;
   const files = filesWithin(definition, options.files, now);
   options.onRows(0);
   if (files.length === 0) return 0;
   const paths = await table.localPaths(files, signal);
-  const { sql, schema } = latestRows(definition, paths, oldestValid(definition, now));
-  const plan = packPlan(definition, options.expires);
-  const running = new Set<Promise<void>>();
-  const failures: unknown[] = [];
-  let rows = 0;
-  try {
-    for await (const batch of session.batches(sql, schema, signal)) {
-      while (running.size >= writesAtOnce) await Promise.race(running);
-      if (failures.length > 0) break;
-      signal?.throwIfAborted();
-      const writing: Promise<void> = write(packBatch(plan, batch, options.sequence))
-        .then((count) => options.onRows(rows += count))
-        .catch((error: unknown) => void failures.push(error))
-        .finally(() => running.delete(writing));
-      running.add(writing);
-      await failpoint("mid-online");
+  let failure: { readonly error: unknown } | undefined;
+  // A failure of the query ends the batches first: when writeBatches returns, no write is under way any more.
+  async function* batches(): AsyncIterable<PackedBatch> {
+    try {
+      yield* packedRows(options, latestRows(definition, paths, oldestValid(definition, now)));
+    } catch (error) {
+      failure = { error };
     }
-  } finally {
-    await Promise.all(running);
   }
-  if (failures.length > 0) throw failures[0];
-  return rows;
+  const { taken } = await writeBatches(options.online, options.collection, batches(), {
+    merge: options.merge,
+    signal,
+    onProgress: options.onRows,
+  });
+  if (failure) throw failure.error;
+  return taken;
+}
+
+async function* packedRows(options: WriteLatestOptions, { sql, schema }: Relation): AsyncIterable<PackedBatch> {
+  const { session, definition, sequence, signal, failpoint = noFailpoint } = options;
+  const plan = packPlan(definition, options.expires);
+  for await (const batch of session.batches(sql, schema, signal)) {
+    signal?.throwIfAborted();
+    yield packBatch(plan, batch, sequence);
+    await failpoint("mid-online");
+  }
 }
 
 /** Files that may hold rows within the ttl. */
