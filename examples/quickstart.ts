@@ -104,7 +104,7 @@ title("4. Serve: the same numbers over HTTP");
 const server = await startServer();
 const keys = await flights.select("origin", "destination").distinct().sort("origin", "destination").limit(1_000).rows();
 const began = performance.now();
-const answers = [];
+const answers: Record<string, unknown>[] = [];
 for (const key of keys) answers.push(await ask(key));
 console.log(
   `${formatCount(keys.length)} routes asked at ${server.url}, one after the other: ${
