@@ -9,7 +9,7 @@ import { type EngineSession, quoteName, type Relation } from "../engine/engine.t
 import type { Field } from "../schema.ts";
 import { type FeatureRead, keyColumns, timing } from "./feature_read.ts";
 import { literalSql } from "./literal_sql.ts";
-import { type FeatureRows, findPositions, positionedSql } from "./positions.ts";
+import { type FeatureRows, findPositions, type KeyIds, keyIds, positionedSql } from "./positions.ts";
 
 /** S4: by when a value could have been served, or (Feast's rule) by when it was true. */
 export type AsOf = "effective" | "event";
@@ -38,6 +38,8 @@ export interface PointInTimeOptions {
   readonly statuses: boolean;
   /** Adds `<alias>__effective_timestamp` per view: when the row that was found, expired or not, became effective. */
   readonly effectiveTimestamps: boolean;
+  /** Spine rows that are swept at a time: bounds memory. @default 2_000_000 */
+  readonly rowsPerSweep?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -62,18 +64,25 @@ export async function pointInTimeJoin(
   const columns = spine.schema.map((field) => `s.${quoteName(field.name)}`);
   const schema: Field[] = [...spine.schema];
   const joins: string[] = [];
+  const idsByKeys = new Map<string, KeyIds>();
   for (const [i, view] of views.entries()) {
+    const keys = keyColumns(view.read);
+    const named = JSON.stringify(keys.map(({ name }) => name));
+    const ids = idsByKeys.get(named) ?? await keyIds(session, spine.table, keys, options.signal);
+    idsByKeys.set(named, ids);
     const found = await findPositions(session, {
       spineTable: spine.table,
       rowColumn,
       spineRows: spine.rows,
-      keys: keyColumns(view.read),
+      keys,
+      ids,
       joinKeys: view.read.definition.entity.joinKeys,
       cutoff: cutoffSql(view.read, `s.${quoteName(spine.eventTimestamp)}`, options.asOf),
       oldest: options.statuses || options.effectiveTimestamps
         ? undefined
         : oldestSql(view.read, quoteName(spine.eventTimestamp)),
       rows: view.rows,
+      rowsPerSweep: options.rowsPerSweep,
       signal: options.signal,
     });
     const alias = `v${i}`;
@@ -86,6 +95,7 @@ export async function pointInTimeJoin(
     columns.push(...viewColumns(view.read, alias, spine, options));
     schema.push(...addedColumns(view.read, options));
   }
+  for (const { table } of idsByKeys.values()) await session.run(`DROP TABLE ${table}`);
   const sql = `SELECT ${columns.join(", ")} FROM ${spine.table} s ${joins.join(" ")} ORDER BY s.${rowColumn}`;
   return { sql, schema };
 }

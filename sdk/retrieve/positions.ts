@@ -37,11 +37,15 @@ export interface FindOptions {
   /** The spine's columns that hold the join keys, in their order. */
   readonly keys: readonly Field[];
   readonly joinKeys: readonly Field[];
+  /** Numbers of the keys. */
+  readonly ids: KeyIds;
   /** SQL over spine row `s`: the newest event timestamp in micros that it may see. */
   readonly cutoff: string;
   /** SQL aggregate over the spine: rows at or before this many micros count for nobody. */
   readonly oldest?: string | undefined;
   readonly rows: FeatureRows;
+  /** Spine rows that are swept at a time. @default 2_000_000 */
+  readonly rowsPerSweep?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -52,8 +56,7 @@ export interface Positions {
   readonly files: readonly FeatureFile[];
 }
 
-/** Spine rows per sweep and feature rows per batch: bounds of what is in JavaScript's memory at a time (about 150 MB). */
-const probesPerSweep = 2_000_000;
+/** Feature rows per batch: with the spine rows of a sweep, what is in JavaScript's memory at a time (about 150 MB). */
 const rowsPerBatch = 1_000_000;
 /** A position is file × 2^32 + row: exact in a double. */
 const fileFactor = 2 ** 32;
@@ -88,26 +91,26 @@ export function scanSql(files: readonly FeatureFile[]): string {
 
 /** Finds the position of the row that each spine row reaches. */
 export async function findPositions(session: EngineSession, options: FindOptions): Promise<Positions> {
-  const ids = await keyIds(session, options);
+  const { ids, rowsPerSweep = 2_000_000 } = options;
   const bounds = await timeBounds(session, options);
   const files = options.rows.kind === "files" ? await filesInReach(session, options, options.rows.files, bounds) : [];
   const found: string[] = [];
   const isHit = new Uint8Array(files.length);
-  for (let start = 0; bounds && start < options.spineRows; start += probesPerSweep) {
-    const probes = await readProbes(session, options, ids, bounds, start);
+  for (let start = 0; bounds && start < options.spineRows; start += rowsPerSweep) {
+    const probes = await readProbes(session, options, bounds, start, start + rowsPerSweep);
     if (probes.rows.length === 0) continue;
     const sweep = new LatestSweep({ ...probes, keyCount: ids.count });
-    for await (const { batch, base } of rowBatches(session, options, ids, bounds, files)) {
+    for await (const { batch, base } of rowBatches(session, options, bounds, files)) {
       const [key, time, row] = batch.columns;
       sweep.add(key!.values as Int32Array, time!.values as Times, row!.values as Float64Array, base);
     }
     found.push(await storePositions(session, probes.rows, sweep.finish(), isHit, options.signal));
   }
-  await session.run(`DROP TABLE ${ids.table}`);
   return await onlyHitFiles(session, found, files, isHit, options.signal);
 }
 
-interface KeyIds {
+/** Numbers of the spine's distinct keys, in a temporary table. */
+export interface KeyIds {
   readonly table: string;
   readonly count: number;
   /** SQL condition that joins rows `r` with join keys of these names to ids `k`. */
@@ -115,10 +118,15 @@ interface KeyIds {
 }
 
 /**
- * Distinct keys of the spine, numbered: the only place where keys are compared, by structure (S8). A null key has no number
+ * Numbers the distinct keys of the spine: the only place where keys are compared, by structure (S8). A null key has no number
  * (S7). Numbers follow the order of keys, as files do: so a sweep walks through its arrays instead of jumping about.
  */
-async function keyIds(session: EngineSession, { spineTable, keys, signal }: FindOptions): Promise<KeyIds> {
+export async function keyIds(
+  session: EngineSession,
+  spineTable: string,
+  keys: readonly Field[],
+  signal?: AbortSignal,
+): Promise<KeyIds> {
   const table = temporaryName("ids");
   const columns = keys.map(({ name }, i) => `${quoteName(name)} AS k${i}`).join(", ");
   const order = keys.map((_, i) => `k${i}`).join(", ");
@@ -190,17 +198,17 @@ interface SpineProbes extends Omit<Probes, "keyCount"> {
 
 async function readProbes(
   session: EngineSession,
-  { spineTable, rowColumn, keys, cutoff, signal }: FindOptions,
-  ids: KeyIds,
+  { spineTable, rowColumn, keys, ids, cutoff, signal }: FindOptions,
   bounds: Bounds,
   start: number,
+  end: number,
 ): Promise<SpineProbes> {
   const time = offsetSql(`least(cutoff, ${bounds.max})`, bounds);
   const batches = await session.collectBatches(
     `SELECT id, ${time} AS t, ${rowColumn} FROM (SELECT k.id, ${cutoff} AS cutoff, s.${rowColumn} FROM ${spineTable} s JOIN ${ids.table} k ` +
-      `ON ${ids.on("s", keys.map(({ name }) => name))} WHERE s.${rowColumn} >= ${start} AND s.${rowColumn} < ${
-        start + probesPerSweep
-      }) WHERE cutoff >= ${bounds.min} ORDER BY id, t`,
+      `ON ${
+        ids.on("s", keys.map(({ name }) => name))
+      } WHERE s.${rowColumn} >= ${start} AND s.${rowColumn} < ${end}) WHERE cutoff >= ${bounds.min} ORDER BY id, t`,
     [{ name: "id", type: "int32" }, { name: "t", type: isExact(bounds) ? "float64" : "int64" }, {
       name: rowColumn,
       type: "int32",
@@ -227,8 +235,7 @@ function isExact({ min, max }: Bounds): boolean {
 /** (key id, time, row) of the rows whose keys the spine has, in batches; `base` is what to add to row numbers. */
 async function* rowBatches(
   session: EngineSession,
-  { rows, joinKeys, signal }: FindOptions,
-  ids: KeyIds,
+  { rows, joinKeys, ids, signal }: FindOptions,
   bounds: Bounds,
   files: readonly FeatureFile[],
 ): AsyncIterable<{ batch: ColumnBatch; base: number }> {
@@ -274,8 +281,13 @@ async function storePositions(
   isHit: Uint8Array,
   signal?: AbortSignal,
 ): Promise<string> {
-  const first = rows.reduce((least, row) => Math.min(least, row), Infinity);
-  const byRow = new Float64Array(probesPerSweep).fill(noPosition);
+  let first = rows[0]!;
+  let last = first;
+  for (const row of rows) {
+    if (row < first) first = row;
+    else if (row > last) last = row;
+  }
+  const byRow = new Float64Array(last - first + 1).fill(noPosition);
   let count = 0;
   for (let i = 0; i < rows.length; i++) {
     if (positions[i] === noPosition) continue;

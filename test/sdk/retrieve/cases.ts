@@ -116,8 +116,8 @@ function makeView(index: number, shape: Shape, joinKeys: readonly Field[], rows:
     eventTimestamp: "event_timestamp",
     ...(shape.withWritten ? { writtenTimestamp: "written" } : {}),
     features: features.map((field) => {
-      const value = defaults[field.name];
-      return { ...field, ...(shape.withDefaults && value ? { default: value.literal } : {}) };
+      const literal = defaults[field.name]?.literal;
+      return { ...field, ...(shape.withDefaults && literal !== undefined ? { default: literal } : {}) };
     }),
     schedule: shape.schedule,
     dataDelay: shape.dataDelay,

@@ -10,7 +10,7 @@ import type { FeatureRows } from "../../../sdk/retrieve/positions.ts";
 import { sliceRange, sourceRows } from "../../../sdk/retrieve/source_rows.ts";
 import { loadSpine } from "../../../sdk/retrieve/spine.ts";
 import { type OracleRow, pointInTimeOracle } from "../../oracle/point_in_time.ts";
-import { asFiles, inFile, type PointInTimeCase, pointInTimeCase } from "./cases.ts";
+import { asFiles, inFile, type PointInTimeCase, pointInTimeCase, type ViewCase } from "./cases.ts";
 
 let engine: Engine;
 let folder: string;
@@ -52,7 +52,7 @@ async function joined(
   test: PointInTimeCase,
   name: string,
 ): Promise<Record<"source" | "files", OracleRow[]>> {
-  const views = [];
+  const views: ViewCase[] = [];
   for (const [i, view] of test.views.entries()) views.push(await inFile(session, view, folder, `${name}_${i}`));
   const spine = await loadSpine(session, test.spine as object[], views.map(({ read }) => read), {
     ...all,
@@ -67,15 +67,16 @@ async function joined(
     sources.push(rows);
     files.push(await asFiles(session, view, rows, folder, `${name}_${i}_part`));
   }
-  const join = async (rows: FeatureRows[]) =>
+  const join = async (rows: FeatureRows[], more: { rowsPerSweep?: number } = {}) =>
     await rowForm(
       session,
       await pointInTimeJoin(session, spine, views.map(({ read }, i) => ({ read, rows: rows[i]! })), {
         asOf: test.asOf,
         ...all,
+        ...more,
       }),
     );
-  return { source: await join(sources), files: await join(files) };
+  return { source: await join(sources), files: await join(files, { rowsPerSweep: 7 }) };
 }
 
 describe("pointInTimeJoin()", () => {
@@ -96,4 +97,48 @@ describe("pointInTimeJoin()", () => {
       { numRuns: process.env["VARVE_DEEP"] ? 3_000 : 100 },
     );
   }, process.env["VARVE_DEEP"] ? 3_600_000 : 120_000);
+
+  it("tells times apart to the microsecond over more than 285 years", async () => {
+    const session = await engine.session();
+    const old = -12_000_000_000_000_000n; // 1589
+    const recent = 1_700_000_000_000_001n;
+    const [found] = fc.sample(pointInTimeCase, { seed: 1, numRuns: 50 }).flatMap(({ views }) => views)
+      .filter(({ oracle }) => oracle.joinKeys[0] === "k" && !("k" in oracle.joinKeyMap));
+    const row = (event_timestamp: bigint, x: number) => ({
+      k: "a",
+      event_timestamp,
+      written: null,
+      x,
+      s: null,
+      n: null,
+      l: null,
+      position: x,
+    });
+    const definition = {
+      ...found!.definition,
+      start: "1500-01-01T00:00:00Z",
+      ttl: "forever",
+      features: [{ name: "x", type: "float64" as const }],
+    };
+    const read = { ...found!.read, definition, features: [{ feature: "x", as: "x" }] };
+    const view = await inFile(
+      session,
+      { ...found!, definition, read, rows: [row(recent, 3), row(old, 1), row(recent - 1n, 2)] },
+      folder,
+      "centuries",
+    );
+    const spine = [old - 1n, old, recent - 1n, recent].map((ts) => ({ k: "a", ts }));
+    const schema = [{ name: "k", type: "string" }, { name: "ts", type: "timestamp" }] as const;
+    const reads = [view.read];
+    const loaded = await loadSpine(session, spine, reads, { statuses: false, effectiveTimestamps: false, schema });
+    await session.run(`CREATE TEMP TABLE centuries AS SELECT k, event_timestamp, x FROM case_rows`);
+    const joins = [{ read: view.read, rows: { kind: "table", table: "centuries" } as const }];
+    const relation = await pointInTimeJoin(session, loaded, joins, {
+      asOf: "event",
+      statuses: false,
+      effectiveTimestamps: false,
+    });
+    expect((await rowForm(session, relation)).map(({ x }) => x)).toEqual([null, 1, 2, 3]);
+    session.close();
+  });
 });
