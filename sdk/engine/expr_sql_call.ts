@@ -1,6 +1,6 @@
 /** Operations as SQL; row_operations.ts has the same in JavaScript. */
 import { type DataType, isFloatType, isListType, type ListType } from "../schema.ts";
-import type { TypedCall } from "../frame/expr_type.ts";
+import type { TypedCall, TypedExpr } from "../frame/expr_type.ts";
 import type { Operation } from "../frame/operations.ts";
 import { parseReplacement } from "../frame/regex.ts";
 import { duckTypeOf } from "./duck_type.ts";
@@ -162,6 +162,20 @@ const coalesce: Writer = (args, call) => {
   return `CASE ${args.slice(0, -1).map((x) => `WHEN ${x} IS NOT NULL THEN ${x}`).join(" ")} ELSE ${args.at(-1)} END`;
 };
 
+/**
+ * DuckDB makes a join of a long IN, and so computes its left side beforehand, also in a branch that is not taken. What may fail
+ * is looked up in a list instead.
+ */
+const isIn: Writer = ([x, ...values], call) => {
+  const [wanted, ...constants] = call.args as [TypedExpr, ...TypedExpr[]];
+  if (!mayFail(wanted) || !constants.every((each) => each.kind === "literal")) {
+    return `(${x} IN (${values.join(", ")}))`;
+  }
+  const present = values.filter((_, i) => (constants[i] as { value: unknown }).value !== null);
+  const found = `list_contains(CAST([${present.join(", ")}] AS ${duckTypeOf(wanted.type)}[]), ${x})`;
+  return present.length === values.length ? found : `nullif(${found}, false)`;
+};
+
 const pad = (side: "start" | "end"): Writer => ([x], call) => {
   const fill = `repeat(${textSql(String(call.options["fill"]))}, ${call.options["length"]} - length(${x}))`;
   return side === "start" ? `(${fill} || ${x})` : `(${x} || ${fill})`;
@@ -233,7 +247,7 @@ const writers: Readonly<Record<Operation, Writer>> = {
   ge: infix(">="),
   same: infix("IS NOT DISTINCT FROM"),
   between: ([x, low, high]) => `(${x} BETWEEN ${low} AND ${high})`,
-  isIn: ([x, ...values]) => `(${x} IN (${values.join(", ")}))`,
+  isIn,
   and: infix("AND"),
   or: infix("OR"),
   not: ([x]) => `(NOT ${x})`,

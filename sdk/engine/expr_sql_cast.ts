@@ -75,8 +75,9 @@ function timestampTextSql(x: string): string {
 function parseSql(x: string, to: DataType, onError: "fail" | "null"): string {
   switch (to) {
     case "boolean": {
-      const texts = (words: readonly string[]) => words.map(quoteText).join(", ");
-      return `CASE WHEN ${x} IN (${texts(trueTexts)}) THEN true WHEN ${x} IN (${texts(falseTexts)}) THEN false${
+      // Not IN, which DuckDB would compute beforehand, also in a branch that is not taken.
+      const isOneOf = (words: readonly string[]) => `list_contains([${words.map(quoteText).join(", ")}], ${x})`;
+      return `CASE WHEN ${isOneOf(trueTexts)} THEN true WHEN ${isOneOf(falseTexts)} THEN false${
         otherwise(x, to, onError)
       } END`;
     }

@@ -206,7 +206,7 @@ class Bench {
       for (const [j, each] of batch.entries()) {
         this.#compare(
           each,
-          columns?.[j] ?? (await this.#one(each, "true")),
+          columns?.[j] ?? (await this.#all(each, this.#rows.map((_, row) => row))),
           this.#rows.map((_, row) => row),
           ulps,
         );
@@ -241,7 +241,7 @@ class Bench {
   /** Where JavaScript succeeds SQL must, with the same values; where it fails SQL must. */
   async #checkFailing(each: Case, ulps: number): Promise<void> {
     const good = this.#rows.map((_, row) => row).filter((row) => !each.failed.includes(row));
-    if (good.length > 0) this.#compare(each, await this.#one(each, `"row" IN (${good.join(", ")})`), good, ulps);
+    if (good.length > 0) this.#compare(each, await this.#all(each, good), good, ulps);
     for (const row of each.failed.slice(0, 2)) {
       if (await this.#fails(each, row)) continue;
       // The optimizer may leave out a part that fails where it cannot change the result; without it nothing is left out.
@@ -269,6 +269,18 @@ class Bench {
       return (await this.#select([each], where))[0]!;
     } catch (error) {
       throw new Error(`SQL fails where JavaScript does not: ${exprText(each.node)}\n${each.sql}`, { cause: error });
+    }
+  }
+
+  /** As {@link #one}, saying which row it fails on. */
+  async #all(each: Case, rows: readonly number[]): Promise<unknown[]> {
+    try {
+      return await this.#one(each, `"row" IN (${rows.join(", ")})`);
+    } catch (error) {
+      for (const row of rows) {
+        if (await this.#fails(each, row)) this.#report(each, row, "an error", each.values[row]);
+      }
+      throw error;
     }
   }
 
