@@ -24,7 +24,11 @@ export type RawItems = Int32Array | BigInt64Array | Float64Array | Float32Array;
 export interface RawChunk {
   readonly rowCount: number;
   readonly columns: readonly RawVector[];
+  readonly readSpan: ReadSpan;
 }
+
+/** Copies the bytes that a 16-byte string header (length, prefix, address) points at. Only memory that is mapped may be read. */
+export type ReadSpan = (header: DataView) => Uint8Array;
 
 /** A column's name and DuckDB type. */
 export interface RawColumn {

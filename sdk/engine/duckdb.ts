@@ -6,6 +6,7 @@ import {
   DATE,
   DOUBLE,
   DuckDBBlobValue,
+  DuckDBBlobVector,
   type DuckDBConnection,
   DuckDBDataChunk,
   DuckDBDateValue,
@@ -135,7 +136,14 @@ function rawChunk(chunk: DuckDBDataChunk, columnCount: number): RawChunk {
   const columns: RawVector[] = [];
   // The library's vectors have these parts, though its declarations call them private.
   for (let i = 0; i < columnCount; i++) columns.push(chunk.getColumnVector(i) as unknown as RawVector);
-  return { rowCount: chunk.rowCount, columns };
+  return { rowCount: chunk.rowCount, columns, readSpan };
+}
+
+const alwaysValid = { itemValid: () => true } as unknown as ConstructorParameters<typeof DuckDBBlobVector>[1];
+
+/** A vector of one blob, whose header may lie anywhere, is the library's way to bytes at an address. */
+function readSpan(header: DataView): Uint8Array {
+  return new DuckDBBlobVector(header, alwaysValid, undefined as never, 0, 1).getItemBytes(0)!;
 }
 
 /** As many rows as a DuckDB vector holds. */

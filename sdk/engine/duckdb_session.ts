@@ -149,7 +149,10 @@ export class DuckDbSession implements EngineSession {
 const exchangeSettings = ["COMPRESSION uncompressed", "DICTIONARY_SIZE_LIMIT 200"];
 
 function batchOf(chunk: RawChunk, types: readonly DataType[]): ColumnBatch {
-  return { rowCount: chunk.rowCount, columns: types.map((type, i) => columnVector(chunk.columns[i]!, type)) };
+  return {
+    rowCount: chunk.rowCount,
+    columns: types.map((type, i) => columnVector(chunk.columns[i]!, type, chunk.readSpan)),
+  };
 }
 
 function tableRelation(name: string, schema: Schema): Relation {

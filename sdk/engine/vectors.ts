@@ -1,14 +1,15 @@
 /** DuckDB's vectors as columns of JavaScript: copies of fixed-width values, decoded strings, lists and structs. */
 import { isListType, isStructType } from "../schema.ts";
 import type { DataType } from "../schema.ts";
-import type { RawItems, RawVector } from "./client.ts";
+import type { RawItems, RawVector, ReadSpan } from "./client.ts";
 import type { ColumnVector } from "./engine.ts";
+import { stringValues } from "./vector_strings.ts";
 
 /** A column of the contract from a vector. Its values are copies: the vector's memory dies with its chunk. */
-export function columnVector(raw: RawVector, type: DataType): ColumnVector {
+export function columnVector(raw: RawVector, type: DataType, readSpan: ReadSpan): ColumnVector {
   const validity = validityBytes(raw);
   const isNull = validity ? (row: number): boolean => (validity[row >> 3]! & (1 << (row & 7))) === 0 : never;
-  const values = isFixedWidth(type) ? fixedValues(raw) : plainValues(raw, type);
+  const values = isFixedWidth(type) ? fixedValues(raw) : plainValues(raw, type, readSpan);
   return { values, isNull, hasNulls: validity !== undefined };
 }
 
@@ -38,20 +39,21 @@ function fixedValues(raw: RawVector): RawItems {
   return raw.items!.slice();
 }
 
-function plainValues(raw: RawVector, type: DataType): unknown[] {
+function plainValues(raw: RawVector, type: DataType, readSpan: ReadSpan): unknown[] {
   const validity = validityBytes(raw);
+  if (type === "string") return stringValues(raw, validity, readSpan);
   const count = raw.itemCount;
   const values = new Array<unknown>(count);
-  const read = reader(raw, type);
+  const read = reader(raw, type, readSpan);
   for (let row = 0; row < count; row++) {
     values[row] = validity && (validity[row >> 3]! & (1 << (row & 7))) === 0 ? null : read(row);
   }
   return values;
 }
 
-function reader(raw: RawVector, type: DataType): (row: number) => unknown {
+function reader(raw: RawVector, type: DataType, readSpan: ReadSpan): (row: number) => unknown {
   if (isListType(type)) {
-    const items = nestedValues(raw.childData!, type.list);
+    const items = plainValues(raw.childData!, type.list, readSpan);
     const entries = raw.entryData!;
     return (row) => {
       const offset = Number(entries[2 * row]);
@@ -59,30 +61,16 @@ function reader(raw: RawVector, type: DataType): (row: number) => unknown {
     };
   }
   if (isStructType(type)) {
-    const parts = type.struct.map((field, i) => [field.name, nestedValues(raw.entryVectors![i]!, field.type)] as const);
+    const parts = type.struct.map((field, i) =>
+      [field.name, plainValues(raw.entryVectors![i]!, field.type, readSpan)] as const
+    );
     return (row) => Object.fromEntries(parts.map(([name, values]) => [name, values[row]]));
   }
   if (type === "boolean") {
     const bytes = raw.dataView!;
     return (row) => bytes.getUint8(row) !== 0;
   }
-  if (type === "string") return stringReader(raw);
   if (type === "binary") return (row) => Uint8Array.from((raw.getItem(row) as { bytes: Uint8Array }).bytes);
   const items = raw.items!;
   return (row) => items[row];
-}
-
-function nestedValues(raw: RawVector, type: DataType): unknown[] {
-  return plainValues(raw, type);
-}
-
-/** Short strings lie in the header; decoding them here saves a call into the library for each. */
-function stringReader(raw: RawVector): (row: number) => unknown {
-  const view = raw.dataView!;
-  const buffer = Buffer.from(view.buffer, view.byteOffset, view.byteLength);
-  return (row) => {
-    const start = row * 16;
-    const length = view.getUint32(start, true);
-    return length <= 12 ? buffer.toString("utf8", start + 4, start + 4 + length) : raw.getItem(row);
-  };
 }
