@@ -96,9 +96,25 @@ const spine = flights.filter(col("date").ge(new Date("2001-02-01"))).sample({ ro
   "delay",
 );
 const train = await store.train(model, spine);
-const written = await train.parquet(join(await mkdtemp(join(tmpdir(), "varve-")), "delay_training.parquet"));
-printRows((await train.rows()).slice(0, 4));
-console.log(`\n${formatCount(written.rows)} rows, ${formatBytes(written.bytes)} in ${written.path}`);
+const frame = await train.collect();
+const shown = [
+  "date",
+  "origin",
+  "destination",
+  "delay",
+  "airport_late_share",
+  "airport_delay_mean",
+  "route_flights",
+  "route_delay_mean",
+];
+printRows(frame.select(...shown).head(5).toRecords());
+const file = join(await mkdtemp(join(tmpdir(), "varve-")), "delay_training.parquet");
+const written = await train.parquet(file);
+console.log(
+  `\n${formatCount(written.rows)} rows × ${model.featureNames.length} features as a polars DataFrame; as Parquet ${
+    formatBytes(written.bytes)
+  } in ${file}`,
+);
 
 title("4. Serve: the same numbers over HTTP");
 const server = await startServer();
@@ -181,7 +197,14 @@ function isSame(row: Row, answer: Readonly<Record<string, unknown>>): boolean {
 
 function printRows(rows: readonly Row[]): void {
   const names = Object.keys(rows[0] ?? {});
-  const text = (value: unknown) =>
-    typeof value === "number" && !Number.isInteger(value) ? value.toFixed(2) : value === null ? "–" : String(value);
-  console.log(textTable(names, rows.map((row) => names.map((name) => text(row[name])))));
+  const align = names.map((name) =>
+    typeof rows[0]![name] === "number" || typeof rows[0]![name] === "bigint" ? "right" : "left"
+  );
+  console.log(textTable(names, rows.map((row) => names.map((name) => text(row[name]))), align));
+}
+
+function text(value: unknown): string {
+  if (value === null) return "–";
+  if (value instanceof Date) return value.toISOString().replace(":00.000Z", "Z");
+  return typeof value === "number" && !Number.isInteger(value) ? value.toFixed(2) : String(value);
 }

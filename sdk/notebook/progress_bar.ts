@@ -35,6 +35,7 @@ function drawnBars(stream: ProgressStream, elapsedSeconds: () => number): Progre
   const bars = new Map<string, cliProgress.SingleBar>();
   return {
     update(progress) {
+      if (isIdle(progress)) return;
       const view = nameOf(progress).padEnd(16);
       const total = Math.max(1, progress.slicesTotal);
       let bar = bars.get(view);
@@ -54,6 +55,7 @@ function printedLines(stream: ProgressStream, elapsedSeconds: () => number): Pro
   const shown = new Map<string, number>();
   return {
     update(progress) {
+      if (isIdle(progress)) return;
       const view = nameOf(progress).padEnd(16);
       const percent = progress.phase === "done"
         ? 100
@@ -65,6 +67,11 @@ function printedLines(stream: ProgressStream, elapsedSeconds: () => number): Pro
     },
     stop() {},
   };
+}
+
+/** Nothing was due and nothing was loaded: there is nothing to show. */
+function isIdle(progress: Progress): boolean {
+  return progress.phase === "done" && progress.slicesTotal === 0 && progress.onlineRows === 0;
 }
 
 function nameOf(progress: Progress): string {
