@@ -26,12 +26,14 @@ export type AggregateSpec = Omit<NamedAggregate, "name">;
 
 /** An aggregate over columns `C` that gives a `T`; named when a frame takes it. */
 export class Aggregate<out C extends string = string, out T = unknown> {
+  /** The function and its inputs, plain data. */
   readonly spec: AggregateSpec;
   /** Type only: the columns it reads. */
   declare readonly reads: C;
   /** Type only: what it gives. */
   declare readonly value: T;
 
+  /** Wraps a function and its inputs. */
   constructor(spec: AggregateSpec) {
     this.spec = Object.freeze(spec);
     Object.freeze(this);
@@ -51,7 +53,10 @@ export class Aggregate<out C extends string = string, out T = unknown> {
 
 /** What orders the rows of an aggregate. */
 export interface OrderOptions<B extends ColumnInput = ColumnInput> {
-  /** @default the event timestamp of the frame's source */
+  /**
+   * What orders the rows.
+   * @default the event timestamp of the frame's source
+   */
   readonly by?: B;
 }
 

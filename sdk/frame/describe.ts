@@ -9,17 +9,29 @@ import { checked } from "./steps.ts";
 
 /** What a column holds. Numbers only for numeric columns, extremes only for types with an order. */
 export interface DescribedColumn {
+  /** The column. */
   readonly name: string;
+  /** Its type, as text. */
   readonly type: string;
+  /** Values that are not null. */
   readonly count: number;
+  /** Nulls. */
   readonly nulls: number;
+  /** Different values; null for lists and structs. */
   readonly distinct: number | null;
+  /** The least value. */
   readonly min: unknown;
+  /** The greatest value. */
   readonly max: unknown;
+  /** The mean of a numeric column. */
   readonly mean: number | null;
+  /** The standard deviation of a numeric column, as of a sample. */
   readonly stddev: number | null;
+  /** A quarter of the values lie below. */
   readonly quantile25: number | null;
+  /** Half of the values lie below. */
   readonly median: number | null;
+  /** Three quarters of the values lie below. */
   readonly quantile75: number | null;
 }
 

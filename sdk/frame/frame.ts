@@ -105,6 +105,7 @@ export class Frame<R extends Row = Row> {
 
   /** Keeps and orders columns: names, then expressions by name. */
   select<const K extends ColumnName<R>>(...columns: readonly K[]): Frame<Selected<R, K, Record<never, never>>>;
+  /** Keeps and orders columns: names, then expressions by name. */
   select<const K extends ColumnName<R>, const E extends InputsOver<R>>(
     ...columns: [...names: K[], exprs: E]
   ): Frame<Selected<R, K, E>>;
@@ -140,6 +141,7 @@ export class Frame<R extends Row = Row> {
     on: On,
     options?: JoinOptions<S> & { readonly how?: "inner" | "left" },
   ): Frame<Joined<R, O, On, S>>;
+  /** Keeps the rows that have a match (`"semi"`) or none (`"anti"`). */
   join<O extends Row>(right: Frame<O>, on: JoinOnInput<R, O>, options: { readonly how: "semi" | "anti" }): Frame<R>;
   join(
     right: Frame<any>,
@@ -298,6 +300,7 @@ export class GroupedFrame<R extends Row, K extends string> {
   readonly #frame: Frame<R>;
   readonly #keys: readonly K[];
 
+  /** Groups a frame by its columns. */
   constructor(frame: Frame<R>, keys: readonly K[]) {
     this.#frame = frame;
     this.#keys = Object.freeze([...keys]);

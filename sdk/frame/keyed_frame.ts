@@ -6,7 +6,9 @@ import { checkEntityKeys, deepFreeze } from "./steps.ts";
 
 /** The part of an entity that a frame needs. */
 export interface KeyedEntity {
+  /** Its name. */
   readonly name: string;
+  /** The columns that identify it. */
   readonly joinKeys: readonly Field[];
 }
 
@@ -17,9 +19,12 @@ export interface PublishTarget<F, O, P> {
 
 /** Rows that are about an entity. */
 export class KeyedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEntity> {
+  /** The rows. */
   readonly frame: Frame<R>;
+  /** What they are about. */
   readonly entity: E;
 
+  /** Checks that the join keys are columns of fitting types. */
   constructor(frame: Frame<R>, entity: E) {
     checkEntityKeys(frame.query, entity);
     this.frame = frame;

@@ -18,34 +18,48 @@ export type ArrowTable = ResultTypes extends { readonly arrow: infer A } ? A : u
 
 /** One column of a batch: a typed array where the type has one, else a plain array; null places are told by `isNull`. */
 export interface BatchColumn {
+  /** The values, one for each row. */
   readonly values: Int32Array | BigInt64Array | Float64Array | Float32Array | readonly unknown[];
+  /** Whether some row is null. */
   readonly hasNulls: boolean;
+  /** Whether a row is null. */
   isNull(row: number): boolean;
 }
 
 /** Some rows of a result, as columns. */
 export interface Batch {
+  /** The columns, in order. */
   readonly schema: Schema;
+  /** How many rows there are. */
   readonly rowCount: number;
+  /** The values, column by column. */
   readonly columns: readonly BatchColumn[];
 }
 
 /** What a written file holds. */
 export interface WrittenFile {
+  /** Where it is. */
   readonly path: string;
+  /** How many rows it holds. */
   readonly rows: number;
+  /** How large it is. */
   readonly bytes: number;
 }
 
 /** How a Parquet file is written. */
 export interface ToParquetOptions {
-  /** @default "zstd" */
+  /**
+   * How pages are compressed.
+   * @default "zstd"
+   */
   readonly compression?: "zstd" | "snappy" | "uncompressed";
+  /** The most rows of a row group. */
   readonly rowGroupSize?: number;
 }
 
 /** Every read takes a signal that interrupts it. */
 export interface ReadOptions {
+  /** Interrupts the read. */
   readonly signal?: AbortSignal;
 }
 

@@ -24,7 +24,15 @@ export interface SourceOptions<S extends SchemaTypes = SchemaTypes> {
 
 /** How a CSV file is written; what is not said is found out. */
 export interface CsvOptions<S extends SchemaTypes = SchemaTypes> extends SourceOptions<S> {
+  /**
+   * What separates cells.
+   * @default the one of , ; tab and | that splits the first line most often
+   */
   readonly delimiter?: string;
+  /**
+   * What encloses cells that hold delimiters; twice, it stands for itself.
+   * @default a double quote
+   */
   readonly quote?: string;
   /** Whether the first line names the columns. */
   readonly header?: boolean;
