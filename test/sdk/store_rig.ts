@@ -22,7 +22,7 @@ export interface Trip {
   readonly amount: number | null;
 }
 
-const schema = { driver: "string", zone: "int64", at: "timestamp", amount: "float64" } as const;
+export const tripTypes = { driver: "string", zone: "int64", at: "timestamp", amount: "float64" } as const;
 
 export const driver = entity("driver", { driver: "string", zone: "int64" });
 
@@ -46,8 +46,8 @@ export class StoreRig {
 
   /** Another connection to the same store. */
   async connect(options: ConnectOptions = {}): Promise<Store> {
-    const place = this.#options.storage === undefined ? { path: join(this.folder, "store") } : {};
-    const settings = { clock: this.clock, author: "tester", memoryLimit: "256MB", threads: 1, ...place };
+    const path = join(this.folder, "store");
+    const settings = { clock: this.clock, author: "tester", memoryLimit: "256MB", threads: 1, path };
     const store = await connect({ ...settings, ...this.#options, ...options });
     this.#stores.push(store);
     return store;
@@ -65,11 +65,11 @@ export class StoreRig {
       zone: trip.zone === null ? null : BigInt(trip.zone),
       at: trip.at === null ? null : toMicros(trip.at),
     }));
-    await fromRows(rows, { schema }).toParquet(this.path);
+    await fromRows(rows, { schema: tripTypes }).toParquet(this.path);
   }
 
-  trips(): Frame<RowOf<typeof schema>> {
-    return parquet(this.path, { eventTimestamp: "at", schema });
+  trips(): Frame<RowOf<typeof tripTypes>> {
+    return parquet(this.path, { eventTimestamp: "at", schema: tripTypes });
   }
 
   /** Amounts by driver, times a factor: another factor is another definition of the data. */
