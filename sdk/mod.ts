@@ -155,3 +155,37 @@ export { progressBars } from "./notebook/progress_bar.ts";
 export type { ProgressBars, ProgressStream } from "./notebook/progress_bar.ts";
 export { textTable } from "./notebook/table_text.ts";
 export type { Align } from "./notebook/table_text.ts";
+
+// Types that the types above are made of: an exported constant of a user's module may need their names
+export type {
+  CheckedChoice,
+  ChosenName,
+  DefaultedName,
+  DefaultValue,
+  FeatureChoice,
+  FeatureName,
+  FeaturesOf,
+  KeyedSource,
+  ViewSettings,
+} from "./define/view_types.ts";
+export type { Prefixed } from "./define/selection.ts";
+export type { FeaturesOfParts, Intersection, RequestKeys, RequestOf, ServicePart, Simplify } from "./define/service.ts";
+export type { Descriptive, ServiceView } from "./define/definitions.ts";
+export type {
+  AggregatesOver,
+  ColumnName,
+  Derived,
+  Dropped,
+  Grouped,
+  InputOver,
+  InputsOver,
+  Joined,
+  JoinOnInput,
+  Renamed,
+  Resolved,
+  RightKeys,
+  RowOfInputs,
+  RowOfSchema,
+  Selected,
+  Unnested,
+} from "./frame/frame_types.ts";
