@@ -7,15 +7,16 @@
  * - Integers that leave their type (int32 or int64) are an error, never a wrap-around. Mixed integers compute in int64;
  *   an integer with a float, and float32 with anything but comparison, in float64.
  * - Floats follow IEEE 754: `x / 0` is an infinity or NaN, the root of a negative number is NaN. NaN equals NaN and is
- *   greater than every other number; -0 equals 0.
+ *   greater than every other number; -0 equals 0. (In bulk a constant -0 may become 0 beside an expression that has 0 there.)
  * - Rounding is half away from zero, also in casts from floats to integers.
  * - Casts: floats become the shortest text that reads as the same float64 (`1.0`, `1e-05`, `1e+16`, `nan`, `inf`); timestamps become
  *   ISO 8601 text. Text is read whole, without white space around it: see `cast_text.ts`. What a type cannot hold is an error,
  *   or null with `onError: "null"`.
  * - Strings are compared by Unicode code point, and counted in code points.
  * - Timestamps and dates reach from year 0001 to 9999; a result outside is an error. Weeks are ISO weeks.
- * - A branch of `case` and a later argument of `coalesce` is evaluated only where it is wanted. Elsewhere an error is an
- *   error, also beside a null or behind a false; only in bulk the engine may not notice an error that cannot change the result.
+ * - A branch of `case` and a later argument of `coalesce` is evaluated only where it is wanted. Everything else is evaluated
+ *   always: an error is an error also beside a null or behind a false. Only in bulk the engine may leave out a part that cannot
+ *   change the result, and with it the error.
  */
 import type { OptionRule } from "./operation_options.ts";
 import * as rule from "./operation_rules.ts";

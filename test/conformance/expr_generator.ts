@@ -208,5 +208,7 @@ function plain(value: unknown, type: DataType): unknown {
     );
   }
   if (type === "date") return new Date((value as number) * 86_400_000).toISOString().slice(0, 10);
-  return type === "timestamp" ? new Timestamp(value as bigint) : value;
+  if (type === "timestamp") return new Timestamp(value as bigint);
+  // DuckDB takes two expressions for one that differ only in the sign of a constant 0: -0 comes from columns here.
+  return Object.is(value, -0) ? 0 : value;
 }
