@@ -42,10 +42,6 @@ export const tolerances: Readonly<Partial<Record<Operation, number>>> = {
   atan2: 2,
 };
 
-/** What one executor cannot do: the expression, and which one refuses it. Each is tested, so that an entry goes when it can. */
-export const unsupported: readonly { readonly name: string; readonly node: ExprNode; readonly by: "sql" | "row" }[] =
-  [];
-
 /** The size of a run: VARVE_DEEP=1 for a long one, VARVE_SEED to repeat one. */
 const isDeep = process.env["VARVE_DEEP"] === "1";
 const seed = Number(process.env["VARVE_SEED"] ?? Date.now() % 1_000_000_000);
@@ -130,16 +126,6 @@ export function testExprConformance(name: string, executors: Executors): void {
     for (const type of sampleTypes) {
       it(`deep random trees of ${formatType(type)}`, async () => {
         await bench.check(repeat(isDeep ? 1_500 : 60, () => exact.expr(type, 2 + random.below(4))), 0);
-      });
-    }
-
-    for (const each of unsupported) {
-      it(`${each.name} is refused by ${each.by}`, () => {
-        const refuse = () =>
-          each.by === "sql"
-            ? executors.exprSql(each.node, sampleSchema)
-            : executors.compileExpr(each.node, sampleSchema);
-        expect(refuse).toThrow(expect.objectContaining({ code: "UNSUPPORTED" }));
       });
     }
   });
