@@ -1,4 +1,5 @@
 /** What a store is made of: contracts with their implementations picked, heavy ones opened on first use. */
+import { mkdir } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import type { Engine } from "./engine/engine.ts";
@@ -97,8 +98,11 @@ export class StoreParts {
   async #startEngine(): Promise<Engine> {
     const { createDuckDbEngine } = await import("./engine/duckdb.ts");
     const { memoryLimit, threads } = this.options;
+    // DuckDB makes the folder it spills to, and not those above it.
+    const tempDirectory = join(this.#scratch, "spill");
+    await mkdir(tempDirectory, { recursive: true });
     return createDuckDbEngine({
-      tempDirectory: join(this.#scratch, "spill"),
+      tempDirectory,
       resolve: (path, signal) => remoteFiles(this.options, path, signal),
       memory: (id) => storedMemory(this, id),
       ...(memoryLimit === undefined ? {} : { memoryLimit }),

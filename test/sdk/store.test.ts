@@ -1,7 +1,7 @@
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { fromRows } from "../../sdk/frame/sources.ts";
+import { fromRows, sql } from "../../sdk/frame/sources.ts";
 import type { Progress } from "../../sdk/materialize/progress.ts";
 import type { Store } from "../../sdk/store.ts";
 import { entity } from "../../sdk/define/entity.ts";
@@ -222,6 +222,15 @@ describe("StorePlan.apply()", () => {
     })).apply();
     expect(await store.online("rows", { driver: "x" })).toEqual({ amount: 4 });
     expect((await store.vacuum({ apply: true })).deletedVersions).toEqual([]);
+  });
+
+  it("computes a slice that is larger than the memory limit", async () => {
+    const rows =
+      "SELECT 'driver ' || hash(i) AS driver, i AS zone, TIMESTAMPTZ '2001-01-03' + INTERVAL (i % 86400) SECOND AS at, i / 3 AS amount";
+    await sql(`${rows} FROM range(800000) r(i)`).toParquet(rig.path);
+    const small = await rig.connect({ memoryLimit: "60MB" });
+    const applied = await (await small.plan(rig.view(1, { online: false }))).apply();
+    expect(applied.views).toMatchObject([{ rows: 800_000 }]);
   });
 
   it("returns at once without wait, and the work goes on in this process", async () => {
