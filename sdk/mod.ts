@@ -189,3 +189,80 @@ export type {
   Selected,
   Unnested,
 } from "./frame/frame_types.ts";
+export type { PublishOptions } from "./define/view.ts";
+export type { ParquetFile, ParquetOptions } from "./engine/engine.ts";
+export type { AggregateSpec, InputColumns, InputValue } from "./frame/aggregates.ts";
+export type { ColumnsOf, Numeric, ValueOfOperand } from "./frame/expr.ts";
+export type { WhenClause } from "./frame/expr_functions.ts";
+export type { ListMethods } from "./frame/expr_list.ts";
+export type { Plain } from "./frame/expr_literal.ts";
+export type { ExprNode, LiteralValue } from "./frame/expr_node.ts";
+export type { StringMethods } from "./frame/expr_string.ts";
+export type { TimeMethods } from "./frame/expr_time.ts";
+export type {
+  ArithmeticValue,
+  CastValue,
+  ColumnValue,
+  ConstantValue,
+  Operands,
+  PresentValue,
+  ResolveExpr,
+} from "./frame/expr_value.ts";
+export type { AnyFrame } from "./frame/frame.ts";
+export type { PublishTarget } from "./frame/keyed_frame.ts";
+export type { Query } from "./frame/query.ts";
+export type { ResultTypes } from "./frame/runtime.ts";
+export type { JobState, Queue } from "./queue/queue.ts";
+export type { ApplyOptions, Backfill, ChangeKind, Difference } from "./registry/plan.ts";
+export type { HistoryOptions } from "./registry/registry.ts";
+export type { AsOf } from "./retrieve/point_in_time.ts";
+export type { SpineInput } from "./retrieve/spine.ts";
+export type { ReadVersion, RecordedView } from "./retrieve/training_set.ts";
+export type { Readable } from "./store_reads.ts";
+export type { ThenClause } from "./frame/expr_functions.ts";
+export type { LiteralNode, OperationOptions } from "./frame/expr_node.ts";
+export type { CalendarUnit, EpochUnit, LengthUnit } from "./frame/expr_time.ts";
+export type { ArithmeticResult, ResolveOperand } from "./frame/expr_value.ts";
+export type { Operation } from "./frame/operations.ts";
+export type {
+  AggregateStep,
+  AsOfJoinStep,
+  DeriveStep,
+  DistinctStep,
+  DropStep,
+  FilterStep,
+  JoinStep,
+  LimitStep,
+  NamedAggregate,
+  RenameStep,
+  SampleStep,
+  ScanStep,
+  SelectStep,
+  SortStep,
+  SqlStep,
+  UnionStep,
+  UnnestStep,
+} from "./frame/query.ts";
+export type { Job } from "./queue/jobs.ts";
+export type {
+  Handler,
+  JobRecord,
+  ListFilter,
+  QueueEvent,
+  Running,
+  SubmitOptions,
+  WorkerRecord,
+} from "./queue/queue.ts";
+export type { FeatureRead } from "./retrieve/feature_read.ts";
+export type { OptionValue } from "./frame/expr_node.ts";
+export type { Operations } from "./frame/operations.ts";
+export type { AggregateFunction, JoinKey, NamedExpr, SortKey, SourceSpec } from "./frame/query.ts";
+export type { CleanJob, LoadOnlineJob, MaterializeJob } from "./queue/jobs.ts";
+export type { JobContext, QueueEventKind } from "./queue/queue.ts";
+export type { OperationSpec } from "./frame/operations.ts";
+export type { FileSource, MemorySource } from "./frame/query.ts";
+export type { OptionRule } from "./frame/operation_options.ts";
+export type { TypeRule } from "./frame/operation_rules.ts";
+export type { TextForm } from "./frame/operations.ts";
+export type { Mismatch, Signature } from "./frame/operation_rules.ts";
+export type { Action } from "./registry/state.ts";
