@@ -125,9 +125,14 @@ for (const key of keys) answers.push(await ask(key));
 console.log(
   `${formatCount(keys.length)} routes asked at ${server.url}, one after the other: ${
     formatSeconds((performance.now() - began) / 1000 / keys.length)
-  } each`,
+  } each:\n`,
 );
-console.log(`the first answer: ${JSON.stringify(keys[0])} → ${JSON.stringify(answers[0])}`);
+printRows(
+  answers.slice(0, 3).map((answer, i) => ({
+    ...keys[i],
+    ...pick(answer, ["airport_late_share", "airport_delay_mean", "route_flights", "route_delay_mean"]),
+  })),
+);
 
 title("5. Compare: what is served, and what a training set says for the same instant");
 const offline = await store.train(model, keys.map((key) => ({ ...key, date: new Date(process.env["VARVE_CLOCK"]!) })));
@@ -144,10 +149,10 @@ await server.stop();
 await store.close();
 console.log(`
 What to try next
-  npx varve status        what is stored and served here (set VARVE_WORKSPACE=quickstart VARVE_CLOCK=2001-07-01)
-  npm run quickstart      again: only what is missing is computed, so it is faster
-  examples/               small programs, one idea each
-  npm run quickstart:cluster   this very file, on Redis, S3 and two workers, one of them killed half-way`);
+  npm run quickstart            again: only what is missing is computed, so it is faster
+  npm run quickstart:cluster    this very file, on Redis, S3 and two workers, one of them killed half-way
+  npx varve status              what is stored and served (with VARVE_WORKSPACE=quickstart VARVE_CLOCK=2001-07-01)
+  examples/                     small programs, one idea each`);
 
 /** Starts `varve serve` on a free port. */
 async function startServer(): Promise<{ url: string; stop(): Promise<void> }> {
@@ -201,6 +206,10 @@ function printRows(rows: readonly Row[]): void {
     typeof rows[0]![name] === "number" || typeof rows[0]![name] === "bigint" ? "right" : "left"
   );
   console.log(textTable(names, rows.map((row) => names.map((name) => text(row[name]))), align));
+}
+
+function pick(row: Row, names: readonly string[]): Row {
+  return Object.fromEntries(names.map((name) => [name, row[name]]));
 }
 
 function text(value: unknown): string {
