@@ -17,58 +17,61 @@ export interface Probes {
 /** No row was found. */
 export const noPosition = -1;
 
-/** One sweep: `add` rows, then `finish`. */
+/**
+ * One sweep: `add` rows, then `finish`. A row belongs to the first probe of its key whose cutoff it does not exceed, where
+ * only the newest stays. Each key keeps the probe and the row that it saw last apart from the big arrays: rows of a key
+ * mostly come in order and several to a probe, and then touch nothing else.
+ */
 export class LatestSweep {
+  /** The probes of key k are starts[k] … starts[k + 1] − 1. */
   readonly #starts: Int32Array;
-  /** Per key: where the row before was placed. Rows of a key mostly come in order, so the next place is near. */
-  readonly #cursors: Int32Array;
   readonly #cutoffs: Times;
   readonly #times: Times;
   readonly #positions: Float64Array;
+  /** Per key: the probe that the last row belongs to, its cutoff, and the newest row that it has. */
+  readonly #probes: Int32Array;
+  readonly #uppers: Times;
+  readonly #lastTimes: Times;
+  readonly #lastPositions: Float64Array;
 
-  constructor(probes: Probes) {
-    const starts = new Int32Array(probes.keyCount + 1);
-    for (const id of probes.ids) starts[id + 1]!++;
-    for (let id = 0; id < probes.keyCount; id++) starts[id + 1]! += starts[id]!;
+  constructor({ ids, cutoffs, keyCount }: Probes) {
+    const starts = new Int32Array(keyCount + 1);
+    for (let i = 0; i < ids.length; i++) starts[ids[i]! + 1]!++;
+    for (let id = 0; id < keyCount; id++) starts[id + 1]! += starts[id]!;
     this.#starts = starts;
-    this.#cursors = starts.slice(0, probes.keyCount);
-    this.#cutoffs = probes.cutoffs;
-    const count = probes.cutoffs.length;
-    this.#times = probes.cutoffs instanceof BigInt64Array ? new BigInt64Array(count) : new Float64Array(count);
-    this.#positions = new Float64Array(count).fill(noPosition);
+    this.#cutoffs = cutoffs;
+    this.#times = timesLike(cutoffs, cutoffs.length);
+    this.#positions = new Float64Array(cutoffs.length).fill(noPosition);
+    this.#probes = starts.slice(0, keyCount);
+    this.#uppers = timesLike(cutoffs, keyCount);
+    this.#lastTimes = timesLike(cutoffs, keyCount);
+    this.#lastPositions = new Float64Array(keyCount).fill(noPosition);
+    for (let id = 0; id < keyCount; id++) this.#turnTo(id, starts[id]!);
   }
 
-  /**
-   * Takes rows: key ids, times and row numbers; `base` is added to the row number to give the position.
-   * A row belongs to the first probe of its key whose cutoff it does not exceed; there the newest row stays.
-   */
+  /** Takes rows: key ids, times and row numbers; `base` is added to the row number to give the position. */
   add(ids: Int32Array, times: Times, rows: Float64Array, base: number): void {
-    const starts = this.#starts;
-    const cursors = this.#cursors;
-    const cutoffs = this.#cutoffs;
-    const newest = this.#times;
-    const positions = this.#positions;
+    const uppers = this.#uppers;
+    const lastTimes = this.#lastTimes;
+    const lastPositions = this.#lastPositions;
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i]!;
       const time = times[i]!;
-      const start = starts[id]!;
-      const end = starts[id + 1]!;
-      let probe = cursors[id]!;
-      if (probe < end && cutoffs[probe]! < time) probe++;
-      if ((probe < end && cutoffs[probe]! < time) || (probe > start && cutoffs[probe - 1]! >= time)) {
-        probe = lowerBound(cutoffs, start, end, time);
+      if (time < lastTimes[id]! || time > uppers[id]!) {
+        this.#store(id);
+        this.#turnTo(id, this.#probeOf(id, time));
+        if (time < lastTimes[id]!) continue;
       }
-      cursors[id] = probe;
-      if (probe === end || (positions[probe] !== noPosition && newest[probe]! >= time)) continue;
-      newest[probe] = time;
-      positions[probe] = base + rows[i]!;
+      lastTimes[id] = time;
+      lastPositions[id] = base + rows[i]!;
     }
   }
 
   /** Positions by probe; `noPosition` where the key has no row that old. A later probe sees what earlier ones saw. */
   finish(): Float64Array {
     const positions = this.#positions;
-    for (let id = 0; id + 1 < this.#starts.length; id++) {
+    for (let id = 0; id < this.#probes.length; id++) {
+      this.#store(id);
       const end = this.#starts[id + 1]!;
       for (let probe = this.#starts[id]! + 1; probe < end; probe++) {
         // What a probe found itself is newer than what the one before it found: it lies between the two cutoffs.
@@ -77,6 +80,41 @@ export class LatestSweep {
     }
     return positions;
   }
+
+  /** The probe of the key that a row of this time belongs to; its end when the row is too new for all of them. */
+  #probeOf(id: number, time: number | bigint): number {
+    const end = this.#starts[id + 1]!;
+    const last = this.#probes[id]!;
+    // The next one, mostly; then its cutoff is the first that is not below the time.
+    if (last + 1 < end && this.#cutoffs[last]! < time && this.#cutoffs[last + 1]! >= time) return last + 1;
+    return lowerBound(this.#cutoffs, this.#starts[id]!, end, time);
+  }
+
+  /** Keeps what the key's current probe has. */
+  #store(id: number): void {
+    const probe = this.#probes[id]!;
+    if (probe === this.#starts[id + 1]! || this.#lastPositions[id] === noPosition) return;
+    this.#times[probe] = this.#lastTimes[id]!;
+    this.#positions[probe] = this.#lastPositions[id]!;
+  }
+
+  /** Makes a probe the key's current one. Past the last probe every newer row is taken, and never stored. */
+  #turnTo(id: number, probe: number): void {
+    const isPast = probe === this.#starts[id + 1]!;
+    const has = !isPast && this.#positions[probe] !== noPosition;
+    const [least, most] = this.#cutoffs instanceof BigInt64Array ? bigLimits : limits;
+    this.#probes[id] = probe;
+    this.#uppers[id] = isPast ? most : this.#cutoffs[probe]!;
+    this.#lastTimes[id] = has ? this.#times[probe]! : least;
+    this.#lastPositions[id] = has ? this.#positions[probe]! : noPosition;
+  }
+}
+
+const limits = [-Infinity, Infinity] as const;
+const bigLimits = [-(2n ** 63n), 2n ** 63n - 1n] as const;
+
+function timesLike(times: Times, length: number): Times {
+  return times instanceof BigInt64Array ? new BigInt64Array(length) : new Float64Array(length);
 }
 
 /** The first place in [low, high) that is not below the time; `high` when all are. */

@@ -17,6 +17,10 @@ export interface ServedFeature {
   readonly namespace: string;
   readonly name: string;
   readonly type: DataType;
+  /** The feature's own, else absent. */
+  readonly description?: string;
+  /** Those of its view. */
+  readonly tags?: Readonly<Record<string, string>>;
 }
 
 /** The features of one request, each list in the order of {@link ServiceReader.features}. */
@@ -134,9 +138,17 @@ class CompiledReader implements ServiceReader {
     this.#findState = findState;
     this.features = Object.freeze(
       uses.flatMap(({ read, layout, slots }) =>
-        read.features.map(({ as }, i) =>
-          Object.freeze({ namespace: read.alias, name: as, type: layout.features[slots[i]!]!.type })
-        )
+        read.features.map(({ as }, i) => {
+          const { description } = read.definition.features[slots[i]!]!;
+          const { tags } = read.definition;
+          return Object.freeze({
+            namespace: read.alias,
+            name: as,
+            type: layout.features[slots[i]!]!.type,
+            ...(description !== undefined && { description }),
+            ...(tags !== undefined && { tags }),
+          });
+        })
       ),
     );
   }

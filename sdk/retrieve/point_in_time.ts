@@ -78,9 +78,6 @@ export async function pointInTimeJoin(
       ids,
       joinKeys: view.read.definition.entity.joinKeys,
       cutoff: cutoffSql(view.read, `s.${quoteName(spine.eventTimestamp)}`, options.asOf),
-      oldest: options.statuses || options.effectiveTimestamps
-        ? undefined
-        : oldestSql(view.read, quoteName(spine.eventTimestamp)),
       rows: view.rows,
       rowsPerSweep: options.rowsPerSweep,
       signal: options.signal,
@@ -107,12 +104,6 @@ export function cutoffSql(read: FeatureRead, time: string, asOf: AsOf): string {
   // A row is effective at t when its interval ended by t − dataDelay: so before that instant, rounded down to an interval.
   const known = `(epoch_us(${time}) - ${dataDelay})`;
   return `(${known} - (${known} % ${schedule} + ${schedule}) % ${schedule} - 1)`;
-}
-
-/** The oldest row that can count for any spine row (S6), where expired rows need not be told from missing ones. */
-function oldestSql(read: FeatureRead, time: string): string | undefined {
-  const { ttl } = timing(read.definition);
-  return ttl === undefined ? undefined : `(epoch_us(min(${time})) - ${ttl})`;
 }
 
 function viewColumns(read: FeatureRead, alias: string, spine: SpineTable, options: PointInTimeOptions): string[] {

@@ -41,8 +41,6 @@ export interface FindOptions {
   readonly ids: KeyIds;
   /** SQL over spine row `s`: the newest event timestamp in micros that it may see. */
   readonly cutoff: string;
-  /** SQL aggregate over the spine: rows at or before this many micros count for nobody. */
-  readonly oldest?: string | undefined;
   readonly rows: FeatureRows;
   /** Spine rows that are swept at a time. @default 2_000_000 */
   readonly rowsPerSweep?: number | undefined;
@@ -93,7 +91,7 @@ export function scanSql(files: readonly FeatureFile[]): string {
 export async function findPositions(session: EngineSession, options: FindOptions): Promise<Positions> {
   const { ids, rowsPerSweep = 2_000_000 } = options;
   const bounds = await timeBounds(session, options);
-  const files = options.rows.kind === "files" ? await filesInReach(session, options, options.rows.files, bounds) : [];
+  const files = options.rows.kind === "files" ? options.rows.files : [];
   const found: string[] = [];
   const isHit = new Uint8Array(files.length);
   for (let start = 0; bounds && start < options.spineRows; start += rowsPerSweep) {
@@ -169,26 +167,6 @@ async function timeBounds(session: EngineSession, { rows, signal }: FindOptions)
 /** Micros since the earliest row: doubles, or bigints when the span is too long for that. */
 function offsetSql(micros: string, { min, max }: Bounds): string {
   return max - min < exactSpan ? `(${micros} - (${min}))::DOUBLE` : `(${micros} - (${min}))::BIGINT`;
-}
-
-/** Files that hold rows which some spine row may see. */
-async function filesInReach(
-  session: EngineSession,
-  { spineTable, cutoff, oldest, signal }: FindOptions,
-  files: readonly FeatureFile[],
-  bounds: Bounds | undefined,
-): Promise<readonly FeatureFile[]> {
-  if (!bounds) return [];
-  const [row] = await session.rows(
-    `SELECT max(${cutoff})::VARCHAR AS newest, ${oldest ?? "NULL"}::VARCHAR AS oldest FROM ${spineTable} s`,
-    signal,
-  );
-  if (row!["newest"] === null) return [];
-  const newest = BigInt(row!["newest"]);
-  const after = row!["oldest"] === null ? undefined : BigInt(row!["oldest"]);
-  return files.filter((file) =>
-    file.minEventTimestamp <= newest && (after === undefined || file.maxEventTimestamp > after)
-  );
 }
 
 /** Probes and the spine row of each. */
@@ -296,20 +274,28 @@ async function storePositions(
     count++;
   }
   const foundRows = new Int32Array(count);
-  const foundPositions = new Float64Array(count);
+  const foundPositions = new BigInt64Array(count);
+  // Two words instead of a bigint per row: little-endian, as every machine that runs Node is.
+  const words = new Uint32Array(foundPositions.buffer);
   for (let i = 0, at = 0; at < count; i++) {
-    if (byRow[i] === noPosition) continue;
+    const position = byRow[i]!;
+    if (position === noPosition) continue;
     foundRows[at] = first + i;
-    foundPositions[at++] = byRow[i]!;
+    words[2 * at] = position % fileFactor;
+    words[2 * at++ + 1] = position / fileFactor;
   }
   const table = temporaryName("found");
-  const schema: Field[] = [{ name: "spine_row", type: "int32" }, { name: "position", type: "float64" }];
-  const columns = [filled(foundRows), filled(foundPositions)];
-  await session.fill(table, schema, [{ rowCount: count, columns }], signal);
+  const schema: Field[] = [{ name: "spine_row", type: "int32" }, { name: "position", type: "int64" }];
+  await session.fill(
+    table,
+    schema,
+    [{ rowCount: count, columns: [filled(foundRows), filled(foundPositions)] }],
+    signal,
+  );
   return table;
 }
 
-function filled(values: Int32Array | Float64Array): ColumnVector {
+function filled(values: Int32Array | BigInt64Array): ColumnVector {
   return { values, hasNulls: false, isNull: () => false };
 }
 
@@ -321,18 +307,21 @@ async function onlyHitFiles(
   isHit: Uint8Array,
   signal?: AbortSignal,
 ): Promise<Positions> {
+  const [only] = found;
+  if (found.length === 1 && isHit.every((hit) => hit === 1)) return { table: only!, files };
   const table = temporaryName("positions");
   const places: number[] = [];
   for (const hit of isHit) places.push((places.at(-1) ?? -1) + hit);
   const position = files.length === 0
-    ? "position::BIGINT"
-    : `(list_extract(CAST([${
-      places.join(", ")
-    }] AS BIGINT[]), (position::BIGINT >> 32) + 1) << 32) + (position::BIGINT & 4294967295)`;
+    ? "position"
+    : `(list_extract(CAST([${places.join(", ")}] AS BIGINT[]), (position >> 32) + 1) << 32) + (position & 4294967295)`;
   const from = found.length === 0
-    ? "(SELECT 0 AS spine_row, 0::DOUBLE AS position WHERE false)"
+    ? "(SELECT 0 AS spine_row, 0::BIGINT AS position WHERE false)"
     : `(${found.map((name) => `FROM ${name}`).join(" UNION ALL ")})`;
-  await session.run(`CREATE TEMP TABLE ${table} AS SELECT spine_row, ${position} AS position FROM ${from}`, signal);
+  await session.run(
+    `CREATE TEMP TABLE ${table} AS SELECT spine_row, ${position} AS position FROM ${from}`,
+    signal,
+  );
   for (const name of found) await session.run(`DROP TABLE ${name}`);
   return { table, files: files.filter((_, i) => isHit[i] === 1) };
 }

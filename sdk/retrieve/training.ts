@@ -5,7 +5,7 @@ import { warnOnce } from "../frame/runtime.ts";
 import type { Schema } from "../schema.ts";
 import type { DeltaTable } from "../storage/delta_format.ts";
 import type { FeatureRead } from "./feature_read.ts";
-import { coverageWarning, offlineRows, pinTable, reach } from "./offline_rows.ts";
+import { coverageWarning, offlineRows, pinTable, type Reach, reach } from "./offline_rows.ts";
 import {
   type AsOf,
   type JoinedView,
@@ -144,14 +144,16 @@ async function fromOffline(
 ): Promise<ViewInput> {
   const table = tables(read.definition.name, read.version);
   const snapshot = await pinTable(table, read, tableVersion);
+  let known: Promise<Reach> | undefined;
+  const reached: typeof reach = (...args) => known ??= reach(...args);
   return {
     recorded: { ...plainRead(read), tableVersion: snapshot.version },
     warnings: async (session, spine, options) => {
-      const warning = coverageWarning(read, snapshot, await reach(session, spine, read, options));
+      const warning = coverageWarning(read, snapshot, await reached(session, spine, read, options));
       return warning === undefined ? [] : [warning];
     },
     rows: async (session, spine, options) =>
-      await offlineRows(table, snapshot, await reach(session, spine, read, options), options),
+      await offlineRows(table, snapshot, await reached(session, spine, read, options), options),
   };
 }
 
