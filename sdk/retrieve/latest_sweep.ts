@@ -49,8 +49,8 @@ export class LatestSweep {
     for (let id = 0; id < keyCount; id++) this.#turnTo(id, starts[id]!);
   }
 
-  /** Takes rows: key ids, times and row numbers; `base` is added to the row number to give the position. */
-  add(ids: Int32Array, times: Times, rows: Float64Array, base: number): void {
+  /** Takes rows: key ids, times and positions. */
+  add(ids: Int32Array, times: Times, positions: Float64Array): void {
     const uppers = this.#uppers;
     const lastTimes = this.#lastTimes;
     const lastPositions = this.#lastPositions;
@@ -63,7 +63,7 @@ export class LatestSweep {
         if (time < lastTimes[id]!) continue;
       }
       lastTimes[id] = time;
-      lastPositions[id] = base + rows[i]!;
+      lastPositions[id] = positions[i]!;
     }
   }
 

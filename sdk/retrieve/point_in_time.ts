@@ -78,6 +78,7 @@ export async function pointInTimeJoin(
       ids,
       joinKeys: view.read.definition.entity.joinKeys,
       cutoff: cutoffSql(view.read, `s.${quoteName(spine.eventTimestamp)}`, options.asOf),
+      interval: options.asOf === "effective" ? timing(view.read.definition).schedule : undefined,
       rows: view.rows,
       rowsPerSweep: options.rowsPerSweep,
       signal: options.signal,

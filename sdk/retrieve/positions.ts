@@ -2,14 +2,14 @@
 import { reservedColumns } from "../define/definitions.ts";
 import { type ColumnBatch, type ColumnVector, type EngineSession, quoteName, quoteText } from "../engine/engine.ts";
 import type { Field } from "../schema.ts";
-import type { Micros } from "../time.ts";
+import type { Micros, TimeRange } from "../time.ts";
 import { emptySql } from "./literal_sql.ts";
 import { LatestSweep, noPosition, type Probes, type Times } from "./latest_sweep.ts";
 
 /** Where the rows of a view are: files of its table, or a temporary table. Both have the columns of stored tables, without ties. */
 export type FeatureRows = FeatureFiles | FeatureTable;
 
-/** Local Parquet files, by time: the order is only for speed. */
+/** Local Parquet files. */
 export interface FeatureFiles {
   readonly kind: "files";
   readonly files: readonly FeatureFile[];
@@ -17,6 +17,11 @@ export interface FeatureFiles {
 
 /** One file and bounds of the event timestamps in it. */
 export interface FeatureFile {
+  /**
+   * The slice whose rows it holds: whole schedule intervals, sorted by join keys and event timestamp, every key in one file
+   * of the slice. So materialization writes them, and a join by effective time then needs no event timestamps at all.
+   */
+  readonly slice?: TimeRange;
   readonly path: string;
   readonly rows: number;
   readonly minEventTimestamp: Micros;
@@ -41,6 +46,8 @@ export interface FindOptions {
   readonly ids: KeyIds;
   /** SQL over spine row `s`: the newest event timestamp in micros that it may see. */
   readonly cutoff: string;
+  /** The length of the intervals at whose ends cutoffs lie, when they do: those of the schedule (S4). */
+  readonly interval?: Micros | undefined;
   readonly rows: FeatureRows;
   /** Spine rows that are swept at a time. @default 2_000_000 */
   readonly rowsPerSweep?: number | undefined;
@@ -90,21 +97,58 @@ export function scanSql(files: readonly FeatureFile[]): string {
 /** Finds the position of the row that each spine row reaches. */
 export async function findPositions(session: EngineSession, options: FindOptions): Promise<Positions> {
   const { ids, rowsPerSweep = 2_000_000 } = options;
-  const bounds = await timeBounds(session, options);
-  const files = options.rows.kind === "files" ? options.rows.files : [];
+  const order = options.rows.kind === "files" ? placeOrder(options.rows.files, options.interval) : undefined;
+  const files = order?.files ?? (options.rows.kind === "files" ? options.rows.files : []);
+  const bounds = order?.bounds ?? await timeBounds(session, options);
   const found: string[] = [];
   const isHit = new Uint8Array(files.length);
   for (let start = 0; bounds && start < options.spineRows; start += rowsPerSweep) {
     const probes = await readProbes(session, options, bounds, start, start + rowsPerSweep);
     if (probes.rows.length === 0) continue;
+    if (order) toPlaces(probes.cutoffs as Float64Array, order);
     const sweep = new LatestSweep({ ...probes, keyCount: ids.count });
-    for await (const { batch, base } of rowBatches(session, options, bounds, files)) {
-      const [key, time, row] = batch.columns;
-      sweep.add(key!.values as Int32Array, time!.values as Times, row!.values as Float64Array, base);
+    const time = order ? undefined : offsetSql(`epoch_us(r.${reservedColumns.eventTimestamp})`, bounds);
+    for await (const { ids: keys, times, rows } of rowBatches(session, options, files, time, isExact(bounds))) {
+      sweep.add(keys, times, rows);
     }
     found.push(await storePositions(session, probes.rows, sweep.finish(), isHit, options.signal));
   }
   return await onlyHitFiles(session, found, files, isHit, options.signal);
+}
+
+/** Files in an order in which the rows of each key lie by time, so that a row's position stands for its time. */
+interface PlaceOrder {
+  readonly files: readonly FeatureFile[];
+  readonly bounds: Bounds;
+  /** Ends of the slices of the files, as offsets from the first start. */
+  readonly ends: Float64Array;
+}
+
+/** The order of places, if no cutoff falls into a slice: then a row is seen when its slice is. */
+function placeOrder(files: readonly FeatureFile[], interval: Micros | undefined): PlaceOrder | undefined {
+  if (interval === undefined || files.length === 0) return undefined;
+  const sorted = [...files].sort((a, b) => a.slice && b.slice ? Number(a.slice.start - b.slice.start) : 0);
+  for (const [i, { slice }] of sorted.entries()) {
+    if (!slice || slice.start % interval !== 0n || slice.end !== slice.start + interval) return undefined;
+    if (i > 0 && slice.start < sorted[i - 1]!.slice!.start) return undefined;
+  }
+  const bounds = { min: sorted[0]!.slice!.start, max: sorted.at(-1)!.slice!.end - 1n };
+  if (!isExact(bounds)) return undefined;
+  return { files: sorted, bounds, ends: Float64Array.from(sorted, ({ slice }) => Number(slice!.end - bounds.min)) };
+}
+
+/** Turns cutoffs, which are the last micros of intervals, into the last position that each may see. */
+function toPlaces(cutoffs: Float64Array, { ends }: PlaceOrder): void {
+  for (let i = 0; i < cutoffs.length; i++) {
+    let low = 0;
+    let high = ends.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (ends[middle]! <= cutoffs[i]! + 1) low = middle + 1;
+      else high = middle;
+    }
+    cutoffs[i] = low * fileFactor - 1;
+  }
 }
 
 /** Numbers of the spine's distinct keys, in a temporary table. */
@@ -210,33 +254,34 @@ function isExact({ min, max }: Bounds): boolean {
   return max - min < exactSpan;
 }
 
-/** (key id, time, row) of the rows whose keys the spine has, in batches; `base` is what to add to row numbers. */
+/** (key id, time, position) of the rows whose keys the spine has, in batches; without `time` the position is the time. */
 async function* rowBatches(
   session: EngineSession,
   { rows, joinKeys, ids, signal }: FindOptions,
-  bounds: Bounds,
   files: readonly FeatureFile[],
-): AsyncIterable<{ batch: ColumnBatch; base: number }> {
-  const schema: Field[] = [
-    { name: "id", type: "int32" },
-    { name: "t", type: isExact(bounds) ? "float64" : "int64" },
-    { name: "r", type: "float64" },
-  ];
+  time: string | undefined,
+  exact: boolean,
+): AsyncIterable<{ ids: Int32Array; times: Times; rows: Float64Array }> {
+  const schema: Field[] = [{ name: "id", type: "int32" }, { name: "r", type: "float64" }];
+  if (time !== undefined) schema.push({ name: "t", type: exact ? "float64" : "int64" });
   const select = (position: string, from: string) =>
-    `SELECT k.id, ${
-      offsetSql(`epoch_us(r.${reservedColumns.eventTimestamp})`, bounds)
-    } AS t, (${position})::DOUBLE AS r ` +
+    `SELECT k.id, (${position})::DOUBLE AS r${time === undefined ? "" : `, ${time} AS t`} ` +
     `FROM ${from} r JOIN ${ids.table} k ON ${ids.on("r", joinKeys.map(({ name }) => name))}`;
+  const typed = ({ columns: [key, row, at] }: ColumnBatch) => ({
+    ids: key!.values as Int32Array,
+    times: (at ?? row)!.values as Times,
+    rows: row!.values as Float64Array,
+  });
   if (rows.kind === "table") {
-    for await (const batch of session.batches(select("r.rowid", rows.table), schema, signal)) yield { batch, base: 0 };
+    for await (const batch of session.batches(select("r.rowid", rows.table), schema, signal)) yield typed(batch);
     return;
   }
   for (const { start, end, count } of groupsOf(files)) {
-    const sql = select(filePosition, scanSql(files.slice(start, end)));
+    const sql = select(`((file_index::BIGINT + ${start}) << 32) + file_row_number`, scanSql(files.slice(start, end)));
     const batches = count <= 4 * rowsPerBatch
       ? await session.collectBatches(sql, schema, signal)
       : session.batches(sql, schema, signal);
-    for await (const batch of batches) yield { batch, base: start * fileFactor };
+    for await (const batch of batches) yield typed(batch);
   }
 }
 

@@ -216,7 +216,11 @@ export async function asFiles(
       timestampSql(start)
     } ORDER BY ${keys}, event_timestamp`;
     const written = await session.writeParquet(sql, path);
-    files.push({ path, rows: written.rows, minEventTimestamp: start, maxEventTimestamp: start + length - 1n });
+    const [bounds] = await session.rows(
+      `SELECT epoch_us(min(event_timestamp))::VARCHAR AS min, epoch_us(max(event_timestamp))::VARCHAR AS max FROM (${sql})`,
+    );
+    const times = { minEventTimestamp: BigInt(bounds!["min"]), maxEventTimestamp: BigInt(bounds!["max"]) };
+    files.push({ path, rows: written.rows, slice: { start, end: start + length }, ...times });
   }
   return { kind: "files", files };
 }

@@ -31,8 +31,7 @@ describe("LatestSweep", () => {
             sweep.add(
               Int32Array.from(part.map(({ id }) => id)),
               times(part.map(({ time }) => time)),
-              Float64Array.from(part.keys()),
-              at,
+              Float64Array.from(part, (_, i) => at + i),
             );
           }
           const expected = probes.map(({ id, cutoff }) => {
