@@ -78,6 +78,8 @@ export class DuckDbEngine implements Engine, SharedDatabase {
     const database = await this.#open({
       autoinstall_known_extensions: "false",
       autoload_known_extensions: "false",
+      // It knows a file by its path and gives what it held before it was rewritten.
+      enable_external_file_cache: "false",
       temp_directory: this.#tempDirectory,
       ...(memoryLimit === undefined ? {} : { memory_limit: memoryLimit }),
       ...(threads === undefined ? {} : { threads: String(threads) }),

@@ -57,8 +57,6 @@ export async function stageSlices(
   range: TimeRange,
   { now, signal }: StageOptions,
 ): Promise<StagedSlices> {
-  // DuckDB keeps parts of files it has read and does not notice every rewrite: a source would be read as it was before.
-  await session.run("SET GLOBAL enable_external_file_cache = false");
   let first = true;
   for await (const relation of sliceRelations(session, definition, range)) {
     checkColumns(definition, relation.schema);

@@ -35,21 +35,12 @@ export async function writeLatest(options: WriteLatestOptions): Promise<number> 
   options.onRows(0);
   if (files.length === 0) return 0;
   const paths = await table.localPaths(files, signal);
-  let failure: { readonly error: unknown } | undefined;
-  // A failure of the query ends the batches first: when writeBatches returns, no write is under way any more.
-  async function* batches(): AsyncIterable<PackedBatch> {
-    try {
-      yield* packedRows(options, latestRows(definition, paths, oldestValid(definition, now)));
-    } catch (error) {
-      failure = { error };
-    }
-  }
-  const { taken } = await writeBatches(options.online, options.collection, batches(), {
+  const rows = latestRows(definition, paths, oldestValid(definition, now));
+  const { taken } = await writeBatches(options.online, options.collection, packedRows(options, rows), {
     merge: options.merge,
     signal,
     onProgress: options.onRows,
   });
-  if (failure) throw failure.error;
   return taken;
 }
 

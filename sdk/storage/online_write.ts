@@ -49,12 +49,16 @@ export async function writeBatches(
       failure ??= { error };
     }
   };
-  for await (const batch of joinBatches(batches)) {
-    if (signal?.aborted) failure ??= { error: abortError(signal, "write") };
-    if (failure) break;
-    const task: Promise<void> = send(batch).finally(() => running.delete(task));
-    running.add(task);
-    if (running.size >= inFlight) await Promise.race(running);
+  try {
+    for await (const batch of joinBatches(batches)) {
+      if (signal?.aborted) failure ??= { error: abortError(signal, "write") };
+      if (failure) break;
+      const task: Promise<void> = send(batch).finally(() => running.delete(task));
+      running.add(task);
+      if (running.size >= inFlight) await Promise.race(running);
+    }
+  } catch (error) {
+    failure ??= { error }; // of the source: what is under way ends before the caller hears of it
   }
   await Promise.all(running);
   if (failure) throw failure.error;

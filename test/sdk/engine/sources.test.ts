@@ -332,6 +332,21 @@ describe("sql()", () => {
     await small.close();
   });
 
+  it("a file that was rewritten is read as it is now", async () => {
+    const session = await engine.session();
+    const path = await write("rewritten.parquet", "SELECT 0 AS a LIMIT 0");
+    const frame = parquet(path);
+    for (let round = 1; round <= 20; round++) {
+      await write("rewritten.parquet", `SELECT ${round}::INTEGER AS a FROM range(${round})`);
+      const { sql: select } = await session.compile(frame.query);
+      expect(await session.rows(`SELECT count(*)::INTEGER AS n, max(a) AS a FROM (${select})`)).toEqual([{
+        n: round,
+        a: round,
+      }]);
+    }
+    session.close();
+  });
+
   it("a Parquet file that cannot be finished is removed", async () => {
     const session = await engine.session();
     await expect(session.writeParquet("SELECT error('boom') FROM range(100000)", at("half.parquet"))).rejects

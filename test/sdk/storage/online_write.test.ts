@@ -92,3 +92,20 @@ test("writeBatches() stops when it is cancelled", async () => {
   });
   expect(counts.calls).toBeLessThan(10);
 });
+
+test("writeBatches() waits for writes under way when its source fails", async () => {
+  let finish = () => {};
+  const held = new Promise<void>((resolve) => finish = resolve);
+  const { store, counts } = recorder(async (batch) => {
+    await held;
+    return batch.count;
+  });
+  async function* source(): AsyncIterable<PackedBatch> {
+    yield part(0, 8192);
+    await Promise.resolve();
+    queueMicrotask(finish);
+    throw new Error("the source broke");
+  }
+  await expect(writeBatches(store, "c", source(), { merge: true })).rejects.toThrow("the source broke");
+  expect(counts).toMatchObject({ calls: 1, running: 0 });
+});
