@@ -68,6 +68,9 @@ const fileFactor = 2 ** 32;
 /** Offsets up to here are exact in a double: 285 years of micros. */
 const exactSpan = 2n ** 53n;
 
+/** More intervals than this (20 years of minutes) are told apart by time: a table of them would be too large. */
+const mostIntervals = 10_000_000n;
+
 let tables = 0;
 
 /** A name for a temporary table that nothing else in the process uses. */
@@ -120,8 +123,9 @@ export async function findPositions(session: EngineSession, options: FindOptions
 interface PlaceOrder {
   readonly files: readonly FeatureFile[];
   readonly bounds: Bounds;
-  /** Ends of the slices of the files, as offsets from the first start. */
-  readonly ends: Float64Array;
+  readonly interval: Micros;
+  /** By interval, counted from the first slice: how many files hold slices that have ended when it ends. */
+  readonly ended: Int32Array;
 }
 
 /** The order of places, if no cutoff falls into a slice: then a row is seen when its slice is. */
@@ -133,22 +137,17 @@ function placeOrder(files: readonly FeatureFile[], interval: Micros | undefined)
     if (i > 0 && slice.start < sorted[i - 1]!.slice!.start) return undefined;
   }
   const bounds = { min: sorted[0]!.slice!.start, max: sorted.at(-1)!.slice!.end - 1n };
-  if (!isExact(bounds)) return undefined;
-  return { files: sorted, bounds, ends: Float64Array.from(sorted, ({ slice }) => Number(slice!.end - bounds.min)) };
+  if (!isExact(bounds) || (bounds.max - bounds.min) / interval > mostIntervals) return undefined;
+  const ended = new Int32Array(Number((bounds.max + 1n - bounds.min) / interval));
+  for (const { slice } of sorted) ended[Number((slice!.start - bounds.min) / interval)]!++;
+  for (let i = 1; i < ended.length; i++) ended[i]! += ended[i - 1]!;
+  return { files: sorted, bounds, interval, ended };
 }
 
 /** Turns cutoffs, which are the last micros of intervals, into the last position that each may see. */
-function toPlaces(cutoffs: Float64Array, { ends }: PlaceOrder): void {
-  for (let i = 0; i < cutoffs.length; i++) {
-    let low = 0;
-    let high = ends.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (ends[middle]! <= cutoffs[i]! + 1) low = middle + 1;
-      else high = middle;
-    }
-    cutoffs[i] = low * fileFactor - 1;
-  }
+function toPlaces(cutoffs: Float64Array, { interval, ended }: PlaceOrder): void {
+  const length = Number(interval);
+  for (let i = 0; i < cutoffs.length; i++) cutoffs[i] = ended[Math.floor(cutoffs[i]! / length)]! * fileFactor - 1;
 }
 
 /** Numbers of the spine's distinct keys, in a temporary table. */
