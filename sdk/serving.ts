@@ -33,7 +33,7 @@ export interface ServingOptions extends Places {
 /** Reads features of services online. */
 export interface Serving {
   /** The reader of a service; NOT_FOUND lists those there are. Readers follow definitions and loads by themselves: ask each time. */
-  service(name: string): Promise<ServiceReader>;
+  service(name: string, signal?: AbortSignal): Promise<ServiceReader>;
   /** Why requests would fail now; empty when ready. */
   problems(signal?: AbortSignal): Promise<string[]>;
   close(): Promise<void>;
@@ -72,7 +72,7 @@ class LiveServing implements Serving {
   #lastMiss = -Infinity;
   #timer: NodeJS.Timeout | undefined;
   #refreshing: Promise<void> | undefined;
-  #closed = false;
+  #closed: Promise<void> | undefined;
 
   constructor(registry: Registry, online: OnlineStore, objects: ObjectStore, options: ServingOptions) {
     this.#registry = registry;
@@ -108,22 +108,26 @@ class LiveServing implements Serving {
     this.#state = state;
   }
 
-  async service(name: string): Promise<ServiceReader> {
+  async service(name: string, signal?: AbortSignal): Promise<ServiceReader> {
     const known = this.#readers.get(name);
     if (known) return known;
     if (this.#state.services[name] === undefined && performance.now() - this.#lastMiss > missesEveryMs) {
       this.#lastMiss = performance.now();
-      await this.refresh();
+      await raced(this.refresh(), signal, `${this.#objects.description} and ${this.#online.description}`);
     }
-    const definition = Object.hasOwn(this.#state.services, name) ? this.#state.services[name] : undefined;
+    return this.#reader(name);
+  }
+
+  #reader(name: string): ServiceReader {
+    const known = this.#readers.get(name);
+    if (known) return known;
+    const definition = this.#state.services[name];
     if (!definition) {
       const names = Object.keys(this.#state.services);
       throw new VarveError(
         "NOT_FOUND",
         `Cannot read service ${JSON.stringify(name)}: services are ${names.join(", ") || "none"}`,
-        {
-          details: { service: name },
-        },
+        { details: { service: name, services: names } },
       );
     }
     const reads = readsOf(definition, (view) => {
@@ -142,10 +146,11 @@ class LiveServing implements Serving {
   }
 
   async problems(signal?: AbortSignal): Promise<string[]> {
+    const { workspace } = this.#registry;
+    if (this.#state.revision === 0) return [`workspace "${workspace}" is empty: publish a service`];
     const found: string[] = [];
-    if (this.#state.revision === 0) found.push(`workspace "${this.#registry.workspace}" is empty: publish something`);
     try {
-      await this.#online.ping(signal);
+      await raced(this.#online.ping(signal), signal, this.#online.description);
     } catch (error) {
       found.push(messageOf(error));
     }
@@ -157,11 +162,31 @@ class LiveServing implements Serving {
         found.push(`view "${view.name}" version ${version.version} is not loaded online`);
       }
     }
+    return [...found, ...this.#unreadable()];
+  }
+
+  /** Why no service can be read. One of many that is not complete yet does not make a server useless. */
+  #unreadable(): string[] {
+    const names = Object.keys(this.#state.services);
+    if (names.length === 0) return [`workspace "${this.#registry.workspace}" has no service: publish one`];
+    const found: string[] = [];
+    for (const name of names) {
+      try {
+        this.#reader(name);
+        return [];
+      } catch (error) {
+        found.push(messageOf(error));
+      }
+    }
     return found;
   }
 
-  async close(): Promise<void> {
-    this.#closed = true;
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     clearTimeout(this.#timer);
     await this.#refreshing?.catch(() => undefined);
     await this.#online.close();
@@ -171,4 +196,14 @@ class LiveServing implements Serving {
 
 function stateName(view: string, version: number): string {
   return `${view}@${version}`;
+}
+
+/** Gives up when the signal says so: a store that hangs would keep whoever asks waiting. */
+async function raced(work: Promise<void>, signal: AbortSignal | undefined, description: string): Promise<void> {
+  if (!signal) return await work;
+  await new Promise<void>((resolve, reject) => {
+    const stop = () => reject(new VarveError("TIMEOUT", `Cannot use ${description}: it does not answer in time`));
+    signal.addEventListener("abort", stop, { once: true });
+    void work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
 }

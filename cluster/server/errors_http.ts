@@ -1,4 +1,5 @@
-/** How errors leave the server: `{ error, code, message, details }`, never a stack, never a value of a request. */
+/** How errors leave the server: `{ error, code, message, details }`, never a stack. */
+import type { Socket } from "node:net";
 import { VarveError } from "varve";
 
 export interface ErrorBody {
@@ -50,7 +51,9 @@ function extra(params: Readonly<Record<string, unknown>> | undefined): string {
 function clientCode(status: number): string {
   return status === 404
     ? "NOT_FOUND"
-    : status === 413
+    : status === 408
+    ? "TIMEOUT"
+    : status === 413 || status === 431
     ? "TOO_LARGE"
     : status === 415
     ? "UNSUPPORTED_MEDIA_TYPE"
@@ -61,14 +64,53 @@ function statusText(status: number): string {
   const texts: Readonly<Record<number, string>> = {
     400: "Bad Request",
     404: "Not Found",
+    408: "Request Timeout",
     409: "Conflict",
     413: "Payload Too Large",
     415: "Unsupported Media Type",
     422: "Unprocessable Entity",
+    431: "Request Header Fields Too Large",
     501: "Not Implemented",
     503: "Service Unavailable",
     504: "Gateway Timeout",
     507: "Insufficient Storage",
   };
   return texts[status] ?? (status < 500 ? "Bad Request" : "Internal Server Error");
+}
+
+/** Answers what is not even HTTP, on the bare socket. */
+export function answerBadHttp(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === "ECONNRESET" || socket.destroyed) return;
+  const status = error.code === "HPE_HEADER_OVERFLOW" ? 431 : error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : 400;
+  const why = status === 431 ? "its headers are too large" : status === 408 ? "it came too slowly" : "it is not HTTP";
+  const { body } = answer(status, clientCode(status), `Cannot read the request: ${why}`, {});
+  const text = JSON.stringify(body);
+  const head = `HTTP/1.1 ${status} ${statusText(status)}\r\ncontent-type: application/json; charset=utf-8\r\n`;
+  if (socket.writable) {
+    socket.write(`${head}content-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${text}`);
+  }
+  socket.destroySoon();
+}
+
+/** Lets one log line per code through a second, and counts the others. */
+export class LogGate {
+  readonly #told = new Map<string, number>();
+  readonly #untold = new Map<string, number>();
+
+  opens(code: string): boolean {
+    const now = performance.now();
+    if (now - (this.#told.get(code) ?? -Infinity) < 1_000) {
+      this.#untold.set(code, (this.#untold.get(code) ?? 0) + 1);
+      return false;
+    }
+    this.#told.set(code, now);
+    return true;
+  }
+
+  /** How many were held back since the last line. */
+  takeUntold(code: string): number {
+    const count = this.#untold.get(code) ?? 0;
+    this.#untold.delete(code);
+    return count;
+  }
 }

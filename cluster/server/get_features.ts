@@ -1,5 +1,5 @@
 /** Answers one `get-features` request in Tecton's shape. */
-import { formatTimestamp } from "varve";
+import { formatTimestamp, VarveError } from "varve";
 import type { Answer, ServiceReader, Serving } from "varve/serving";
 import type { GetFeaturesParams } from "./get_features_schema.ts";
 import { jsonEncoder, tectonType } from "./tecton_json.ts";
@@ -11,6 +11,8 @@ interface Slot {
   readonly index: number;
   readonly type: TectonType;
   readonly encode: (value: unknown) => unknown;
+  readonly description: string | undefined;
+  readonly tags: Readonly<Record<string, string>>;
 }
 
 /** Tecton's order: by `namespace.feature`, alphabetical. Made once per reader. */
@@ -30,10 +32,10 @@ export async function getFeatures(
   params: GetFeaturesParams,
   context: GetFeaturesContext,
 ): Promise<object> {
-  const reader = await serving.service(params.featureServiceName);
-  const request = { ...params.joinKeyMap, ...params.requestContextMap };
+  const reader = await serving.service(params.featureServiceName, context.signal);
+  refuseUnknown(reader, params);
   const read = performance.now();
-  const [answer] = await reader.read([request], { at: context.at, signal: context.signal });
+  const [answer] = await reader.read([params.joinKeyMap], { at: context.at, signal: context.signal });
   const storeSeconds = (performance.now() - read) / 1000;
   const slots = slotsOf(reader);
   const result = { features: slots.map((slot) => slot.encode(answer!.values[slot.index])) };
@@ -53,6 +55,30 @@ export async function getFeatures(
   return { result, metadata: { features, ...sloInfo } };
 }
 
+/** A name that nothing reads is a mistake of the client: better told than ignored. */
+function refuseUnknown(reader: ServiceReader, { joinKeyMap, requestContextMap }: GetFeaturesParams): void {
+  const known = new Set(reader.joinKeys.map(({ name }) => name));
+  const extra = Object.keys(joinKeyMap).filter((name) => !known.has(name));
+  if (extra.length > 0) {
+    throw new VarveError(
+      "INVALID_REQUEST",
+      `Cannot read service "${reader.service}": ${
+        extra.map((name) => JSON.stringify(name)).join(", ")
+      } is no join key of it; join keys are ${[...known].join(", ")}`,
+      { details: { service: reader.service, extra } },
+    );
+  }
+  const context = Object.keys(requestContextMap);
+  if (context.length === 0) return;
+  throw new VarveError(
+    "INVALID_REQUEST",
+    `Cannot read service "${reader.service}": it takes no request context, and ${
+      context.map((name) => JSON.stringify(name)).join(", ")
+    } is given; leave requestContextMap out`,
+    { details: { service: reader.service, extra: context } },
+  );
+}
+
 function describe(slot: Slot, answer: Answer, options: Readonly<Record<string, boolean>>): object {
   const effective = answer.effectiveTimes[slot.index];
   return {
@@ -68,6 +94,8 @@ function describe(slot: Slot, answer: Answer, options: Readonly<Record<string, b
         reason: answer.statuses[slot.index],
       }
       : {}),
+    ...(options["includeFeatureDescriptions"] ? { description: slot.description ?? null } : {}),
+    ...(options["includeFeatureTags"] ? { tags: slot.tags } : {}),
   };
 }
 
@@ -80,6 +108,8 @@ function slotsOf(reader: ServiceReader): readonly Slot[] {
         index,
         type: tectonType(feature.type),
         encode: jsonEncoder(feature.type),
+        description: feature.description,
+        tags: feature.tags ?? {},
       }))
       .sort((a, b) => a.name < b.name ? -1 : 1);
     slotsByReader.set(reader, slots);

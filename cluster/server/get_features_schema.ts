@@ -1,9 +1,10 @@
 /** The shape of a `get-features` request, in camelCase and snake_case, as JSON Schema with a cap on everything. */
+import { VarveError } from "varve";
 
 const scalar = {
   anyOf: [{ type: "string", maxLength: 4096 }, { type: "number" }, { type: "boolean" }, { type: "null" }],
 };
-const keyMap = { type: "object", maxProperties: 64, additionalProperties: scalar };
+const keyMap = { type: "object", maxProperties: 64, propertyNames: { maxLength: 128 }, additionalProperties: scalar };
 const flag = { type: "boolean" };
 const name = { type: "string", minLength: 1, maxLength: 128 };
 
@@ -69,25 +70,35 @@ export interface GetFeaturesParams {
   readonly joinKeyMap: Readonly<Record<string, unknown>>;
   readonly requestContextMap: Readonly<Record<string, unknown>>;
   readonly metadataOptions: Readonly<Record<string, boolean>>;
+  /** The longest the client waits. */
+  readonly latencyBudgetMs?: number;
 }
 
 /** The request's parameters under their camelCase names. */
 export function readParams(body: unknown): GetFeaturesParams {
   const given = camelKeys((body as { params: Record<string, unknown> }).params);
+  const { metadataOptions, requestOptions, ...rest } = given;
+  const { latencyBudgetMs } = camelKeys((requestOptions ?? {}) as Record<string, unknown>);
   return {
     joinKeyMap: {},
     requestContextMap: {},
-    ...given,
-    metadataOptions: camelKeys((given["metadataOptions"] ?? {}) as Record<string, unknown>) as Record<string, boolean>,
+    ...rest,
+    metadataOptions: camelKeys((metadataOptions ?? {}) as Record<string, unknown>),
+    ...(latencyBudgetMs === undefined ? {} : { latencyBudgetMs }),
   } as GetFeaturesParams;
 }
 
 function camelKeys(value: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(value).map((
-      [key, item],
-    ) => [key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()), item]),
-  );
+  const found: Record<string, unknown> = {};
+  for (const [key, item] of Object.entries(value)) {
+    const name = key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    if (Object.hasOwn(found, name)) {
+      const text = `Cannot read the request: ${name} is there twice, in camelCase and in snake_case; give it once`;
+      throw new VarveError("INVALID_REQUEST", text);
+    }
+    found[name] = item;
+  }
+  return found;
 }
 
 function snakeCase(text: string): string {

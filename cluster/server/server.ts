@@ -1,16 +1,19 @@
 /** The HTTP server: Tecton's `get-features`, `/health` and `/ready`; the door to fastify. */
+import { randomUUID } from "node:crypto";
 import { isIP } from "node:net";
 import underPressure from "@fastify/under-pressure";
 import fastify from "fastify";
-import type { FastifyInstance } from "fastify";
-import { VarveError } from "varve";
+import type { FastifyInstance, FastifyReply } from "fastify";
+import { messageOf, VarveError } from "varve";
 import type { Clock } from "varve";
 import type { Serving } from "varve/serving";
 import type { ServerConfig } from "../config.ts";
 import type { Logger } from "../log.ts";
-import { errorAnswer } from "./errors_http.ts";
+import { Connections } from "./connections.ts";
+import { answerBadHttp, errorAnswer, LogGate } from "./errors_http.ts";
 import { getFeatures } from "./get_features.ts";
 import { getFeaturesSchema, readParams } from "./get_features_schema.ts";
+import { readJsonOnly } from "./json_body.ts";
 
 export interface ServerOptions {
   readonly serving: Serving;
@@ -24,36 +27,47 @@ export interface ServerOptions {
 export interface RunningServer {
   /** `http://host:port`. */
   readonly url: string;
-  /** Stops taking requests, answers those in flight, and closes. */
+  /** Tells clients to go, answers what they ask meanwhile, and closes. */
   close(): Promise<void>;
 }
+
+/** What changes while the server runs. */
+export interface ServerState {
+  closing: boolean;
+}
+
+/** How long clients have to take their last answer and go. */
+const drainMs = 1_000;
 
 /** Starts the server; `close()` it, and close the serving store after it. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   refuseOpenAddress(options.config);
-  const app = createApp(options);
-  await app.register(underPressure, { maxEventLoopDelay: 1_000, retryAfter: 1 });
+  const state: ServerState = { closing: false };
+  const app = createApp(options, state);
+  const connections = new Connections(app.server);
   let url: string;
   try {
     url = await app.listen({ host: options.config.host, port: options.config.port });
   } catch (error) {
-    const { host, port } = options.config;
-    const taken = (error as { code?: string }).code === "EADDRINUSE";
-    throw new VarveError(
-      taken ? "CONFLICT" : "INVALID_CONFIG",
-      `Cannot listen on ${host}:${port}: ${
-        taken ? "another process does; set VARVE_PORT, or 0 for any free port" : (error as Error).message
-      }`,
-      { cause: error },
-    );
+    await app.close();
+    throw cannotListen(error, options.config);
   }
   options.logger.info({ url }, "listening");
-  return { url, close: () => app.close() };
+  const close = async () => {
+    state.closing = true;
+    await connections.emptied(drainMs);
+    const closed = app.close();
+    connections.cutIdle();
+    await closed;
+    options.logger.info({ url }, "stopped listening");
+  };
+  let closed: Promise<void> | undefined;
+  return { url, close: () => closed ??= close() };
 }
 
 /** The routes, without a socket: what tests inject requests into. */
-export function createApp(options: ServerOptions): FastifyInstance {
-  const { serving, config, clock, logger } = options;
+export function createApp(options: ServerOptions, state: ServerState = { closing: false }): FastifyInstance {
+  const { serving, config, clock } = options;
   const app = fastify({
     logger: false,
     bodyLimit: config.bodyLimitBytes,
@@ -61,41 +75,34 @@ export function createApp(options: ServerOptions): FastifyInstance {
     connectionTimeout: 10_000,
     requestTimeout: 10_000,
     keepAliveTimeout: 72_000,
-    requestIdHeader: "x-request-id",
+    requestIdHeader: false,
+    genReqId: requestId,
+    // What a client asks before it has heard that the server closes is answered.
+    return503OnClosing: false,
+    frameworkErrors: (error, _request, reply) => {
+      const { status, body } = errorAnswer(error);
+      void (reply as FastifyReply).code(status).send(body);
+    },
+    clientErrorHandler: answerBadHttp,
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: false, allowUnionTypes: true } },
   }) as unknown as FastifyInstance;
-  let closing = false;
-
-  app.setErrorHandler(async (error, request, reply) => {
-    const { status, body } = errorAnswer(error);
-    if (status >= 500) {
-      logger.error(
-        { requestId: request.id, route: request.routeOptions.url, code: body.code, err: error },
-        "request failed",
-      );
-    }
-    if (status === 503) reply.header("retry-after", "1");
-    return await reply.code(status).send(body);
-  });
-  app.setNotFoundHandler(async (request, reply) => {
-    const text = `Cannot ${request.method} ${request.url.split("?")[0]!.slice(0, 200)}: there is no such route`;
-    return await reply.code(404).send(errorAnswer(new VarveError("NOT_FOUND", text)).body);
-  });
-  // A kept-alive connection would hold close() until it times out: tell clients to let go.
-  app.addHook("preClose", async () => {
-    closing = true;
-    await Promise.resolve();
-  });
-  app.addHook("onSend", async (_request, reply) => {
-    if (closing) reply.header("connection", "close");
+  readJsonOnly(app);
+  refuseUnderPressure(app);
+  answerErrors(app, options.logger);
+  app.addHook("onSend", async (request, reply) => {
+    reply.header("x-request-id", request.id);
+    // A kept-alive connection would hold close() until it times out: tell clients to let go.
+    if (state.closing) reply.header("connection", "close");
     await Promise.resolve();
   });
 
   app.get("/health", async () => await Promise.resolve({ status: "ok" }));
   app.get("/ready", async (_request, reply) => {
-    const problems = closing ? ["shutting down"] : await serving.problems(AbortSignal.timeout(config.requestTimeoutMs));
+    const signal = AbortSignal.timeout(config.requestTimeoutMs);
+    const problems = state.closing ? ["shutting down"] : await serving.problems(signal);
     return await reply.code(problems.length === 0 ? 200 : 503).send({ ready: problems.length === 0, problems });
   });
+  // Plugins come first, so that their hooks see these requests.
   app.post("/api/v1/feature-service/get-features", { schema: { body: getFeaturesSchema } }, async (request) => {
     const started = performance.now();
     const params = readParams(request.body);
@@ -107,10 +114,59 @@ export function createApp(options: ServerOptions): FastifyInstance {
         }`,
       );
     }
-    const signal = AbortSignal.timeout(config.requestTimeoutMs);
-    return await getFeatures(serving, params, { at: clock.now(), signal, started });
+    const budgetMs = Math.min(config.requestTimeoutMs, params.latencyBudgetMs ?? Infinity);
+    return await getFeatures(serving, params, { at: clock.now(), signal: AbortSignal.timeout(budgetMs), started });
   });
   return app;
+}
+
+/** The client's own id where it is a reasonable one: it leads from an answer to the log. */
+function requestId(request: { readonly headers: Readonly<Record<string, unknown>> }): string {
+  const given = request.headers["x-request-id"];
+  return typeof given === "string" && /^[\w.:/+=-]{1,128}$/.test(given) ? given : randomUUID();
+}
+
+/** Sheds load when the event loop is late, except for whoever asks whether the process lives. */
+function refuseUnderPressure(app: FastifyInstance): void {
+  void app.register(underPressure, {
+    maxEventLoopDelay: 1_000,
+    pressureHandler: async (request, _reply, _type, delayMs) => {
+      await Promise.resolve();
+      if (request.routeOptions.url === "/health") return;
+      throw new VarveError(
+        "UNAVAILABLE",
+        `Cannot answer now: the server is overloaded (its event loop is ${
+          Math.round(delayMs ?? 0)
+        } ms late); try again in a second`,
+      );
+    },
+  });
+}
+
+function answerErrors(app: FastifyInstance, logger: Logger): void {
+  // A store that is down fails every request: one line in the log a second is enough.
+  const gate = new LogGate();
+  app.setErrorHandler(async (error, request, reply) => {
+    const { status, body } = errorAnswer(error);
+    if (status >= 500 && gate.opens(body.code)) {
+      const facts = { requestId: request.id, route: request.routeOptions.url, code: body.code, err: error };
+      logger.error({ ...facts, untold: gate.takeUntold(body.code) }, "request failed");
+    }
+    if (status === 503) reply.header("retry-after", "1");
+    return await reply.code(status).send(body);
+  });
+  app.setNotFoundHandler(async (request, reply) => {
+    const text = `Cannot ${request.method} ${request.url.split("?")[0]!.slice(0, 200)}: there is no such route`;
+    return await reply.code(404).send(errorAnswer(new VarveError("NOT_FOUND", text)).body);
+  });
+}
+
+function cannotListen(error: unknown, { host, port }: ServerConfig): VarveError {
+  const taken = (error as { code?: string }).code === "EADDRINUSE";
+  const why = taken ? "another process does; set VARVE_PORT, or 0 for any free port" : messageOf(error);
+  return new VarveError(taken ? "CONFLICT" : "INVALID_CONFIG", `Cannot listen on ${host}:${port}: ${why}`, {
+    cause: error,
+  });
 }
 
 /** Requests are not authenticated: listening beyond this computer takes an explicit word. */

@@ -1,0 +1,50 @@
+/** Lets clients go before a server closes. */
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+
+/** The open connections of a server, and which of them wait for an answer. */
+export class Connections {
+  readonly #open = new Set<Socket>();
+  /** How many requests each connection has in flight. */
+  readonly #busy = new Map<Socket, number>();
+  #onEmpty: (() => void) | undefined;
+
+  constructor(server: Server) {
+    server.on("connection", (socket: Socket) => {
+      this.#open.add(socket);
+      socket.once("close", () => {
+        this.#open.delete(socket);
+        this.#busy.delete(socket);
+        if (this.#open.size === 0) this.#onEmpty?.();
+      });
+    });
+    server.on("request", ({ socket }: IncomingMessage, response: ServerResponse) => {
+      this.#busy.set(socket, (this.#busy.get(socket) ?? 0) + 1);
+      response.once("close", () => {
+        const left = (this.#busy.get(socket) ?? 1) - 1;
+        if (left > 0) this.#busy.set(socket, left);
+        else this.#busy.delete(socket);
+      });
+    });
+  }
+
+  /**
+   * Waits until all clients have gone, but not longer than this. A client that is cut off between two requests cannot know
+   * whether its next one was heard; one that gets a last answer with `connection: close` does.
+   */
+  async emptied(limitMs: number): Promise<void> {
+    if (this.#open.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, limitMs);
+      this.#onEmpty = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /** Closes the connections that ask nothing, also those that never did. */
+  cutIdle(): void {
+    for (const socket of this.#open) if (!this.#busy.has(socket)) socket.destroy();
+  }
+}

@@ -1,0 +1,145 @@
+/** A published store over awkward values, and a server's routes over it: what server tests stand on. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ServerConfig } from "../../../cluster/config.ts";
+import { createApp, type ServerState } from "../../../cluster/server/server.ts";
+import { connect, type ConnectOptions } from "../../../sdk/connect.ts";
+import { entity } from "../../../sdk/define/entity.ts";
+import { service } from "../../../sdk/define/service.ts";
+import { view } from "../../../sdk/define/view.ts";
+import { fromRows } from "../../../sdk/frame/sources.ts";
+import { openServing, type Serving } from "../../../sdk/serving.ts";
+import { ManualClock, toMicros } from "../../../sdk/time.ts";
+import { LogRecorder } from "../../support/log_recorder.ts";
+
+export const url = "/api/v1/feature-service/get-features";
+
+export const serverConfig: ServerConfig = {
+  host: "127.0.0.1",
+  port: 0,
+  allowUnauthenticated: false,
+  bodyLimitBytes: 64 * 1024,
+  requestTimeoutMs: 2_000,
+};
+
+export const clock = new ManualClock("2001-01-06T00:00Z");
+
+const user = entity("user", { user: "int64", active: "boolean" });
+const at = (text: string) => toMicros(text);
+
+const profile = view(
+  "profile",
+  fromRows([
+    {
+      user: 9_007_199_254_740_993n,
+      active: true,
+      at: at("2001-01-02T06:00Z"),
+      visits: 9_007_199_254_740_995n,
+      score: NaN,
+      peak: Infinity,
+      low: -Infinity,
+      name: "Zoë",
+      level: 7,
+      seen: at("2001-01-02T05:00:00.000001Z"),
+      likes: [1n, null],
+    },
+    {
+      user: -1n,
+      active: false,
+      at: at("2001-01-03T06:00Z"),
+      visits: null,
+      score: 0.5,
+      peak: null,
+      low: -0,
+      name: null,
+      level: null,
+      seen: null,
+      likes: [],
+    },
+  ], {
+    schema: {
+      user: "int64",
+      active: "boolean",
+      at: "timestamp",
+      visits: "int64",
+      score: "float64",
+      peak: "float64",
+      low: "float64",
+      name: "string",
+      level: "int32",
+      seen: "timestamp",
+      likes: { list: "int64" },
+    },
+    eventTimestamp: "at",
+  }).by(user),
+  {
+    schedule: "1d",
+    start: "2001-01-01",
+    online: true,
+    features: {
+      visits: { default: 0n },
+      score: { description: "how good" },
+      peak: true,
+      low: true,
+      name: true,
+      level: true,
+      seen: true,
+      likes: true,
+    },
+    tags: { team: "growth" },
+  },
+);
+
+export const model = service("model", [profile]);
+export const small = service("small", [profile.select("visits", "name").prefix("p_")]);
+
+/** See the file's sentence. */
+export class ServedStore {
+  readonly folder: string;
+  readonly options: ConnectOptions;
+  readonly logger = new LogRecorder();
+  readonly state: ServerState = { closing: false };
+  readonly #closers: (() => Promise<unknown>)[] = [];
+
+  static async open(options: ConnectOptions = {}): Promise<ServedStore> {
+    return new ServedStore(await mkdtemp(join(tmpdir(), "varve-server-")), options);
+  }
+
+  constructor(folder: string, options: ConnectOptions) {
+    this.folder = folder;
+    this.options = { storage: join(folder, "store"), clock, threads: 1, memoryLimit: "256MB", ...options };
+  }
+
+  async publish(): Promise<void> {
+    const store = await connect(this.options);
+    try {
+      await (await store.plan([model, small])).apply();
+    } finally {
+      await store.close();
+    }
+  }
+
+  async serving(): Promise<Serving> {
+    const serving = await openServing({ ...this.options, pollMs: 20 });
+    this.#closers.unshift(() => serving.close());
+    return serving;
+  }
+
+  async app(config: Partial<ServerConfig> = {}): Promise<ReturnType<typeof createApp>> {
+    const app = createApp({
+      serving: await this.serving(),
+      workspace: "default",
+      clock,
+      config: { ...serverConfig, ...config },
+      logger: this.logger,
+    }, this.state);
+    this.#closers.unshift(async () => await app.close());
+    return app;
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closers) await close();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
