@@ -1,0 +1,171 @@
+/** Every program in examples/ runs as a reader would run it: on the build, in a process of its own, in an empty folder. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const tsx = createRequire(import.meta.url).resolve("tsx/cli");
+const varve = join(root, "cluster/bin/varve.js");
+
+/** What each program must say, in this order. */
+const lines: Readonly<Record<string, readonly (string | RegExp)[]>> = {
+  "01_frames.ts": [
+    "3000000 flights, the first of them:",
+    '"delay > 15" is an expression',
+    "  filter distance >= 1000",
+    /TPA +┆ long +┆ 355 +┆ 0\.324 +┆ Tampa/,
+    /before the first report +┆ null/,
+    /sees 06:00 +┆ 4/,
+    /sees 09:30, of the same minute +┆ 11/,
+    /is too late for 09:30 +┆ null/,
+    "ORDER BY",
+  ],
+  "02_definitions.ts": [
+    "fraud_model reads customer_spent, customer_payments, shop_mean",
+    /ada +┆ 40\.0 +┆ 2/,
+    /ada +┆ 99\.0 +┆ 1/,
+    "+ view customer_days, version 1",
+    "backfill: 2 slices, about 4 rows",
+    "+ service fraud_model",
+  ],
+  "03_publish.ts": [
+    "+ view last_trip, version 1",
+    "3 slices, 3 rows, 2 values online",
+    "served: { length: 30 }",
+    "No changes",
+    "~ view last_trip, new version 2",
+    "feature length: int32 -> float64",
+    "served: { length: 48.28032 }",
+    "After a rollback: { length: 30 }",
+    "version 1 is serving: 3 of 3 slices, 3 rows",
+    "version 2 is kept",
+    "ada: rollback of last_trip",
+    "ada: metric",
+    "ada: first features",
+  ],
+  "04_training.ts": [
+    /day 1 is not over +┆ null +┆ MISSING/,
+    /day 2 is not ready +┆ 10 +┆ PRESENT/,
+    /day 2 is +┆ 20 +┆ PRESENT/,
+    /three days old +┆ null +┆ EXPIRED/,
+    /the way back +┆ 77 +┆ PRESENT/,
+    /from where\? +┆ null +┆ NULL_KEY/,
+    /day 1 is not over +┆ 10 +┆ PRESENT/,
+    /day 2 is not ready +┆ 20 +┆ PRESENT/,
+    "from the source: –, 10, 20, –, 77, –",
+    "offline:         –, 10, 20, –, 77, –",
+    "rebuilt:         –, 10, 20, –, 77, –",
+    "6 rows",
+  ],
+  "05_online.ts": [
+    "user 2 was in Rome with 2 devices",
+    "features: city string, devices int32",
+    "user 1: EXPIRED [null,0]",
+    'user 2: PRESENT ["Rome",2]',
+    "user 99: MISSING [null,0]",
+    "user null: NULL_KEY [null,0]",
+    'user 1 on the 4th: PRESENT ["Oslo",1]',
+    'join key "user" is missing',
+  ],
+  "06_late_data.ts": [
+    "3 January: serves 2, history 1, 2",
+    "as stored: serves 2, history 1, 2",
+    "4 January: 2 slices",
+    "serves 20, history 1, 20",
+    "1 slice, 2 rows; 0 values online",
+    "serves 20, history 10, 20",
+  ],
+  "08_time_travel.ts": [
+    /2001-01-02T02:00:00Z +ATL 554 departures, 37\.04 minutes late +0 of \d+ airports differ/,
+    /2001-01-06T02:00:00Z +ATL 686 departures, .* +0 of \d+ airports differ/,
+    /2001-01-08T02:00:00Z +ATL – departures, .* +0 of \d+ airports differ/,
+  ],
+  "quickstart.ts": ["view airport_days", "view route_days", /^0 mismatches among 1,000 entities × 8 features$/m],
+  "quickstart_cluster.ts": [
+    /worker A killed \(-9\) while it ran/,
+    /^0 mismatches among 1,000 entities × 8 features$/m,
+  ],
+};
+/** It makes nothing but definitions: the command line runs it, below. */
+const definitions = "07_definitions.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "varve-examples-"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+interface Run {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(args: readonly string[], settings: Readonly<Record<string, string>> = {}): Promise<Run> {
+  // Nothing of this process's own configuration, nor of the test runner's.
+  const kept = Object.entries(process.env).filter(([name]) => !/^(VARVE_|VITEST|NODE_OPTIONS|FORCE_COLOR)/.test(name));
+  const env = { ...Object.fromEntries(kept), ...settings };
+  const child = spawn(process.execPath, args, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
+  return { code: code as number | null, stdout, stderr };
+}
+
+/** Finds each line after the one before. */
+function expectInOrder(output: string, wanted: readonly (string | RegExp)[]): void {
+  let from = 0;
+  for (const each of wanted) {
+    const rest = output.slice(from);
+    const found = typeof each === "string" ? rest.indexOf(each) : rest.search(each);
+    expect(found, `${each} is not in what follows:\n${rest}`).toBeGreaterThanOrEqual(0);
+    from += found + 1;
+  }
+}
+
+describe("examples", () => {
+  it("are all run here", async () => {
+    const files = await readdir(join(root, "examples"));
+    expect(files.filter((file) => file.endsWith(".ts")).sort()).toEqual([...Object.keys(lines), definitions].sort());
+  });
+
+  for (const [file, wanted] of Object.entries(lines)) {
+    const isLarge = file.startsWith("quickstart");
+    it(`${file} runs and says what it should`, async () => {
+      const { code, stdout, stderr } = await run([tsx, join(root, "examples", file)]);
+      // The processes of the large ones write their logs there.
+      if (!isLarge) expect(stderr).toBe("");
+      expect(code, stdout + stderr).toBe(0);
+      expectInOrder(stdout, wanted);
+      // The small ones leave nothing behind.
+      if (!isLarge) expect(await readdir(folder)).toEqual([]);
+      await rm(join(folder, ".varve"), { recursive: true, force: true });
+    }, isLarge ? 300_000 : 60_000);
+  }
+
+  it(`${definitions} is planned, applied and found unchanged by the varve command`, async () => {
+    const settings = { VARVE_CLOCK: "2001-01-08", VARVE_STORAGE: join(folder, "store") };
+    const file = join(root, "examples", definitions);
+    const plan = await run([varve, "plan", file], settings);
+    expect(plan).toMatchObject({ code: 0, stderr: "" });
+    expectInOrder(plan.stdout, [
+      "+ entity airport",
+      "+ view airport_days, version 1",
+      "6 slices",
+      "+ service delay_model",
+    ]);
+    const apply = await run([varve, "apply", file, "--reason", "first features"], settings);
+    expect(apply.code, apply.stderr).toBe(0);
+    expect(apply.stdout).toMatch(/Done: 1,333 rows/);
+    expect((await run([varve, "plan", file], settings)).stdout).toMatch(/^No changes/);
+    expectInOrder((await run([varve, "status"], settings)).stdout, [
+      "delay_model",
+      /airport_days +1 +serving +6\/6 +1,333/,
+    ]);
+    expect((await run([varve, "history"], settings)).stdout).toContain("first features");
+  }, 120_000);
+});
