@@ -150,7 +150,7 @@ export type { FeatureStatus } from "./retrieve/status.ts";
 
 // How long work looks
 export type { Progress } from "./materialize/progress.ts";
-export { formatBytes, formatCount, formatSeconds } from "./notebook/numbers_text.ts";
+export { formatBytes, formatCount, formatSeconds } from "./text.ts";
 export { progressBars } from "./notebook/progress_bar.ts";
 export type { ProgressBars, ProgressStream } from "./notebook/progress_bar.ts";
 export { textTable } from "./notebook/table_text.ts";

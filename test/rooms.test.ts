@@ -7,6 +7,7 @@ const root = join(import.meta.dirname, "..");
 /** The rooms from top to bottom: a file imports its own room and rooms on a smaller level. */
 const levels: readonly (readonly [prefix: string, level: number])[] = [
   ["sdk/errors.ts", 0],
+  ["sdk/text.ts", 1],
   ["sdk/time.ts", 1],
   ["sdk/schema.ts", 2],
   ["sdk/frame/", 10],

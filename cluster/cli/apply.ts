@@ -3,6 +3,7 @@ import { formatCount, formatSeconds, progressBars } from "varve";
 import type { StorePlan } from "varve";
 import { connect } from "../connect.ts";
 import { connectOptions } from "../settings.ts";
+import { interruptible } from "./interrupt.ts";
 import { loadDefinitions } from "./load_definitions.ts";
 import type { CommandContext } from "./main.ts";
 
@@ -22,29 +23,21 @@ export async function apply(context: CommandContext, file: string, options: Opti
     if (!context.json) context.print(String(found));
     const started = performance.now();
     const bars = progressBars(process.stderr, () => (performance.now() - started) / 1000);
-    const stop = new AbortController();
-    const onSignal = () => stop.abort(new Error("interrupted"));
-    process.once("SIGINT", onSignal);
-    try {
-      const applied = await found.apply({
+    const applied = await interruptible((signal) =>
+      found.apply({
         wait: options["wait"] !== false,
         ...(typeof options["reason"] === "string" ? { reason: options["reason"] } : {}),
-        signal: stop.signal,
+        signal,
         ...(context.json ? {} : { onProgress: bars.update }),
-      });
-      bars.stop();
-      if (context.json) return context.print(JSON.stringify(applied, undefined, 2));
-      const rows = applied.views.reduce((sum, view) => sum + view.rows, 0);
-      const done = found.isEmpty && rows === 0 ? "Nothing to do" : `Done: ${formatCount(rows)} rows`;
-      context.print(
-        options["wait"] === false
-          ? `Revision ${applied.revision}; the workers go on`
-          : `${done}, revision ${applied.revision}, ${formatSeconds(applied.seconds)}`,
-      );
-    } finally {
-      bars.stop();
-      process.off("SIGINT", onSignal);
-    }
+      })
+    ).finally(bars.stop);
+    if (context.json) return context.print(JSON.stringify(applied, undefined, 2));
+    if (options["wait"] === false) return context.print(`Revision ${applied.revision}; the workers go on`);
+    const rows = applied.views.reduce((sum, view) => sum + view.rows, 0);
+    // The plan has said so already when there was nothing to change.
+    if (found.isEmpty && rows === 0) return;
+    const took = formatSeconds(applied.seconds);
+    context.print(`Done: ${formatCount(rows)} rows computed, revision ${applied.revision}, in ${took}`);
   });
 }
 

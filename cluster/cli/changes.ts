@@ -29,8 +29,8 @@ export async function history(context: CommandContext, options: Options): Promis
         String(change.revision),
         change.at,
         change.author,
-        change.actions.map(actionText).join(", "),
-        change.reason,
+        change.actions.map(actionText).join("\n"),
+        change.reason || "–",
       ]),
       ["right"],
     ));

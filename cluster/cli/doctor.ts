@@ -1,5 +1,6 @@
 /** `varve doctor`: checks what varve stands on, and says the way out of every problem. */
 import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { formatBytes, messageOf, VarveError } from "varve";
 import { checkNative, inspectRedis, openObjects } from "varve/cluster";
@@ -48,7 +49,7 @@ async function checkModule(name: "duckdb" | "polars" | "lmdb"): Promise<Finding>
   const code = `import { checkNative } from "varve/cluster"; console.log(await checkNative(${JSON.stringify(name)}));`;
   try {
     const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", code], {
-      cwd: new URL(".", import.meta.url).pathname,
+      cwd: fileURLToPath(new URL(".", import.meta.url)),
       timeout: 30_000,
     });
     return { name, state: "ok", detail: stdout.trim() };

@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 import { messageOf, parseDefinition, VarveError } from "varve";
 import type { Definition } from "varve";
 
-/** The definitions of a file, each name once: entities, then views, then services. */
+/** The definitions of a file, each once: entities, then views, then services. */
 export async function loadDefinitions(file: string): Promise<Definition[]> {
   const path = resolve(file);
   if (!existsSync(path)) {
@@ -18,10 +18,10 @@ export async function loadDefinitions(file: string): Promise<Definition[]> {
       `Cannot read definitions from ${path}: it exports none; export what view() and service() give`,
     );
   }
-  const byName = new Map<string, Definition>();
-  for (const definition of found) byName.set(`${definition.kind}:${definition.name}`, definition);
+  // Services bring their views along: the same one is taken once. Two of one name that differ are for the plan to refuse.
+  const unique = new Map(found.map((definition) => [JSON.stringify(definition), definition]));
   const order = ["entity", "view", "service"];
-  return [...byName.values()].sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
+  return [...unique.values()].sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
 }
 
 function readJson(path: string): Definition[] {

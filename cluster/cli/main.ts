@@ -24,7 +24,7 @@ const program = new Command("varve")
   .version(version)
   .option("-c, --config <file>", "configuration file (default: varve.json where there is one)")
   .option("--json", "print JSON for programs instead of text for people")
-  .showHelpAfterError();
+  .showHelpAfterError("(`varve help` lists the commands, `varve help COMMAND` their options)");
 
 program.command("up")
   .description("run everything in this process: scheduler, worker and server, for a laptop")
@@ -118,5 +118,11 @@ function fail(error: unknown, json: boolean): void {
   }
   process.exitCode = 1;
 }
+
+// `varve history | head`: a reader that has seen enough is no fault.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
 
 void program.parseAsync();

@@ -4,6 +4,7 @@ import type { Store } from "varve";
 import { connect } from "../connect.ts";
 import { openRedisQueue } from "../queue/redis_queue.ts";
 import { connectOptions, queueUrl } from "../settings.ts";
+import { interruptible } from "./interrupt.ts";
 import type { CommandContext } from "./main.ts";
 
 type Options = Readonly<Record<string, unknown>>;
@@ -13,12 +14,15 @@ export async function materialize(context: CommandContext, view: string, options
   await withStore(context, async (store) => {
     const started = performance.now();
     const bar = progressBars(process.stderr, () => (performance.now() - started) / 1000);
-    const done = await store.materialize(view, {
-      ...(typeof options["start"] === "string" ? { start: options["start"] } : {}),
-      ...(typeof options["end"] === "string" ? { end: options["end"] } : {}),
-      overwrite: options["overwrite"] === true,
-      ...(context.json ? {} : { onProgress: bar.update }),
-    }).finally(bar.stop);
+    const done = await interruptible((signal) =>
+      store.materialize(view, {
+        ...(typeof options["start"] === "string" ? { start: options["start"] } : {}),
+        ...(typeof options["end"] === "string" ? { end: options["end"] } : {}),
+        overwrite: options["overwrite"] === true,
+        signal,
+        ...(context.json ? {} : { onProgress: bar.update }),
+      })
+    ).finally(bar.stop);
     if (context.json) return context.print(JSON.stringify(done, undefined, 2));
     for (const { version, slices, rows, bytes, onlineRows } of done) {
       context.print(
@@ -34,7 +38,11 @@ export async function materialize(context: CommandContext, view: string, options
 export async function cancel(context: CommandContext, view: string): Promise<void> {
   await withStore(context, async (store) => {
     const count = await store.cancel(view);
-    context.print(context.json ? JSON.stringify({ cancelled: count }) : `${count} jobs cancelled`);
+    context.print(
+      context.json
+        ? JSON.stringify({ cancelled: count })
+        : `${formatCount(count)} ${count === 1 ? "job" : "jobs"} cancelled`,
+    );
   });
 }
 
@@ -65,6 +73,7 @@ export async function vacuum(context: CommandContext, options: Options): Promise
     const found = await store.vacuum({ apply });
     if (context.json) return context.print(JSON.stringify(found, undefined, 2));
     const what = `${formatCount(found.objects)} objects, ${formatBytes(found.bytes)}`;
+    if (found.objects === 0) return context.print("Nothing to remove");
     context.print(apply ? `Removed ${what}` : `${what} could be removed; do it with --apply`);
   });
 }

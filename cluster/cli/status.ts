@@ -45,6 +45,8 @@ export function statusText(found: StoreStatus, workers: readonly WorkerRecord[] 
     "",
     viewsText(found.views),
   ];
+  const problems = new Set(found.views.flatMap((view) => view.versions.flatMap(({ problem }) => problem ?? [])));
+  if (problems.size > 0) parts.push("", "(!) Problems", ...[...problems].map((problem) => `  ${problem}`));
   const failures = found.views.flatMap((view) =>
     view.failures.map((failure) => [view.name, failure.job, failure.state, failure.id, failure.reason])
   );
@@ -91,11 +93,11 @@ function versionRow(view: ViewStatus, version: VersionStatus): string[] {
   return [
     view.name,
     String(version.version),
-    version.problem === undefined ? version.state : `${version.state}: ${version.problem}`,
+    version.problem === undefined ? version.state : `${version.state} (!)`,
     `${formatCount(version.slicesDone)}/${formatCount(version.slicesTotal)}`,
     formatCount(version.rows),
     formatBytes(version.bytes),
-    version.upTo ?? "–",
+    version.upTo?.replace(/T00:00:00Z$/, "") ?? "–",
     online,
   ];
 }

@@ -13,7 +13,6 @@ import { Connections } from "./connections.ts";
 import { answerBadHttp, errorAnswer, LogGate } from "./errors_http.ts";
 import { getFeatures } from "./get_features.ts";
 import { getFeaturesSchema, readParams } from "./get_features_schema.ts";
-import { readJsonOnly } from "./json_body.ts";
 
 export interface ServerOptions {
   readonly serving: Serving;
@@ -124,6 +123,24 @@ export function createApp(options: ServerOptions, state: ServerState = { closing
 function requestId(request: { readonly headers: Readonly<Record<string, unknown>> }): string {
   const given = request.headers["x-request-id"];
   return typeof given === "string" && /^[\w.:/+=-]{1,128}$/.test(given) ? given : randomUUID();
+}
+
+/** Bodies are JSON in valid UTF-8 and nothing else. Replaces fastify's parsers: they read text/plain too, and put replacement characters where bytes are no text. */
+function readJsonOnly(app: FastifyInstance): void {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  // Keys like __proto__ are refused.
+  const parse = app.getDefaultJsonParser("error", "error");
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("application/json", { parseAs: "buffer" }, (request, body, done) => {
+    let text: string;
+    try {
+      text = decoder.decode(body as Buffer);
+    } catch {
+      done(new VarveError("INVALID_REQUEST", "Cannot read the request: its body is not valid UTF-8"));
+      return;
+    }
+    void parse(request, text, done);
+  });
 }
 
 /** Sheds load when the event loop is late, except for whoever asks whether the process lives. */

@@ -1,7 +1,7 @@
 /** Long work in a terminal: a bar per view that redraws, or a line now and then where output is not a terminal; the door to cli-progress. */
 import cliProgress from "cli-progress";
 import type { Progress } from "../materialize/progress.ts";
-import { formatBytes, formatCount, formatSeconds } from "./numbers_text.ts";
+import { formatBytes, formatCount, formatSeconds } from "../text.ts";
 
 /** Where bars are drawn. */
 export interface ProgressStream {

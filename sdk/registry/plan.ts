@@ -1,6 +1,7 @@
 /** What publishing would change, before anything has run. */
 import type { Issue } from "../errors.ts";
 import { VarveError } from "../errors.ts";
+import { formatBytes, formatCount } from "../text.ts";
 import type { Action, Change } from "./state.ts";
 
 /** What happens to one thing. `newVersion`: its data changes and is built beside what serves. */
@@ -151,9 +152,21 @@ function itemText(item: PlanItem): string {
   return lines.join("\n");
 }
 
-function backfillText(backfill: Backfill): string {
-  const parts = [`${backfill.slices} slices`];
-  if (backfill.rows !== undefined) parts.push(`about ${backfill.rows} rows`);
-  if (backfill.bytes !== undefined) parts.push(`about ${backfill.bytes} bytes`);
-  return `${parts.join(", ")}, ${backfill.ranges.map((range) => `[${range.start}, ${range.end})`).join(", ")}`;
+/** Ranges that are shown; a history with many holes has more. */
+const shownRanges = 3;
+
+function backfillText({ slices, ranges, rows, bytes }: Backfill): string {
+  const shown = ranges.slice(0, shownRanges).map(({ start, end }) => `${day(start)} to ${day(end)}`);
+  if (ranges.length > shownRanges) shown.push(`${formatCount(ranges.length - shownRanges)} more ranges`);
+  const cost = [
+    ...(rows === undefined ? [] : [`${formatCount(rows)} rows`]),
+    ...(bytes === undefined ? [] : [formatBytes(bytes)]),
+  ];
+  const reads = cost.length === 0 ? "" : `; reads about ${cost.join(", ")}`;
+  return `${formatCount(slices)} ${slices === 1 ? "slice" : "slices"}, ${shown.join(", ")}${reads}`;
+}
+
+/** An instant as short as it can be: most slices begin at midnight. */
+function day(instant: string): string {
+  return instant.replace(/T00:00:00Z$/, "");
 }

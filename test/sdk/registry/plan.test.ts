@@ -420,7 +420,7 @@ describe("planChanges() estimating", () => {
     expect(String(plan)).toBe([
       "+ entity airport",
       "+ view delays, version 1",
-      "    backfill: 10 slices, about 5 rows, about 9 bytes, [2001-01-01T00:00:00Z, 2001-01-11T00:00:00Z)",
+      "    backfill: 10 slices, 2001-01-01 to 2001-01-11; reads about 5 rows, 9 B",
       "    ! ttl, 12h, is shorter than schedule and dataDelay, 1d: values expire before the next ones can be served (S4, S6)",
     ].join("\n"));
     expect(JSON.parse(JSON.stringify(plan))).toMatchObject({
