@@ -1,0 +1,132 @@
+/**
+ * Runs one benchmark and prints what it measured: `npm run bench NAME`; without a name, lists them. With `-- --json` the last
+ * line is `{ name, ratios, rows }` for programs. A benchmark NAME is `test/bench/<name with _>.ts` and exports `run()`.
+ */
+import { cpus, totalmem } from "node:os";
+import { textTable } from "../../sdk/notebook/table_text.ts";
+
+/** What every benchmark gives. */
+interface BenchResult {
+  readonly name: string;
+  readonly ratios: Readonly<Record<string, number>>;
+  readonly rows: readonly object[];
+}
+
+/** What a ratio should be. */
+interface Goal {
+  readonly at: "most" | "least";
+  readonly value: number;
+}
+
+interface Bench {
+  readonly about: string;
+  readonly goals: Readonly<Record<string, Goal>>;
+}
+
+const most = (value: number): Goal => ({ at: "most", value });
+const least = (value: number): Goal => ({ at: "least", value });
+
+const benches: Readonly<Record<string, Bench>> = {
+  "point-in-time": {
+    about: "10 M feature rows joined to a spine of 1 M, to Parquet, against a plain scan and hand-written queries",
+    // Under 512 MB it has to finish; how much longer it takes is told without a goal.
+    goals: { cpu_vs_scan: most(3), cpu_vs_best_query: most(1.1), five_views_rows_per_s: least(150_000) },
+  },
+  "materialize": {
+    about: "latest rows of 10 M into Redis, first and over older ones, against redis-benchmark",
+    goals: {
+      first_load_vs_redis_benchmark: least(0.5),
+      newer_wins_vs_redis_benchmark: least(0.2),
+      rss_mb: most(600),
+    },
+  },
+  "exchange": {
+    about: "1 M rows from DuckDB to a polars DataFrame, against row objects",
+    goals: { vs_row_objects: least(10) },
+  },
+  "first-look": {
+    about: "from a new process to the first preview of a local Parquet file",
+    goals: { seconds: most(1) },
+  },
+};
+
+async function main(args: readonly string[]): Promise<void> {
+  const names = args.filter((arg) => arg !== "--json");
+  const [name] = names;
+  if (name === undefined) {
+    console.log(
+      textTable(["benchmark", "what it measures"], Object.entries(benches).map(([n, { about }]) => [n, about])),
+    );
+    return;
+  }
+  const bench = Object.hasOwn(benches, name) ? benches[name] : undefined;
+  if (!bench || names.length > 1) {
+    console.error(`Cannot run benchmark "${names.join(" ")}": benchmarks are ${Object.keys(benches).join(", ")}`);
+    process.exitCode = 1;
+    return;
+  }
+  const file = new URL(`${name.replaceAll("-", "_")}.ts`, import.meta.url);
+  const { run } = await import(file.href) as { run(): Promise<BenchResult> };
+  const result = await run();
+  console.log(`${name}: ${bench.about}\n${machine()}\n`);
+  console.log(`${rowsTable(result.rows)}\n`);
+  console.log(ratiosTable(result.ratios, bench.goals));
+  if (args.includes("--json")) {
+    const { ratios, rows } = result;
+    console.log(JSON.stringify({ name, ratios, rows }));
+  }
+}
+
+function machine(): string {
+  const cores = cpus();
+  const gigabytes = (totalmem() / 2 ** 30).toFixed(0);
+  return `${
+    cores[0]?.model.trim() ?? "unknown CPU"
+  }, ${cores.length} cores, ${gigabytes} GB, Node ${process.versions.node}`;
+}
+
+function rowsTable(rows: readonly object[]): string {
+  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const isNumeric = columns.map((column) => rows.some((row) => typeof valueOf(row, column) === "number"));
+  return textTable(
+    columns,
+    rows.map((row) => columns.map((column) => cellText(valueOf(row, column)))),
+    isNumeric.map((numeric) => numeric ? "right" : "left"),
+  );
+}
+
+function ratiosTable(ratios: BenchResult["ratios"], goals: Bench["goals"]): string {
+  const names = [...new Set([...Object.keys(ratios), ...Object.keys(goals)])];
+  return textTable(
+    ["ratio", "measured", "goal", ""],
+    names.map((name) => {
+      const goal = goals[name];
+      return [
+        name,
+        cellText(ratios[name]),
+        goal ? `at ${goal.at} ${cellText(goal.value)}` : "–",
+        goal ? isMet(goal, ratios[name]) ? "met" : "MISSED" : "",
+      ];
+    }),
+    ["left", "right"],
+  );
+}
+
+function isMet(goal: Goal, measured: number | undefined): boolean {
+  if (measured === undefined || Number.isNaN(measured)) return false;
+  return goal.at === "most" ? measured <= goal.value : measured >= goal.value;
+}
+
+function valueOf(row: object, column: string): unknown {
+  return (row as Readonly<Record<string, unknown>>)[column];
+}
+
+/** Three digits say enough of a measurement. */
+function cellText(value: unknown): string {
+  if (value === undefined || value === null) return "–";
+  if (typeof value !== "number") return String(value);
+  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
+  return value.toLocaleString("en-US", { maximumFractionDigits: Number.isInteger(value) ? 0 : digits });
+}
+
+await main(process.argv.slice(2));
