@@ -146,8 +146,25 @@ export interface AggregateStep {
 
 /** Functions of a plain group-by. Nulls are skipped; empty groups give 0 for counts, else null (S7). */
 export type AggregateFunction =
-  | "count" | "sum" | "min" | "max" | "mean" | "median" | "quantile" | "varPop" | "varSamp" | "stddevPop" | "stddevSamp"
-  | "first" | "last" | "countDistinct" | "minBy" | "maxBy" | "list" | "any" | "all";
+  | "count"
+  | "sum"
+  | "min"
+  | "max"
+  | "mean"
+  | "median"
+  | "quantile"
+  | "varPop"
+  | "varSamp"
+  | "stddevPop"
+  | "stddevSamp"
+  | "first"
+  | "last"
+  | "countDistinct"
+  | "minBy"
+  | "maxBy"
+  | "list"
+  | "any"
+  | "all";
 
 export interface NamedAggregate {
   readonly name: string;

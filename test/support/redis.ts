@@ -38,7 +38,8 @@ export interface RedisServer {
 }
 
 // The shell ends the server when its standard input closes, that is also when the test process is killed.
-const guard = 'redis-server "$@" </dev/null >/dev/null 2>&1 & echo $!; cat >/dev/null; kill -9 $! 2>/dev/null; wait $! 2>/dev/null';
+const guard =
+  'redis-server "$@" </dev/null >/dev/null 2>&1 & echo $!; cat >/dev/null; kill -9 $! 2>/dev/null; wait $! 2>/dev/null';
 
 /** Starts a server; call `stop()` in an after hook. */
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
