@@ -12,8 +12,9 @@ export type { ConnectOptions } from "./store_parts.ts";
  * @example
  * ```ts
  * import { connect } from "varve";
- * const store = await connect();
- * const shared = await connect({ storage: "s3://bucket/features", redis: "redis://localhost:6379", workspace: "team" });
+ * const store = await connect(); // or { storage: "s3://bucket/features", redis: "redis://localhost:6379", workspace: "team" }
+ * console.log((await store.status()).views);
+ * await store.close();
  * ```
  */
 export async function connect(options: ConnectOptions = {}): Promise<Store> {

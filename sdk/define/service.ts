@@ -75,12 +75,14 @@ export class FeatureService<Request = any, Features = any> {
  *
  * @example
  * ```ts
- * import { service } from "varve";
+ * import { entity, fromRows, service, view } from "varve";
+ * const rows = fromRows([{ airport: "ATL", at: new Date("2001-01-01"), delay: 5 }], { eventTimestamp: "at" });
+ * const delays = view("delays", rows.by(entity("airport", { airport: "string" })), { schedule: "1d", start: "2001-01-01" });
  * const model = service("delay_model", [
- *   airportDelays.select("delayMean").mapKeys({ airport: "origin" }).as("origin").prefix("origin_"),
- *   airportDelays.select("delayMean").mapKeys({ airport: "destination" }).as("destination").prefix("destination_"),
- *   routeDelays,
+ *   delays.mapKeys({ airport: "origin" }).as("origin").prefix("origin_"),
+ *   delays.mapKeys({ airport: "destination" }).as("destination").prefix("destination_"),
  * ]);
+ * console.log(model.featureNames); // origin_delay, destination_delay
  * ```
  */
 export function service<const Parts extends readonly ServicePart[]>(
