@@ -33,6 +33,8 @@ export class LatestSweep {
   readonly #uppers: Times;
   readonly #lastTimes: Times;
   readonly #lastPositions: Float64Array;
+  readonly #least: number | bigint;
+  readonly #most: number | bigint;
 
   constructor({ ids, cutoffs, keyCount }: Probes) {
     const starts = new Int32Array(keyCount + 1);
@@ -46,6 +48,9 @@ export class LatestSweep {
     this.#uppers = timesLike(cutoffs, keyCount);
     this.#lastTimes = timesLike(cutoffs, keyCount);
     this.#lastPositions = new Float64Array(keyCount).fill(noPosition);
+    const isBig = cutoffs instanceof BigInt64Array;
+    this.#least = isBig ? -(2n ** 63n) : -Infinity;
+    this.#most = isBig ? 2n ** 63n - 1n : Infinity;
     for (let id = 0; id < keyCount; id++) this.#turnTo(id, starts[id]!);
   }
 
@@ -102,16 +107,12 @@ export class LatestSweep {
   #turnTo(id: number, probe: number): void {
     const isPast = probe === this.#starts[id + 1]!;
     const has = !isPast && this.#positions[probe] !== noPosition;
-    const [least, most] = this.#cutoffs instanceof BigInt64Array ? bigLimits : limits;
     this.#probes[id] = probe;
-    this.#uppers[id] = isPast ? most : this.#cutoffs[probe]!;
-    this.#lastTimes[id] = has ? this.#times[probe]! : least;
+    this.#uppers[id] = isPast ? this.#most : this.#cutoffs[probe]!;
+    this.#lastTimes[id] = has ? this.#times[probe]! : this.#least;
     this.#lastPositions[id] = has ? this.#positions[probe]! : noPosition;
   }
 }
-
-const limits = [-Infinity, Infinity] as const;
-const bigLimits = [-(2n ** 63n), 2n ** 63n - 1n] as const;
 
 function timesLike(times: Times, length: number): Times {
   return times instanceof BigInt64Array ? new BigInt64Array(length) : new Float64Array(length);

@@ -1,10 +1,11 @@
 /** Positions of feature rows: finds the row that each spine row reaches, and reads rows by position. */
 import { reservedColumns } from "../define/definitions.ts";
-import { type ColumnBatch, type ColumnVector, type EngineSession, quoteName, quoteText } from "../engine/engine.ts";
+import { type ColumnVector, type EngineSession, quoteName, quoteText } from "../engine/engine.ts";
 import type { Field } from "../schema.ts";
 import type { Micros, TimeRange } from "../time.ts";
 import { emptySql } from "./literal_sql.ts";
 import { LatestSweep, noPosition, type Probes, type Times } from "./latest_sweep.ts";
+import { byFile, dealByEnd, fileFactor, type PlaceOrder, placeOrder, PlaceSweep } from "./place_sweep.ts";
 
 /** Where the rows of a view are: files of its table, or a temporary table. Both have the columns of stored tables, without ties. */
 export type FeatureRows = FeatureFiles | FeatureTable;
@@ -54,22 +55,20 @@ export interface FindOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A temporary table (row of the spine, position), for the spine rows that reach one. */
+/** (`spine_row`, `position`) of the spine rows that reach a row. */
 export interface Positions {
+  /** A temporary table, or a subquery. */
   readonly table: string;
-  /** Files that positions point into, in order; the file's place is the high half of a position. */
+  /** Files that positions point into, in order. */
   readonly files: readonly FeatureFile[];
+  /** The file's number, in the high half of a position, of the first of them. */
+  readonly firstFile: number;
 }
 
 /** Feature rows per batch: with the spine rows of a sweep, what is in JavaScript's memory at a time (about 150 MB). */
 const rowsPerBatch = 1_000_000;
-/** A position is file × 2^32 + row: exact in a double. */
-const fileFactor = 2 ** 32;
 /** Offsets up to here are exact in a double: 285 years of micros. */
 const exactSpan = 2n ** 53n;
-
-/** More intervals than this (20 years of minutes) are told apart by time: a table of them would be too large. */
-const mostIntervals = 10_000_000n;
 
 let tables = 0;
 
@@ -83,12 +82,14 @@ export function positionedSql(rows: FeatureRows, positions: Positions, columns: 
   const names = columns.map(({ name }) => quoteName(name)).join(", ");
   if (rows.kind === "table") return `SELECT rowid AS position, ${names} FROM ${rows.table}`;
   if (positions.files.length > 0) {
-    return `SELECT ${filePosition} AS position, ${names} FROM ${scanSql(positions.files)}`;
+    return `SELECT ${filePosition(positions.firstFile)} AS position, ${names} FROM ${scanSql(positions.files)}`;
   }
   return emptySql([{ name: "position", type: "int64" }, ...columns]);
 }
 
-const filePosition = "(file_index::BIGINT << 32) + file_row_number";
+function filePosition(firstFile: number): string {
+  return `((file_index::BIGINT + ${firstFile}) << 32) + file_row_number`;
+}
 
 /** The rows of files, with `file_index` (the file's place in the list) and `file_row_number`. */
 export function scanSql(files: readonly FeatureFile[]): string {
@@ -99,55 +100,81 @@ export function scanSql(files: readonly FeatureFile[]): string {
 
 /** Finds the position of the row that each spine row reaches. */
 export async function findPositions(session: EngineSession, options: FindOptions): Promise<Positions> {
-  const { ids, rowsPerSweep = 2_000_000 } = options;
-  const order = options.rows.kind === "files" ? placeOrder(options.rows.files, options.interval) : undefined;
-  const files = order?.files ?? (options.rows.kind === "files" ? options.rows.files : []);
+  const { spineRows, rowsPerSweep = 2_000_000, signal } = options;
+  const given = options.rows.kind === "files" ? options.rows.files : [];
+  const order = placeOrder(given, options.interval);
+  const files = order?.files ?? given;
   const bounds = order?.bounds ?? await timeBounds(session, options);
   const found: string[] = [];
   const isHit = new Uint8Array(files.length);
-  for (let start = 0; bounds && start < options.spineRows; start += rowsPerSweep) {
-    const probes = await readProbes(session, options, bounds, start, start + rowsPerSweep);
+  for (let start = 0; bounds && start < spineRows; start += rowsPerSweep) {
+    const probes = await readProbes(session, options, bounds, start, start + rowsPerSweep, order === undefined);
     if (probes.rows.length === 0) continue;
-    if (order) toPlaces(probes.cutoffs as Float64Array, order);
-    const sweep = new LatestSweep({ ...probes, keyCount: ids.count });
-    const time = order ? undefined : offsetSql(`epoch_us(r.${reservedColumns.eventTimestamp})`, bounds);
-    for await (const { ids: keys, times, rows } of rowBatches(session, options, files, time, isExact(bounds))) {
-      sweep.add(keys, times, rows);
+    const { rows, positions } = order
+      ? await sweepByPlace(session, options, order, probes)
+      : await sweepByTime(session, options, files, bounds, probes);
+    found.push(await storePositions(session, rows, positions, isHit, signal));
+  }
+  return joined(found, files, isHit);
+}
+
+interface Found {
+  /** Rows of the spine, and the position that each reaches. */
+  readonly rows: Int32Array;
+  readonly positions: Float64Array;
+}
+
+async function sweepByPlace(
+  session: EngineSession,
+  options: FindOptions,
+  order: PlaceOrder<FeatureFile>,
+  { ids, cutoffs, rows }: SpineProbes,
+): Promise<Found> {
+  const ends = Int32Array.from(cutoffs as Float64Array, (cutoff) => order.filesBy(cutoff));
+  const probes = dealByEnd({ ids, ends, rows }, order.files.length);
+  const sweep = new PlaceSweep(probes, options.ids.count);
+  for (const { start, end } of groupsOf(order.files)) {
+    const sql = keyedSql(options, filePosition(start), scanSql(order.files.slice(start, end)));
+    const batches = await session.collectBatches(sql, keyedSchema, options.signal);
+    const placed = batches.map(({ columns }) => ({
+      ids: columns[0]!.values as Int32Array,
+      positions: columns[1]!.values as Float64Array,
+    }));
+    for (const batch of byFile(placed)) sweep.add(batch.ids, batch.positions);
+  }
+  return { rows: probes.rows, positions: sweep.finish() };
+}
+
+async function sweepByTime(
+  session: EngineSession,
+  options: FindOptions,
+  files: readonly FeatureFile[],
+  bounds: Bounds,
+  { ids, cutoffs, rows }: SpineProbes,
+): Promise<Found> {
+  const sweep = new LatestSweep({ ids, cutoffs, keyCount: options.ids.count });
+  const time = offsetSql(`epoch_us(r.${reservedColumns.eventTimestamp})`, bounds);
+  const schema: Field[] = [...keyedSchema, { name: "t", type: isExact(bounds) ? "float64" : "int64" }];
+  const sources = options.rows.kind === "table"
+    ? [keyedSql(options, "r.rowid", options.rows.table, time)]
+    : [...groupsOf(files)].map(({ start, end }) =>
+      keyedSql(options, filePosition(start), scanSql(files.slice(start, end)), time)
+    );
+  for (const sql of sources) {
+    for await (const { columns } of session.batches(sql, schema, options.signal)) {
+      const [key, position, at] = columns;
+      sweep.add(key!.values as Int32Array, at!.values as Times, position!.values as Float64Array);
     }
-    found.push(await storePositions(session, probes.rows, sweep.finish(), isHit, options.signal));
   }
-  return await onlyHitFiles(session, found, files, isHit, options.signal);
+  return { rows, positions: sweep.finish() };
 }
 
-/** Files in an order in which the rows of each key lie by time, so that a row's position stands for its time. */
-interface PlaceOrder {
-  readonly files: readonly FeatureFile[];
-  readonly bounds: Bounds;
-  readonly interval: Micros;
-  /** By interval, counted from the first slice: how many files hold slices that have ended when it ends. */
-  readonly ended: Int32Array;
-}
+const keyedSchema: readonly Field[] = [{ name: "id", type: "int32" }, { name: "position", type: "float64" }];
 
-/** The order of places, if no cutoff falls into a slice: then a row is seen when its slice is. */
-function placeOrder(files: readonly FeatureFile[], interval: Micros | undefined): PlaceOrder | undefined {
-  if (interval === undefined || files.length === 0) return undefined;
-  const sorted = [...files].sort((a, b) => a.slice && b.slice ? Number(a.slice.start - b.slice.start) : 0);
-  for (const [i, { slice }] of sorted.entries()) {
-    if (!slice || slice.start % interval !== 0n || slice.end !== slice.start + interval) return undefined;
-    if (i > 0 && slice.start < sorted[i - 1]!.slice!.start) return undefined;
-  }
-  const bounds = { min: sorted[0]!.slice!.start, max: sorted.at(-1)!.slice!.end - 1n };
-  if (!isExact(bounds) || (bounds.max - bounds.min) / interval > mostIntervals) return undefined;
-  const ended = new Int32Array(Number((bounds.max + 1n - bounds.min) / interval));
-  for (const { slice } of sorted) ended[Number((slice!.start - bounds.min) / interval)]!++;
-  for (let i = 1; i < ended.length; i++) ended[i]! += ended[i - 1]!;
-  return { files: sorted, bounds, interval, ended };
-}
-
-/** Turns cutoffs, which are the last micros of intervals, into the last position that each may see. */
-function toPlaces(cutoffs: Float64Array, { interval, ended }: PlaceOrder): void {
-  const length = Number(interval);
-  for (let i = 0; i < cutoffs.length; i++) cutoffs[i] = ended[Math.floor(cutoffs[i]! / length)]! * fileFactor - 1;
+/** (key id, position, time if asked for) of the rows whose keys the spine has. */
+function keyedSql({ ids, joinKeys }: FindOptions, position: string, from: string, time?: string): string {
+  return `SELECT k.id, (${position})::DOUBLE AS position${time === undefined ? "" : `, ${time} AS t`} ` +
+    `FROM ${from} r JOIN ${ids.table} k ON ${ids.on("r", joinKeys.map(({ name }) => name))}`;
 }
 
 /** Numbers of the spine's distinct keys, in a temporary table. */
@@ -223,13 +250,16 @@ async function readProbes(
   bounds: Bounds,
   start: number,
   end: number,
+  isSorted: boolean,
 ): Promise<SpineProbes> {
   const time = offsetSql(`least(cutoff, ${bounds.max})`, bounds);
   const batches = await session.collectBatches(
     `SELECT id, ${time} AS t, ${rowColumn} FROM (SELECT k.id, ${cutoff} AS cutoff, s.${rowColumn} FROM ${spineTable} s JOIN ${ids.table} k ` +
       `ON ${
         ids.on("s", keys.map(({ name }) => name))
-      } WHERE s.${rowColumn} >= ${start} AND s.${rowColumn} < ${end}) WHERE cutoff >= ${bounds.min} ORDER BY id, t`,
+      } WHERE s.${rowColumn} >= ${start} AND s.${rowColumn} < ${end}) WHERE cutoff >= ${bounds.min}${
+        isSorted ? " ORDER BY id, t" : ""
+      }`,
     [{ name: "id", type: "int32" }, { name: "t", type: isExact(bounds) ? "float64" : "int64" }, {
       name: rowColumn,
       type: "int32",
@@ -253,44 +283,13 @@ function isExact({ min, max }: Bounds): boolean {
   return max - min < exactSpan;
 }
 
-/** (key id, time, position) of the rows whose keys the spine has, in batches; without `time` the position is the time. */
-async function* rowBatches(
-  session: EngineSession,
-  { rows, joinKeys, ids, signal }: FindOptions,
-  files: readonly FeatureFile[],
-  time: string | undefined,
-  exact: boolean,
-): AsyncIterable<{ ids: Int32Array; times: Times; rows: Float64Array }> {
-  const schema: Field[] = [{ name: "id", type: "int32" }, { name: "r", type: "float64" }];
-  if (time !== undefined) schema.push({ name: "t", type: exact ? "float64" : "int64" });
-  const select = (position: string, from: string) =>
-    `SELECT k.id, (${position})::DOUBLE AS r${time === undefined ? "" : `, ${time} AS t`} ` +
-    `FROM ${from} r JOIN ${ids.table} k ON ${ids.on("r", joinKeys.map(({ name }) => name))}`;
-  const typed = ({ columns: [key, row, at] }: ColumnBatch) => ({
-    ids: key!.values as Int32Array,
-    times: (at ?? row)!.values as Times,
-    rows: row!.values as Float64Array,
-  });
-  if (rows.kind === "table") {
-    for await (const batch of session.batches(select("r.rowid", rows.table), schema, signal)) yield typed(batch);
-    return;
-  }
-  for (const { start, end, count } of groupsOf(files)) {
-    const sql = select(`((file_index::BIGINT + ${start}) << 32) + file_row_number`, scanSql(files.slice(start, end)));
-    const batches = count <= 4 * rowsPerBatch
-      ? await session.collectBatches(sql, schema, signal)
-      : session.batches(sql, schema, signal);
-    for await (const batch of batches) yield typed(batch);
-  }
-}
-
 /** Files that are read by one query: as many as fit a batch. */
-function* groupsOf(files: readonly FeatureFile[]): Iterable<{ start: number; end: number; count: number }> {
+function* groupsOf(files: readonly FeatureFile[]): Iterable<{ start: number; end: number }> {
   for (let start = 0; start < files.length;) {
     let end = start + 1;
     let count = files[start]!.rows;
     while (end < files.length && count + files[end]!.rows <= rowsPerBatch) count += files[end++]!.rows;
-    yield { start, end, count };
+    yield { start, end };
     start = end;
   }
 }
@@ -343,29 +342,13 @@ function filled(values: Int32Array | BigInt64Array): ColumnVector {
   return { values, hasNulls: false, isNull: () => false };
 }
 
-/** One table of all positions, in which files that nobody needs are not counted. */
-async function onlyHitFiles(
-  session: EngineSession,
-  found: readonly string[],
-  files: readonly FeatureFile[],
-  isHit: Uint8Array,
-  signal?: AbortSignal,
-): Promise<Positions> {
-  const [only] = found;
-  if (found.length === 1 && isHit.every((hit) => hit === 1)) return { table: only!, files };
-  const table = temporaryName("positions");
-  const places: number[] = [];
-  for (const hit of isHit) places.push((places.at(-1) ?? -1) + hit);
-  const position = files.length === 0
-    ? "position"
-    : `(list_extract(CAST([${places.join(", ")}] AS BIGINT[]), (position >> 32) + 1) << 32) + (position & 4294967295)`;
-  const from = found.length === 0
+/** One relation of all positions, into the files from the first to the last that is needed. */
+function joined(found: readonly string[], files: readonly FeatureFile[], isHit: Uint8Array): Positions {
+  const table = found.length === 0
     ? "(SELECT 0 AS spine_row, 0::BIGINT AS position WHERE false)"
+    : found.length === 1
+    ? found[0]!
     : `(${found.map((name) => `FROM ${name}`).join(" UNION ALL ")})`;
-  await session.run(
-    `CREATE TEMP TABLE ${table} AS SELECT spine_row, ${position} AS position FROM ${from}`,
-    signal,
-  );
-  for (const name of found) await session.run(`DROP TABLE ${name}`);
-  return { table, files: files.filter((_, i) => isHit[i] === 1) };
+  const firstFile = Math.max(0, isHit.indexOf(1));
+  return { table, files: files.slice(firstFile, isHit.lastIndexOf(1) + 1), firstFile };
 }
