@@ -31,7 +31,7 @@ export type { Timers } from "./queue/timers.ts";
 
 export { describeProblem, Reconciler } from "./materialize/reconciler.ts";
 export type { PassReport, ReconcilerOptions } from "./materialize/reconciler.ts";
-export type { Held, ReconcileLimits } from "./materialize/reconcile.ts";
+export type { Held, Problem, ReconcileLimits } from "./materialize/reconcile.ts";
 export { jobHandler } from "./materialize/run.ts";
 export type { RunContext } from "./materialize/run.ts";
 

@@ -36,13 +36,17 @@ export type ErrorCode = keyof typeof errorCodes;
 
 /** One problem in a definition or a configuration: where it is and what is wrong. */
 export interface Issue {
+  /** Where it is, as `features.delay`; empty for the whole. */
   readonly path: string;
+  /** What is wrong, and the way out. */
   readonly message: string;
 }
 
 /** What may accompany an error: its cause, and plain data about it. */
 export interface VarveErrorOptions {
+  /** What was thrown underneath. */
   readonly cause?: unknown;
+  /** Plain data for programs: names, versions, issues. */
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
@@ -51,9 +55,12 @@ export interface VarveErrorOptions {
  * `Cannot publish view "x": column "amt" does not exist; columns are amount, ts`.
  */
 export class VarveError extends Error {
+  /** What kind of error it is; see {@link errorCodes}. */
   readonly code: ErrorCode;
+  /** Plain data for programs: names, versions, issues. */
   readonly details: Readonly<Record<string, unknown>>;
 
+  /** Makes one of a code, a message that says the way out, and what goes with it. */
   constructor(code: ErrorCode, message: string, options: VarveErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "VarveError";

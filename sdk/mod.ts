@@ -265,4 +265,4 @@ export type { OptionRule } from "./frame/operation_options.ts";
 export type { TypeRule } from "./frame/operation_rules.ts";
 export type { TextForm } from "./frame/operations.ts";
 export type { Mismatch, Signature } from "./frame/operation_rules.ts";
-export type { Action } from "./registry/state.ts";
+export type { Action, ViewVersion } from "./registry/state.ts";

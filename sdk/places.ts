@@ -13,8 +13,11 @@ import type { Clock } from "./time.ts";
 export interface S3Settings {
   /** A server other than Amazon's: `http://127.0.0.1:9000`. */
   readonly endpoint?: string;
+  /** The region of the bucket. */
   readonly region?: string;
+  /** The name of the key, together with its secret. */
   readonly accessKeyId?: string;
+  /** The secret of the key. */
   readonly secretAccessKey?: string;
 }
 
@@ -24,12 +27,13 @@ export interface Places {
   readonly storage?: string;
   /** The online store's Redis; without it LMDB in the storage folder. */
   readonly redis?: string;
+  /** How S3 is reached, where `storage` is there. */
   readonly s3?: S3Settings;
-  /** @default "default" */
+  /** Views of different workspaces never meet. @default "default" */
   readonly workspace?: string;
   /** Where copies of S3 objects are kept. @default "~/.cache/varve" */
   readonly cacheFolder?: string;
-  /** @default 20 GB */
+  /** How much such copies may take. @default 20 GB */
   readonly cacheBytes?: number;
 }
 

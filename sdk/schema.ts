@@ -23,17 +23,21 @@ export type ScalarType =
 
 /** A list whose elements have one type. */
 export interface ListType {
+  /** The type of the elements. */
   readonly list: DataType;
 }
 
 /** A record of named parts. */
 export interface StructType {
+  /** The parts, in order. */
   readonly struct: readonly Field[];
 }
 
 /** A named column, or a named part of a struct. */
 export interface Field {
+  /** Unique among the columns, whatever the case. */
   readonly name: string;
+  /** The type of its values. */
   readonly type: DataType;
 }
 

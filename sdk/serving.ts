@@ -22,7 +22,7 @@ export type { Places, S3Settings } from "./places.ts";
 
 /** How a serving store is opened. */
 export interface ServingOptions extends Places {
-  /** @default the computer's clock */
+  /** Says what time it is. @default the computer's clock */
   readonly clock?: Clock;
   /** How often registry and online state are looked at. @default 500 */
   readonly pollMs?: number;
@@ -36,6 +36,7 @@ export interface Serving {
   service(name: string, signal?: AbortSignal): Promise<ServiceReader>;
   /** Why requests would fail now; empty when ready. */
   problems(signal?: AbortSignal): Promise<string[]>;
+  /** Stops following, and releases everything. */
   close(): Promise<void>;
 }
 

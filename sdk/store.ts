@@ -32,12 +32,15 @@ export type Publishable = FeatureView<any, any> | FeatureService<any, any> | Ent
 
 /** A frame with an entity, as `frame.by(entity)` gives it. */
 export interface KeyedFeatures {
+  /** The rows. */
   readonly frame: { readonly query: Query; readonly row: Row };
+  /** What they are about. */
   readonly entity: { readonly name: string; readonly joinKeys: readonly Field[] };
 }
 
 /** How a frame with an entity is published: it becomes a view of this name. */
 export interface PublishFrameOptions extends ViewOptions, PublishOptions {
+  /** The name of the view. */
   readonly name: string;
 }
 
@@ -61,6 +64,7 @@ export interface MaterializeOptions extends WaitOptions {
 export interface OnlineOptions {
   /** The time of the request (S3, S6). @default now */
   readonly at?: TimestampLike;
+  /** Stops the read. */
   readonly signal?: AbortSignal;
 }
 
@@ -68,24 +72,29 @@ export interface OnlineOptions {
 export interface OnlineDetails {
   /** Name, type and view of each feature, in the order of each answer's lists. */
   readonly features: readonly ServedFeature[];
+  /** One for each request, in their order. */
   readonly answers: readonly Answer[];
 }
 
 /** Where and when a range or a preview looks. */
 export interface ReadRangeOptions {
+  /** The first instant. */
   readonly start: TimestampLike;
+  /** The instant after the last. */
   readonly end: TimestampLike;
   /** `"source"` computes it now. @default "offline" */
   readonly from?: "offline" | "source";
+  /** Stops the read. */
   readonly signal?: AbortSignal;
 }
 
 /** What a preview looks at. */
 export interface PreviewStoreOptions {
-  /** @default now */
+  /** The time to look at. @default now */
   readonly at?: TimestampLike;
   /** The most keys to show. @default 100 */
   readonly limit?: number;
+  /** Stops the read. */
   readonly signal?: AbortSignal;
 }
 
@@ -95,11 +104,16 @@ export class Store {
   readonly #readers: OnlineReaders;
   #closing: Promise<void> | undefined;
 
+  /**
+   * Made by `connect`.
+   * @internal
+   */
   constructor(parts: StoreParts) {
     this.#parts = parts;
     this.#readers = new OnlineReaders(parts);
   }
 
+  /** The workspace it works on. */
   get workspace(): string {
     return this.#parts.workspace;
   }
@@ -119,6 +133,7 @@ export class Store {
 
   /** Plans the publication of a view or service with all it needs, or of a frame that becomes a view. */
   publish(features: Publishable | readonly Publishable[], options?: PublishOptions): Promise<StorePlan>;
+  /** Plans the publication of a frame as a view of the given name. */
   publish(features: KeyedFeatures, options: PublishFrameOptions): Promise<StorePlan>;
   async publish(
     // deno-lint-ignore no-explicit-any
@@ -266,18 +281,23 @@ export class Store {
 
   /** The newest values for one request, or for many in their order, as a server would answer now. */
   online<Q, F>(features: FeatureService<Q, F>, keys: readonly Q[], options?: OnlineOptions): Promise<F[]>;
+  /** The newest values for one request. */
   online<Q, F>(features: FeatureService<Q, F>, keys: Q, options?: OnlineOptions): Promise<F>;
+  /** The newest values of a view for many keys, in their order. */
   online<K extends SchemaTypes, F extends Row>(
     features: FeatureView<K, F>,
     keys: readonly RowOf<K>[],
     options?: OnlineOptions,
   ): Promise<F[]>;
+  /** The newest values of a view for one key. */
   online<K extends SchemaTypes, F extends Row>(
     features: FeatureView<K, F>,
     keys: RowOf<K>,
     options?: OnlineOptions,
   ): Promise<F>;
+  /** The newest values of what has this name, for many requests. */
   online(features: string, keys: readonly Row[], options?: OnlineOptions): Promise<Row[]>;
+  /** The newest values of what has this name, for one request. */
   online(features: string, keys: Row, options?: OnlineOptions): Promise<Row>;
   async online(readable: Readable, keys: Row | readonly Row[], options: OnlineOptions = {}): Promise<Row | Row[]> {
     const many = Array.isArray(keys);
@@ -310,6 +330,7 @@ export class Store {
     return this.#closing;
   }
 
+  /** Closes it at the end of an `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -20,10 +20,15 @@ export interface WaitOptions {
 
 /** What was done for one view. */
 export interface DoneView {
+  /** The view. */
   readonly view: string;
+  /** Which version of it. */
   readonly version: number;
+  /** Slices that were computed. */
   readonly slices: number;
+  /** Rows that were written. */
   readonly rows: number;
+  /** Bytes that were written. */
   readonly bytes: number;
   /** Values written to the online store. */
   readonly onlineRows: number;

@@ -23,11 +23,11 @@ export interface ConnectOptions extends Places {
   readonly path?: string;
   /** Who makes changes: shown in the history. @default the computer's user */
   readonly author?: string;
-  /** @default the computer's clock */
+  /** Says what time it is. @default the computer's clock */
   readonly clock?: Clock;
   /** The most memory that queries may take, as `"2GB"`. @default 80 % of the computer's */
   readonly memoryLimit?: string;
-  /** @default one per core */
+  /** How many threads a query may use. @default one per core */
   readonly threads?: number;
   /** Where jobs go that other processes run; closed with the store. @default this process runs them */
   readonly queue?: Queue;
@@ -58,13 +58,22 @@ async function plainEngine(): Promise<Engine> {
   return createDuckDbEngine();
 }
 
-/** See the file's sentence. */
+/**
+ * What a store is made of: see the file's sentence.
+ * @internal
+ */
 export class StoreParts {
+  /** What it was opened with. */
   readonly options: ConnectOptions;
+  /** The workspace it works on. */
   readonly workspace: string;
+  /** Says what time it is. */
   readonly clock: Clock;
+  /** The definitions. */
   readonly registry: Registry;
+  /** Where registry and tables are stored. */
   readonly objects: ObjectStore;
+  /** Where jobs go. */
   readonly queue: Queue;
   /** Whether this process runs the jobs. */
   readonly runsJobs: boolean;
@@ -75,6 +84,7 @@ export class StoreParts {
   #online: Promise<OnlineStore> | undefined;
   #running: Running | undefined;
 
+  /** Opens what is needed at once: the registry and the object store. */
   constructor(options: ConnectOptions) {
     const places = options.path === undefined ? options : { ...options, storage: options.path };
     this.options = places;

@@ -20,6 +20,7 @@ export interface Applied {
   readonly revision: number;
   /** What was computed for each view; empty without `wait`. */
   readonly views: readonly DoneView[];
+  /** How long it took. */
   readonly seconds: number;
 }
 
@@ -30,6 +31,10 @@ export class StorePlan {
   readonly #parts: StoreParts;
   readonly #definitions: readonly Definition[];
 
+  /**
+   * Made by `store.plan`.
+   * @internal
+   */
   constructor(parts: StoreParts, plan: Plan, definitions: readonly Definition[]) {
     this.plan = plan;
     this.#parts = parts;
@@ -95,6 +100,7 @@ export class StorePlan {
     this.#parts.work();
   }
 
+  /** The plan as plain data. */
   toJSON(): ReturnType<Plan["toJSON"]> {
     return this.plan.toJSON();
   }
@@ -104,6 +110,7 @@ export class StorePlan {
     return this.plan.toString();
   }
 
+  /** What `console.log` shows. */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return this.toString();
   }

@@ -9,6 +9,10 @@ export class ReadResult {
   readonly #open: () => Promise<OpenRelation>;
   readonly #signal: AbortSignal | undefined;
 
+  /**
+   * Made by the reads of a store.
+   * @internal
+   */
   constructor(open: () => Promise<OpenRelation>, signal?: AbortSignal) {
     this.#open = open;
     this.#signal = signal;

@@ -14,18 +14,25 @@ const second = 1_000_000n;
 
 /** A job that is dead or was cancelled. */
 export interface FailedJob {
+  /** What `varve retry` wants. */
   readonly id: string;
   /** What it was to do, in words. */
   readonly job: string;
+  /** Whether it died or was cancelled. */
   readonly state: JobState;
+  /** Why. */
   readonly reason: string;
+  /** When. */
   readonly at?: string;
 }
 
 /** What the online store holds of a view version. */
 export interface OnlineStatus {
+  /** The version of the offline table that is loaded. */
   readonly appliedVersion: number;
+  /** Rows up to here (exclusive) are in it. */
   readonly watermark: string;
+  /** When it was last loaded. */
   readonly updatedAt: string;
   /** Whether every commit is applied and nothing has to be loaded anew. */
   readonly upToDate: boolean;
@@ -33,13 +40,19 @@ export interface OnlineStatus {
 
 /** One version of a view. */
 export interface VersionStatus {
+  /** Counts from 1. */
   readonly version: number;
+  /** Whether requests and training read it, it is being computed, or it is kept to go back to. */
   readonly state: "serving" | "building" | "kept";
   /** Slices that are committed, of those that have closed. */
   readonly slicesDone: number;
+  /** Slices that have closed. */
   readonly slicesTotal: number;
+  /** Rows in its table. */
   readonly rows: number;
+  /** Size of its table. */
   readonly bytes: number;
+  /** Files of its table. */
   readonly files: number;
   /** Version of the offline table; -1 before its first commit. */
   readonly tableVersion: number;
@@ -55,25 +68,41 @@ export interface VersionStatus {
 
 /** One view. */
 export interface ViewStatus {
+  /** The view. */
   readonly name: string;
+  /** What it is about. */
   readonly entity: string;
+  /** The length of a slice. */
   readonly schedule: string;
+  /** Whether the newest version is kept online. */
   readonly isOnline: boolean;
+  /** The version that is read; none before the first is complete. */
   readonly serving?: number;
+  /** The version that is being computed. */
   readonly building?: number;
+  /** All that are kept, oldest first. */
   readonly versions: readonly VersionStatus[];
+  /** Jobs of it that are dead or were cancelled. */
   readonly failures: readonly FailedJob[];
 }
 
 /** See the file's sentence. */
 export interface StoreStatus {
+  /** The workspace. */
   readonly workspace: string;
+  /** How many changes the registry has. */
   readonly revision: number;
+  /** Where registry and tables are stored. */
   readonly objects: string;
+  /** Where online values are; absent when no view is online. */
   readonly online?: string;
+  /** Where jobs are. */
   readonly queue: string;
+  /** Names of entities. */
   readonly entities: readonly string[];
+  /** Names of services. */
   readonly services: readonly string[];
+  /** Every view. */
   readonly views: readonly ViewStatus[];
   /** Jobs by state, as far as the queue remembers them. */
   readonly jobs: Readonly<Partial<Record<JobState, number>>>;

@@ -15,9 +15,11 @@ export interface VacuumOptions {
 
 /** What was found and, if applied, removed. */
 export interface Vacuumed {
+  /** Whether it was removed. */
   readonly applied: boolean;
   /** Objects of tables that are registered. */
   readonly objects: number;
+  /** Their size. */
   readonly bytes: number;
   /** Versions that are not registered any more and still had data. */
   readonly deletedVersions: readonly { readonly view: string; readonly version: number }[];

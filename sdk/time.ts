@@ -31,8 +31,10 @@ export const timestampLimits: { readonly min: Micros; readonly max: Micros } = {
 
 /** An instant, UTC, to the microsecond. Compares with `<` and `>`; prints as ISO 8601. */
 export class Timestamp {
+  /** Microseconds since 1970-01-01T00:00:00Z. */
   readonly micros: Micros;
 
+  /** Makes one of micros; `Timestamp.from` takes anything that is an instant. */
   constructor(micros: Micros) {
     if (micros < timestampLimits.min || micros > timestampLimits.max) {
       throw new RangeError(`Cannot make a timestamp of ${micros} microseconds: years run from 0001 to 9999`);
@@ -51,10 +53,12 @@ export class Timestamp {
     return new Date(Number(floorDivide(this.micros, 1000n)));
   }
 
+  /** ISO 8601 text. */
   toString(): string {
     return formatTimestamp(this.micros);
   }
 
+  /** ISO 8601 text. */
   toJSON(): string {
     return formatTimestamp(this.micros);
   }
@@ -64,6 +68,7 @@ export class Timestamp {
     return this.micros;
   }
 
+  /** What `console.log` shows. */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return formatTimestamp(this.micros);
   }
@@ -169,7 +174,9 @@ export function effectiveMicros(eventMicros: Micros, schedule: Micros, dataDelay
 
 /** A half-open range of time, `[start, end)`, in micros. */
 export interface TimeRange {
+  /** The first instant. */
   readonly start: Micros;
+  /** The instant after the last. */
   readonly end: Micros;
 }
 
@@ -194,6 +201,7 @@ export function formatRange(range: TimeRange): string {
 
 /** Says what time it is, in micros. Only the composition root makes one from the computer's clock. */
 export interface Clock {
+  /** The time, in micros. */
   now(): Micros;
 }
 
@@ -204,10 +212,12 @@ export const systemClock: Clock = { now: () => BigInt(Date.now()) * 1000n };
 export class ManualClock implements Clock {
   #now: Micros;
 
+  /** Makes one that stands at an instant. */
   constructor(start: TimestampLike) {
     this.#now = toMicros(start);
   }
 
+  /** The time it stands at, in micros. */
   now(): Micros {
     return this.#now;
   }

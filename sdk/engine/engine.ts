@@ -49,15 +49,21 @@ export interface ColumnVector {
   readonly hasNulls: boolean;
 }
 
+/** How a Parquet file is written. */
 export interface ParquetOptions {
+  /** How pages are compressed. @default "zstd" */
   readonly compression?: "zstd" | "snappy" | "uncompressed";
+  /** Rows of one row group. */
   readonly rowGroupSize?: number;
 }
 
 /** What was written to one file. */
 export interface ParquetFile {
+  /** Where it is. */
   readonly path: string;
+  /** How many rows it has. */
   readonly rows: number;
+  /** Its size. */
   readonly bytes: number;
 }
 

@@ -4,16 +4,19 @@ import type { Timestamp } from "../time.ts";
 
 /** The value of a column whose row is not known yet. */
 export interface ColumnValue<N extends string> {
+  /** Its name. */
   readonly column: N;
 }
 
 /** The result of arithmetic on values of types T, of which some may be columns. */
 export interface ArithmeticValue<T> {
+  /** What is computed with. */
   readonly operands: T;
 }
 
 /** A value of type T that is not null. */
 export interface PresentValue<T> {
+  /** The value. */
   readonly present: T;
 }
 

@@ -14,6 +14,7 @@ export interface KeyedEntity {
 
 /** Something that takes features in, such as a store: it gives a plan of type P for options O. */
 export interface PublishTarget<F, O, P> {
+  /** Says what publishing would change. */
   publish(features: F, options: O): P;
 }
 

@@ -3,10 +3,15 @@ import { parsePattern } from "./regex.ts";
 
 /** What a constant of an operation may be. */
 export interface OptionRule {
+  /** What kind of constant it is. */
   readonly kind: "integer" | "text" | "unit" | "zone" | "pattern" | "replacement" | "character" | "names" | "boolean";
+  /** It may be left out. */
   readonly optional?: true;
+  /** The least number. */
   readonly min?: number;
+  /** The greatest number. */
   readonly max?: number;
+  /** The texts there are. */
   readonly values?: readonly string[];
 }
 

@@ -13,12 +13,15 @@ import type { OperationOptions } from "./expr_node.ts";
 
 /** What a rule says: the types that arguments are converted to, and the type of the result. */
 export interface Signature {
+  /** What the arguments are converted to. */
   readonly args: readonly DataType[];
+  /** What comes out. */
   readonly result: DataType;
 }
 
 /** Why the arguments do not fit. */
 export interface Mismatch {
+  /** The reason, in words. */
   readonly reason: string;
 }
 

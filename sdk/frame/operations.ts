@@ -30,11 +30,17 @@ export type TextForm =
 
 /** What there is to know about an operation. */
 export interface OperationSpec {
+  /** The fewest arguments. */
   readonly minArgs: number;
+  /** The most arguments. */
   readonly maxArgs: number;
+  /** What types it takes and gives. */
   readonly rule: TypeRule;
+  /** How a call reads. */
   readonly text: TextForm;
+  /** What it means. */
   readonly description: string;
+  /** Its constants by name. */
   readonly options?: Readonly<Record<string, OptionRule>>;
 }
 
@@ -314,7 +320,10 @@ const nestedOperations = {
   field: op({ kind: "field" }, 1, rule.structField, "A part of a struct", { name: { kind: "text" } }),
 } satisfies Record<string, OperationSpec>;
 
-/** The operations by name. */
+/**
+ * The operations by name.
+ * @internal
+ */
 export type Operations = Readonly<
   Record<
     | keyof typeof numberOperations

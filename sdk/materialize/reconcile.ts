@@ -40,6 +40,7 @@ export interface ReconcileInput {
   readonly limits?: ReconcileLimits;
 }
 
+/** How much work goes into one job, and how many jobs into the queue. */
 export interface ReconcileLimits {
   /** Slices of one materialize job, unless there are so many slices that larger jobs do better. Default 31. */
   readonly slicesPerJob?: number;
@@ -51,6 +52,7 @@ export interface ReconcileLimits {
 
 /** Work that is due and is not submitted, and why. */
 export interface Held {
+  /** The work. */
   readonly job: Job;
   /** What the failed or cancelled job says. */
   readonly reason: string;
@@ -70,7 +72,9 @@ export interface ReconcilePlan {
 
 /** What could not be looked at, and why. */
 export interface Problem {
+  /** What was looked at. */
   readonly what: string;
+  /** What was thrown. */
   readonly error: unknown;
 }
 

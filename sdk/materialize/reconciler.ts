@@ -7,12 +7,17 @@ import { type Held, type Problem, reconcile, type ReconcileLimits } from "./reco
 import type { RunContext } from "./run.ts";
 import { versionData } from "./version_data.ts";
 
+/** What a reconciler looks at, and how often. */
 export interface ReconcilerOptions {
+  /** Where it finds what there is. */
   readonly stores: Pick<RunContext, "registry" | "objects" | "table" | "online" | "clock">;
+  /** Where it submits what is missing. */
   readonly queue: Queue;
+  /** How it waits. @default the computer's */
   readonly timers?: Timers;
   /** How often to look without being told. Default 5 s. */
   readonly intervalMs?: number;
+  /** How much it submits at a time. */
   readonly limits?: ReconcileLimits;
   /** Told after every look. */
   readonly onPass?: (report: PassReport) => void;
@@ -20,8 +25,11 @@ export interface ReconcilerOptions {
 
 /** What one look did. */
 export interface PassReport {
+  /** Jobs that were submitted. */
   readonly submitted: readonly JobRecord[];
+  /** Versions that serve from now on. */
   readonly served: readonly { readonly view: string; readonly version: number }[];
+  /** Work that was not submitted, and why. */
   readonly held: readonly Held[];
   /** What could not be looked at, and why; the rest was. */
   readonly problems: readonly Problem[];
@@ -46,6 +54,7 @@ export class Reconciler {
   #leftoversAt = -Infinity;
   #revision = -1;
 
+  /** Makes one; it does nothing until it is started. */
   constructor(options: ReconcilerOptions) {
     this.#options = options;
     this.#timers = options.timers ?? systemTimers;

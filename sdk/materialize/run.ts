@@ -17,19 +17,28 @@ import { materialize, type MaterializeResult } from "./materialize.ts";
 import { onlineLayout } from "./latest_rows.ts";
 import type { Progress } from "./progress.ts";
 
-/** What jobs are run with; heavy things are opened when the first job needs them. */
+/**
+ * What jobs are run with; heavy things are opened when the first job needs them.
+ * @internal
+ */
 export interface RunContext {
+  /** The definitions. */
   readonly registry: Registry;
+  /** Where tables are stored. */
   readonly objects: ObjectStore;
   /** The table of a view version. */
   readonly table: (view: string, version: number) => DeltaTable;
+  /** Computes slices. */
   readonly engine: () => Promise<Engine>;
+  /** Where values are loaded. */
   readonly online: () => Promise<OnlineStore>;
+  /** Says what has closed. */
   readonly clock: Clock;
   /** Whether the clock is the computer's, by which online stores drop values that have passed their ttl. @default false */
   readonly expires?: boolean;
   /** Folder in which parts are written before they are stored. */
   readonly tempDir: string;
+  /** For tests: stops a job at a point. */
   readonly failpoint?: Failpoint;
 }
 

@@ -5,7 +5,9 @@ import { formatBytes, formatCount, formatSeconds } from "../text.ts";
 
 /** Where bars are drawn. */
 export interface ProgressStream {
+  /** Whether lines can be drawn over. */
   readonly isTTY?: boolean;
+  /** Takes text. */
   write(text: string): unknown;
 }
 

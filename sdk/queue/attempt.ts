@@ -5,6 +5,7 @@ import { describeJob, type Job } from "./jobs.ts";
 import type { Handler } from "./queue.ts";
 import type { Timers } from "./timers.ts";
 
+/** How a run ended. */
 export type Outcome =
   | { readonly kind: "completed"; readonly result: unknown }
   | { readonly kind: "failed"; readonly failure: Failure }
@@ -14,12 +15,19 @@ export type Outcome =
   /** Another worker has the job: nothing may be recorded of this run. */
   | { readonly kind: "lost" };
 
+/** What is run, and with what. */
 export interface AttemptOptions {
+  /** Does the work. */
   readonly handler: Handler;
+  /** The work. */
   readonly job: Job;
+  /** The job's id. */
   readonly id: string;
+  /** 1 at the first start. */
   readonly attempt: number;
+  /** Told how far the work is. */
   readonly progress: (value: unknown) => Promise<void>;
+  /** How it waits. */
   readonly timers: Timers;
   /** How long a handler may take to notice that it was stopped, before the queue goes on without it. */
   readonly graceMs: number;
@@ -27,13 +35,16 @@ export interface AttemptOptions {
 
 /** Starts at once; `outcome` never rejects. */
 export class Attempt {
+  /** The job's id. */
   readonly id: string;
+  /** How the run ended. */
   readonly outcome: Promise<Outcome>;
   readonly #options: AttemptOptions;
   readonly #controller = new AbortController();
   #stopped: Outcome | undefined;
   #giveUp: () => void = () => {};
 
+  /** Starts the handler. */
   constructor(options: AttemptOptions) {
     this.id = options.id;
     this.#options = options;

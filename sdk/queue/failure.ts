@@ -3,9 +3,13 @@ import { type ErrorCode, errorCodes, messageOf, VarveError } from "../errors.ts"
 import { describeJob } from "./jobs.ts";
 import type { JobRecord, SubmitOptions } from "./queue.ts";
 
+/** What is kept of an error. */
 export interface Failure {
+  /** Its message. */
   readonly reason: string;
+  /** Its code when it was a VarveError. */
   readonly code?: ErrorCode;
+  /** Whether trying again can help. */
   readonly retry: boolean;
 }
 
@@ -22,6 +26,7 @@ export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === "string" && Object.hasOwn(errorCodes, value);
 }
 
+/** How long to wait between attempts. */
 export interface BackoffOptions {
   /** The wait after the first failure; it doubles with each further one. Default 1 s. */
   readonly baseMs?: number;

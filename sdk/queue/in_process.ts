@@ -19,11 +19,15 @@ import {
 } from "./queue.ts";
 import { pause, systemTimers, type Timers } from "./timers.ts";
 
+/** What a queue inside a process runs by. */
 export interface InProcessQueueOptions {
+  /** The time of its records. */
   readonly clock: Clock;
+  /** How it waits. @default the computer's */
   readonly timers?: Timers;
   /** Between 0 and 1, for the jitter of back-offs. Default `Math.random`. */
   readonly random?: () => number;
+  /** How long it waits between attempts. */
   readonly backoff?: BackoffOptions;
   /** How many finished records are kept: completed ones, and failed or cancelled ones. Default 1000 of each. */
   readonly keep?: number;
@@ -40,6 +44,7 @@ interface Crew {
 
 /** A queue in this process, with the states and rules of the cluster's queue. */
 export class InProcessQueue implements Queue {
+  /** How `varve status` names it. */
   readonly description = "in this process";
   readonly #clock: Clock;
   readonly #timers: Timers;
@@ -52,6 +57,7 @@ export class InProcessQueue implements Queue {
   readonly #workers = new Map<string, WorkerRecord>();
   #closed = false;
 
+  /** Makes an empty queue. */
   constructor(options: InProcessQueueOptions) {
     this.#clock = options.clock;
     this.#timers = options.timers ?? systemTimers;
@@ -80,6 +86,7 @@ export class InProcessQueue implements Queue {
     return entry.record();
   }
 
+  /** Adds jobs, each as `submit` does. */
   async submitMany(jobs: readonly { job: Job; options?: SubmitOptions }[]): Promise<JobRecord[]> {
     // All or none: wrong options of one job must not leave half of them submitted.
     for (const { options } of jobs) completeOptions(options);
@@ -94,6 +101,7 @@ export class InProcessQueue implements Queue {
     return { close: (closing = {}) => this.#closeCrew(crew, closing.deadlineMs ?? 30_000) };
   }
 
+  /** One job, or undefined. */
   async get(id: string): Promise<JobRecord | undefined> {
     return this.#entries.get(id)?.record();
   }
@@ -146,6 +154,7 @@ export class InProcessQueue implements Queue {
     this.#workers.delete(workerId);
   }
 
+  /** Workers that were heard of lately. */
   async workers(): Promise<WorkerRecord[]> {
     const now = this.now().getTime();
     for (const [id, worker] of this.#workers) {
@@ -154,6 +163,7 @@ export class InProcessQueue implements Queue {
     return [...this.#workers.values()];
   }
 
+  /** Aborts what runs and takes nothing more. */
   async close(): Promise<void> {
     if (this.#closed) return;
     await Promise.all([...this.#crews].map((crew) => this.#closeCrew(crew, 0)));

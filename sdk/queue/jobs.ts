@@ -6,23 +6,33 @@ export type Job = MaterializeJob | LoadOnlineJob | CleanJob;
 
 /** Computes and commits slices of one view version. */
 export interface MaterializeJob {
+  /** Which job it is. */
   readonly name: "materialize";
+  /** The workspace of the view. */
   readonly workspace: string;
+  /** The view. */
   readonly view: string;
+  /** Which version of it. */
   readonly version: number;
   /** `[start, end)` as ISO text, whole slices. */
   readonly start: string;
+  /** The end of the last slice. */
   readonly end: string;
   /** Compute again what is already committed. */
   readonly overwrite: boolean;
+  /** Why it is done. */
   readonly reason: "backfill" | "schedule" | "lookback" | "manual" | "repair";
 }
 
 /** Brings the online store up to the last commit of one view version. */
 export interface LoadOnlineJob {
+  /** Which job it is. */
   readonly name: "load-online";
+  /** The workspace of the view. */
   readonly workspace: string;
+  /** The view. */
   readonly view: string;
+  /** Which version of it. */
   readonly version: number;
   /** Build a fresh collection even if one is there. */
   readonly rebuild: boolean;
@@ -30,9 +40,13 @@ export interface LoadOnlineJob {
 
 /** Removes data that nothing refers to any more: deleted versions, orphan parts, old collections. */
 export interface CleanJob {
+  /** Which job it is. */
   readonly name: "clean";
+  /** The workspace of the view. */
   readonly workspace: string;
+  /** The view. */
   readonly view: string;
+  /** Which version of it. */
   readonly version: number;
 }
 

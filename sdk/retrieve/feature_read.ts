@@ -7,8 +7,11 @@ import { durationToMicros, type Micros } from "../time.ts";
 export interface FeatureRead {
   /** Names this use of the view. */
   readonly alias: string;
+  /** The view. */
   readonly definition: ViewDefinition;
+  /** Which version of it; 0 when it is not published. */
   readonly version: number;
+  /** The features that are read, and their names in the result. */
   readonly features: ServiceView["features"];
   /** The column of the spine or request by join key, where they differ. */
   readonly joinKeyMap: Readonly<Record<string, string>>;

@@ -15,7 +15,9 @@ import type { FeatureStatus } from "./status.ts";
 export interface ServedFeature {
   /** The alias of its view in the service. */
   readonly namespace: string;
+  /** Its name in the answer. */
   readonly name: string;
+  /** The type of its values. */
   readonly type: DataType;
   /** The feature's own, else absent. */
   readonly description?: string;
@@ -27,6 +29,7 @@ export interface ServedFeature {
 export interface Answer {
   /** As users see them: `Timestamp`, `"YYYY-MM-DD"`, bigint for int64; defaults filled in (S7). */
   readonly values: unknown[];
+  /** What became of each look-up. */
   readonly statuses: FeatureStatus[];
   /** When the row became effective, in micros; undefined where there is none. */
   readonly effectiveTimes: (Micros | undefined)[];
@@ -39,12 +42,15 @@ export type FeatureRequest = Readonly<Record<string, unknown>>;
 export interface ReadFeaturesOptions {
   /** Request time (S3, S6), micros. */
   readonly at: Micros;
+  /** Stops the read. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** A service, ready to be read. */
 export interface ServiceReader {
+  /** The service. */
   readonly service: string;
+  /** What an answer's lists hold, in order. */
   readonly features: readonly ServedFeature[];
   /** What every request must name. */
   readonly joinKeys: readonly Field[];

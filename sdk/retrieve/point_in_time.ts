@@ -34,7 +34,7 @@ export interface JoinedView {
 /** How to join. */
 export interface PointInTimeOptions {
   readonly asOf: AsOf;
-  /** Adds `<alias>__status`, one of featureStatuses, per view. */
+  /** Adds `<alias>__status`, a FeatureStatus, per view. */
   readonly statuses: boolean;
   /** Adds `<alias>__effective_timestamp` per view: when the row that was found, expired or not, became effective. */
   readonly effectiveTimestamps: boolean;

@@ -4,7 +4,4 @@
  * `PRESENT`: a row was found. `MISSING`: the key has no row that was effective then. `EXPIRED`: its newest row is older
  * than the view's ttl (S6). `NULL_KEY`: a join key is null, so nothing was looked up (S7).
  */
-export const featureStatuses = ["PRESENT", "MISSING", "EXPIRED", "NULL_KEY"] as const;
-
-/** One of {@link featureStatuses}. */
-export type FeatureStatus = (typeof featureStatuses)[number];
+export type FeatureStatus = "PRESENT" | "MISSING" | "EXPIRED" | "NULL_KEY";

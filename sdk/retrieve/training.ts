@@ -31,6 +31,7 @@ export interface TrainOptions {
   readonly effectiveTimestamps?: boolean;
   /** Types of plain rows that cannot tell them themselves. */
   readonly schema?: Schema;
+  /** Stops the read. */
   readonly signal?: AbortSignal;
 }
 

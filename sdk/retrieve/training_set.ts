@@ -8,13 +8,21 @@ import { addedColumns, type AsOf, type SpineTable } from "./point_in_time.ts";
 
 /** Everything that decides a training set beside its spine: plain JSON, to be kept with the model (S11). */
 export interface TrainingRecord {
+  /** How the record is to be read. */
   readonly format: 1;
+  /** What counts as known. */
   readonly asOf: AsOf;
+  /** Whether stored history or the sources were read. */
   readonly from: "offline" | "source";
+  /** Whether there are status columns. */
   readonly statuses: boolean;
+  /** Whether there are effective timestamp columns. */
   readonly effectiveTimestamps: boolean;
+  /** The spine's column with the time that each row asks for. */
   readonly eventTimestamp: string;
+  /** How many rows the spine has. */
   readonly rows: number;
+  /** What was read. */
   readonly views: readonly RecordedView[];
 }
 
@@ -38,8 +46,11 @@ export interface TrainingSetParts {
 
 /** The version of a view, and of its offline table, that was read. */
 export interface ReadVersion {
+  /** The view. */
   readonly view: string;
+  /** Which version of it. */
   readonly version: number;
+  /** The version of its offline table; absent when it was computed from the source. */
   readonly tableVersion?: number;
 }
 
@@ -50,6 +61,7 @@ const forgotten = new FinalizationRegistry<EngineSession>((session) => session.c
 export class TrainingSet {
   /** Everything that decides this training set beside its spine; keep it to rebuild it (S11). */
   readonly record: TrainingRecord;
+  /** The spine's columns, then the features. */
   readonly schema: Schema;
   /** What was read, by alias of the view. */
   readonly versions: Readonly<Record<string, ReadVersion>>;
@@ -61,6 +73,10 @@ export class TrainingSet {
   #queue: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
+  /**
+   * Made by `store.train`.
+   * @internal
+   */
   constructor(parts: TrainingSetParts) {
     const { record, spine, reads } = parts;
     this.#parts = parts;

@@ -3,8 +3,11 @@ import { VarveError } from "../errors.ts";
 
 /** What is known of a stored object. */
 export interface ObjectInfo {
+  /** Where it is, relative to the store. */
   readonly key: string;
+  /** Its size in bytes. */
   readonly size: number;
+  /** When it was written. */
   readonly modified: Date;
 }
 
@@ -17,9 +20,11 @@ export interface ObjectInfo {
 export interface ObjectStore {
   /** How errors and `varve status` name it; without credentials. */
   readonly description: string;
+  /** The object; NOT_FOUND when there is none. */
   get(key: string, signal?: AbortSignal): Promise<Uint8Array>;
   /** The object, or undefined when there is none. */
   find(key: string, signal?: AbortSignal): Promise<Uint8Array | undefined>;
+  /** What is known of an object, or undefined when there is none. */
   head(key: string, signal?: AbortSignal): Promise<ObjectInfo | undefined>;
   /** Writes or overwrites. */
   put(key: string, body: Uint8Array | string, signal?: AbortSignal): Promise<void>;
@@ -38,6 +43,7 @@ export interface ObjectStore {
   delete(keys: readonly string[], signal?: AbortSignal): Promise<void>;
   /** Fails with UNSUPPORTED unless the store honours put-if-absent; says what to do. */
   probe(signal?: AbortSignal): Promise<void>;
+  /** Releases connections and temporary files. */
   close(): Promise<void>;
 }
 

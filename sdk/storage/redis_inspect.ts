@@ -4,22 +4,29 @@ import { type RedisAddress, type RedisCall, RedisConnection } from "./redis_clie
 
 /** Something that will lose or refuse data, and what to do about it. */
 export interface RedisProblem {
+  /** What is wrong. */
   readonly problem: string;
+  /** What to do about it. */
   readonly fix: string;
 }
 
 /** How a Redis is set up. In a Cluster: of its worst server. */
 export interface RedisReport {
+  /** How errors name it; without credentials. */
   readonly description: string;
+  /** The version of the server. */
   readonly version: string;
+  /** Whether it is a Redis Cluster. */
   readonly isCluster: boolean;
   /** `maxmemory-policy`; undefined when the server does not tell. */
   readonly policy?: string;
   /** Whether writes are logged to disk. */
   readonly appendonly?: boolean;
+  /** Memory in use. */
   readonly usedBytes: number;
   /** 0: no limit. */
   readonly maxBytes: number;
+  /** What should be mended. */
   readonly problems: readonly RedisProblem[];
 }
 
