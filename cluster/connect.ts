@@ -1,7 +1,8 @@
 /** Opens a store whose jobs go to the workers of a cluster. */
-import { connect as connectHere } from "varve";
+import { connect as connectHere, VarveError } from "varve";
 import type { ConnectOptions, Store } from "varve";
 import { openRedisQueue } from "./queue/redis_queue.ts";
+import type { RedisQueue } from "./queue/redis_queue.ts";
 
 /** How a store of a cluster is opened. */
 export interface ClusterConnectOptions extends ConnectOptions {
@@ -17,11 +18,31 @@ export async function connect(options: ClusterConnectOptions = {}): Promise<Stor
   const { queueRedis, ...rest } = options;
   const url = queueRedis ?? options.redis;
   if (url === undefined) return await connectHere(rest);
-  const queue = await openRedisQueue({ url, workspace: options.workspace ?? "default" });
+  const queue = await openQueue(url, options.workspace ?? "default");
   try {
     return await connectHere({ ...rest, queue });
   } catch (error) {
     await queue.close();
     throw error;
+  }
+}
+
+/** Opens the queue; what goes wrong with it afterwards, and has no caller, is told to `onError`. */
+export async function openQueue(
+  url: string,
+  workspace: string,
+  onError: (error: Error) => void = () => {},
+): Promise<RedisQueue> {
+  let reason: Error | undefined;
+  let tell = (error: Error): void => {
+    reason = error;
+  };
+  try {
+    const queue = await openRedisQueue({ url, workspace, onError: (error) => tell(error) });
+    tell = onError;
+    return queue;
+  } catch (error) {
+    // "Timed out" is the end of many attempts: why each of them failed says more.
+    throw error instanceof VarveError && error.code === "UNAVAILABLE" ? reason ?? error : error;
   }
 }

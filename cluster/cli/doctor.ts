@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { formatBytes, messageOf, VarveError } from "varve";
-import { checkNative, inspectRedis, openObjects } from "varve/cluster";
+import { inspectRedis, openObjects } from "varve/cluster";
 import { placesOf, queueUrl } from "../settings.ts";
 import type { CommandContext } from "./main.ts";
 

@@ -1,8 +1,7 @@
 /** `varve materialize`, `cancel`, `retry` and `vacuum`: work by hand. */
 import { formatBytes, formatCount, progressBars, VarveError } from "varve";
 import type { Store } from "varve";
-import { connect } from "../connect.ts";
-import { openRedisQueue } from "../queue/redis_queue.ts";
+import { connect, openQueue } from "../connect.ts";
 import { connectOptions, queueUrl } from "../settings.ts";
 import { interruptible } from "./interrupt.ts";
 import type { CommandContext } from "./main.ts";
@@ -55,7 +54,7 @@ export async function retry(context: CommandContext, id: string): Promise<void> 
       "Cannot retry a job of an embedded store: its queue lives in the process that runs it; `varve apply` or `varve materialize` begins again",
     );
   }
-  const queue = await openRedisQueue({ url, workspace: context.config.workspace });
+  const queue = await openQueue(url, context.config.workspace);
   try {
     if (!await queue.retry(id)) {
       throw new VarveError("NOT_FOUND", `Cannot retry job ${id}: no dead job has this id; \`varve status\` shows them`);

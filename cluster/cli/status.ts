@@ -2,9 +2,8 @@
 import { formatBytes, formatCount, textTable } from "varve";
 import type { StoreStatus, VersionStatus, ViewStatus } from "varve";
 import type { WorkerRecord } from "varve/cluster";
-import { openRedisQueue } from "../queue/redis_queue.ts";
 import { connectOptions, queueUrl } from "../settings.ts";
-import { connect } from "../connect.ts";
+import { connect, openQueue } from "../connect.ts";
 import type { CommandContext } from "./main.ts";
 
 /** Prints one look. */
@@ -23,7 +22,7 @@ export async function status(context: CommandContext): Promise<void> {
 async function listWorkers({ config }: CommandContext): Promise<readonly WorkerRecord[] | undefined> {
   const url = queueUrl(config);
   if (url === undefined) return undefined;
-  const queue = await openRedisQueue({ url, workspace: config.workspace });
+  const queue = await openQueue(url, config.workspace);
   try {
     return await queue.workers();
   } finally {

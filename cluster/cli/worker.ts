@@ -1,7 +1,8 @@
 /** `varve worker`: runs jobs of the queue and schedules what is due. Start as many as there is work for. */
 import { VarveError } from "varve";
 import { jobHandler, StoreParts } from "varve/cluster";
-import { openRedisQueue } from "../queue/redis_queue.ts";
+import { openQueue } from "../connect.ts";
+import { LogGate } from "../log.ts";
 import { startScheduler } from "../scheduler/scheduler.ts";
 import { queueUrl, storeOptions } from "../settings.ts";
 import { closeOnSignal } from "../worker/shutdown.ts";
@@ -19,10 +20,9 @@ export async function worker(context: CommandContext): Promise<void> {
     );
   }
   const logger = context.logger("worker");
-  const queue = await openRedisQueue({
-    url,
-    workspace: config.workspace,
-    onError: (error) => logger.warn({ err: error }, "queue trouble"),
+  const gate = new LogGate(30_000);
+  const queue = await openQueue(url, config.workspace, (error) => {
+    if (gate.opens(error.message)) logger.warn({ err: error, untold: gate.takeUntold(error.message) }, "queue trouble");
   });
   const parts = new StoreParts({ ...storeOptions(config), queue });
   try {

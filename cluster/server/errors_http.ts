@@ -91,26 +91,3 @@ export function answerBadHttp(error: NodeJS.ErrnoException, socket: Socket): voi
   }
   socket.destroySoon();
 }
-
-/** Lets one log line per code through a second, and counts the others. */
-export class LogGate {
-  readonly #told = new Map<string, number>();
-  readonly #untold = new Map<string, number>();
-
-  opens(code: string): boolean {
-    const now = performance.now();
-    if (now - (this.#told.get(code) ?? -Infinity) < 1_000) {
-      this.#untold.set(code, (this.#untold.get(code) ?? 0) + 1);
-      return false;
-    }
-    this.#told.set(code, now);
-    return true;
-  }
-
-  /** How many were held back since the last line. */
-  takeUntold(code: string): number {
-    const count = this.#untold.get(code) ?? 0;
-    this.#untold.delete(code);
-    return count;
-  }
-}

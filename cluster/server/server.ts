@@ -8,9 +8,10 @@ import { messageOf, VarveError } from "varve";
 import type { Clock } from "varve";
 import type { Serving } from "varve/serving";
 import type { ServerConfig } from "../config.ts";
+import { LogGate } from "../log.ts";
 import type { Logger } from "../log.ts";
 import { Connections } from "./connections.ts";
-import { answerBadHttp, errorAnswer, LogGate } from "./errors_http.ts";
+import { answerBadHttp, errorAnswer } from "./errors_http.ts";
 import { getFeatures } from "./get_features.ts";
 import { getFeaturesSchema, readParams } from "./get_features_schema.ts";
 
@@ -162,7 +163,7 @@ function refuseUnderPressure(app: FastifyInstance): void {
 
 function answerErrors(app: FastifyInstance, logger: Logger): void {
   // A store that is down fails every request: one line in the log a second is enough.
-  const gate = new LogGate();
+  const gate = new LogGate(1_000);
   app.setErrorHandler(async (error, request, reply) => {
     const { status, body } = errorAnswer(error);
     if (status >= 500 && gate.opens(body.code)) {

@@ -1,0 +1,125 @@
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { Agent, request } from "node:http";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { askAmount, Project, urlIn } from "./command.ts";
+
+async function open(env: Record<string, string> = {}): Promise<Project> {
+  const project = await Project.open(env);
+  onTestFinished(() => project.close());
+  return project;
+}
+
+describe("varve up", () => {
+  it("serves what another process applies, refuses a second one, and ends cleanly", async () => {
+    const project = await open();
+    const store = join(project.folder, ".varve");
+    await mkdir(store);
+    // As a process left it that was killed; numbers are used again, so this one "runs".
+    await writeFile(join(store, "up.pid"), `${process.pid} 00000000-0000-0000-0000-000000000000 1`);
+    const up = project.start("up");
+    const url = urlIn(await up.line(/^varve is up at /));
+    expect((await fetch(`${url}/ready`)).status).toBe(503);
+    const [second, applied] = await Promise.all([project.run("up"), project.run("apply", "definitions.ts")]);
+    expect(second).toMatchObject({
+      code: 1,
+      out: "",
+      err: expect.stringMatching(/^Cannot start varve up on \S+: process \d+ already runs it; stop that one first\n$/),
+    });
+    expect(second.err).toContain(String(up.child.pid));
+    expect(applied.code).toBe(0);
+    await expect.poll(() => askAmount(url), { timeout: 10_000 }).toEqual({ status: 200, features: [4] });
+    expect((await fetch(`${url}/ready`)).status).toBe(200);
+    // Nobody else computes this one: the command only commits it.
+    await project.define(10);
+    expect((await project.run("apply", "definitions.ts", "--no-wait")).code).toBe(0);
+    await expect.poll(() => askAmount(url), { timeout: 15_000 }).toEqual({ status: 200, features: [40] });
+    expect((await up.stop()).code).toBe(0);
+    expect((await readdir(store)).filter((name) => name.startsWith("up.pid"))).toEqual([]);
+    expect(await readdir(join(store, "scratch", "parts")).catch(() => [])).toEqual([]);
+    expect(await project.leftovers()).toEqual([]);
+  });
+
+  it("gives the folder back when it cannot start", async () => {
+    const project = await open();
+    const first = project.start("up");
+    const port = new URL(urlIn(await first.line(/^varve is up at /))).port;
+    const other = await open({ VARVE_PORT: port });
+    const failed = await other.run("up");
+    expect(failed).toMatchObject({ code: 1, err: expect.stringContaining(`Cannot listen on 127.0.0.1:${port}`) });
+    expect(await readdir(join(other.folder, ".varve"))).not.toContain("up.pid");
+    // One that was killed outright is not in the way.
+    await first.stop("SIGKILL");
+    const again = project.start("up");
+    await again.line(/^varve is up at /);
+    expect((await again.stop("SIGINT")).code).toBe(0);
+  });
+});
+
+describe("varve serve", () => {
+  it("fails no request when it is told to end under load", async () => {
+    const project = await open();
+    expect((await project.run("apply", "definitions.ts")).code).toBe(0);
+    const serve = project.start("serve");
+    const url = urlIn(await serve.line(/^varve serves /));
+    const clients = Array.from({ length: 8 }, () => load(url));
+    await Promise.all(clients.map((client) => client.warm));
+    const ended = serve.stop();
+    const results = await Promise.all(clients.map((client) => client.done));
+    expect(results.flatMap(({ failures }) => failures)).toEqual([]);
+    expect(results.every(({ answers }) => answers >= 20)).toBe(true);
+    const { code, err } = await ended;
+    expect(code).toBe(0);
+    expect(err).toMatch(/"signal":"SIGTERM"/);
+    expect(await project.leftovers()).toEqual([]);
+  });
+});
+
+interface Load {
+  /** After a few answers. */
+  readonly warm: Promise<void>;
+  /** When the server has told the client to go. */
+  readonly done: Promise<{ answers: number; failures: unknown[] }>;
+}
+
+/** Asks again and again on one kept-alive connection, until the server says that it closes it. */
+function load(url: string): Load {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const payload = JSON.stringify({ params: { featureServiceName: "model", joinKeyMap: { driver: "x" } } });
+  let warmed = () => {};
+  const warm = new Promise<void>((resolve) => warmed = resolve);
+  const run = async () => {
+    const failures: unknown[] = [];
+    let answers = 0;
+    for (;;) {
+      const { status, last } = await ask(url, agent, payload).catch((error: unknown) => ({
+        status: error,
+        last: true,
+      }));
+      if (status === 200) answers++;
+      else failures.push(status);
+      if (answers === 20 || last) warmed();
+      if (last) break;
+    }
+    agent.destroy();
+    return { answers, failures };
+  };
+  return { warm, done: run() };
+}
+
+function ask(url: string, agent: Agent, payload: string): Promise<{ status: unknown; last: boolean }> {
+  return new Promise((resolve, reject) => {
+    const headers = { "content-type": "application/json" };
+    const asked = request(
+      `${url}/api/v1/feature-service/get-features`,
+      { agent, method: "POST", headers },
+      (answer) => {
+        answer.resume().once("error", reject).once(
+          "end",
+          () => resolve({ status: answer.statusCode, last: answer.headers.connection === "close" }),
+        );
+      },
+    );
+    asked.once("error", reject).end(payload);
+  });
+}
