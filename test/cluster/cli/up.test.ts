@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { Agent, request } from "node:http";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -53,6 +53,24 @@ describe("varve up", () => {
     const again = project.start("up");
     await again.line(/^varve is up at /);
     expect((await again.stop("SIGINT")).code).toBe(0);
+  });
+});
+
+describe("varve apply", () => {
+  it("gives up cleanly when it is interrupted, and goes on the next time", async () => {
+    const project = await open();
+    // A slice a minute: long enough to be in the middle of it.
+    await project.define(1);
+    const text = await readFile(join(project.folder, "definitions.ts"), "utf8");
+    await writeFile(join(project.folder, "definitions.ts"), text.replace('"1d"', '"1m"'));
+    const applying = project.start("apply", "definitions.ts");
+    await applying.line(/^driver_amounts +0%/);
+    const interrupted = await applying.stop("SIGINT");
+    expect(interrupted.code).toBe(1);
+    expect(interrupted.err).toMatch(/\nInterrupted: what is done is kept, and the same command goes on from there\n$/);
+    await writeFile(join(project.folder, "definitions.ts"), text);
+    expect((await project.run("apply", "definitions.ts")).code).toBe(0);
+    expect((await project.run("status")).out).toMatch(/serving +5\/5/);
   });
 });
 

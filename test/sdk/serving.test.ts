@@ -1,0 +1,71 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Micros } from "../../sdk/time.ts";
+import { openServing, type Serving } from "../../sdk/serving.ts";
+import { StoreRig, trips } from "./store_rig.ts";
+
+let rig: StoreRig;
+const closing: Serving[] = [];
+beforeEach(async () => {
+  rig = await StoreRig.open();
+  await rig.write(trips);
+});
+afterEach(async () => {
+  for (const serving of closing.splice(0)) await serving.close();
+  await rig.close();
+});
+
+async function open(pollMs: number): Promise<Serving> {
+  const serving = await openServing({ storage: `${rig.folder}/store`, clock: rig.clock, pollMs });
+  closing.push(serving);
+  return serving;
+}
+
+const never = 3_600_000;
+
+async function amount(serving: Serving, at: Micros = rig.clock.now()): Promise<unknown> {
+  const reader = await serving.service("model");
+  const [answer] = await reader.read([{ driver: "x", zone: 1n }], { at });
+  return answer!.values[0];
+}
+
+describe("openServing()", () => {
+  it("says why nothing can be read: nothing there, no service, nothing complete", async () => {
+    const serving = await open(20);
+    expect(await serving.problems()).toEqual(['workspace "default" is empty: publish a service']);
+    await expect(serving.service("model")).rejects.toMatchObject({ code: "NOT_FOUND", details: { services: [] } });
+    const store = await rig.connect();
+    const problems = expect.poll(() => serving.problems(), { timeout: 10_000 });
+    await (await store.publish(rig.view())).apply();
+    await problems.toEqual(['workspace "default" has no service: publish one']);
+    await (await store.publish(rig.service())).apply();
+    await expect.poll(() => serving.problems(), { timeout: 10_000 }).toEqual([]);
+    expect(await amount(serving)).toBe(4);
+  });
+
+  it("does not wait for its next look when it is asked for a service it does not know", async () => {
+    const serving = await open(never);
+    const store = await rig.connect();
+    await (await store.publish(rig.service())).apply();
+    expect(await amount(serving)).toBe(4);
+  });
+
+  it("serves the old version until the new one is complete, and follows it and back", async () => {
+    const store = await rig.connect();
+    await (await store.publish(rig.service())).apply();
+    const serving = await open(20);
+    const before = await serving.service("model");
+    await (await store.publish(rig.service(10))).apply();
+    await expect.poll(() => amount(serving), { timeout: 10_000 }).toBe(40);
+    // Whoever still holds the old reader gets the old values, not an error.
+    expect((await before.read([{ driver: "x", zone: 1n }], { at: rig.clock.now() }))[0]!.values).toEqual([4]);
+    await store.rollback("driver_amounts");
+    await expect.poll(() => amount(serving), { timeout: 10_000 }).toBe(4);
+    expect(await serving.problems()).toEqual([]);
+  });
+
+  it("closes once, however often it is told to", async () => {
+    const serving = await open(20);
+    await Promise.all([serving.close(), serving.close()]);
+    await expect(serving.close()).resolves.toBeUndefined();
+  });
+});
