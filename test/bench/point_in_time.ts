@@ -275,7 +275,7 @@ interface Method {
   readonly action: (engine: Engine) => Promise<void>;
 }
 
-/** What one would write by hand. None of them keeps the spine's order (S2), which spares them a sort that varve pays for. */
+/** What one would write by hand. They need not keep the spine's order (S2), which spares them a sort that varve pays for. */
 function handWritten(data: BenchData): Method[] {
   const features = featureNames.map((feature) => `f.${feature}`).join(", ");
   const spine = `(SELECT *, ${knownSql} AS known, file_row_number AS n ` +
