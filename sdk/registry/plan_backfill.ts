@@ -1,4 +1,5 @@
 /** Which slices a change of a view has to compute, and about what they cost. */
+import { formatCount } from "../text.ts";
 import type { ViewDefinition } from "../define/definitions.ts";
 import { alignDown, durationToMicros, formatTimestamp, type Micros, type TimeRange, toMicros } from "../time.ts";
 import type { Backfill } from "./plan.ts";
@@ -91,7 +92,9 @@ export function estimateWarnings(view: ViewDefinition, estimate: SourceEstimate,
   const empty = (alignDown(toMicros(estimate.first), schedule) - toMicros(view.start)) / schedule;
   if (empty > 0n) {
     warnings.push(
-      `the source begins at ${estimate.first}: the first ${empty} slices from the start, ${view.start}, are empty`,
+      `the source begins at ${estimate.first}: ${
+        empty === 1n ? "the first slice" : `the first ${formatCount(empty)} slices`
+      } from the start, ${view.start}, will be empty`,
     );
   }
   if (toMicros(estimate.last) < toMicros(view.start)) {

@@ -160,7 +160,7 @@ describe("definitions kept as code", () => {
       expect(code).toBe(1);
       expect(err).toMatch(oneLine);
     }
-    expect(history.out.match(/^ +\d+(?=  2001-01-06T00:00:00Z  tester  )/gm)?.map(Number)).toEqual([5, 4, 3]);
+    expect(history.out.match(/^ +\d+(?= {2}2001-01-06T00:00:00Z {2}tester {2})/gm)?.map(Number)).toEqual([5, 4, 3]);
   });
 
   it("are computed by hand", async () => {

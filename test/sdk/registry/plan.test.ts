@@ -360,7 +360,7 @@ describe("planChanges() estimating", () => {
     [
       "a late beginning",
       { first: "2001-01-04T05:00", last: "2001-01-10" },
-      "the first 3 slices from the start, 2001-01-01T00:00:00Z, are empty",
+      "the first 3 slices from the start, 2001-01-01T00:00:00Z, will be empty",
     ],
     ["an early end", { first: "1999-01-01", last: "2000-01-10" }, "nothing is in it"],
     [
