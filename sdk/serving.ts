@@ -102,11 +102,17 @@ class LiveServing implements Serving {
 
   async #look(): Promise<void> {
     // The registry first: what it says serves now was loaded before, so the states that follow know it.
-    const state = await this.#registry.state();
+    let failure: { readonly error: unknown } | undefined;
+    const state = await this.#registry.state().catch((error: unknown) => {
+      failure = { error };
+      return this.#state;
+    });
+    // Also when the registry does not answer: a collection that another one has replaced is there for minutes only.
     const states = await this.#online.states();
     this.#states = new Map(states.map((item) => [stateName(item.view, item.version), item]));
     if (state.revision !== this.#state.revision) this.#readers = new Map();
     this.#state = state;
+    if (failure) throw failure.error;
   }
 
   async service(name: string, signal?: AbortSignal): Promise<ServiceReader> {

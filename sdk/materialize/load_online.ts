@@ -54,6 +54,7 @@ export async function loadOnline(request: LoadOnlineRequest, context: LoadOnline
   const { online, table, collections, signal } = context;
   try {
     await collections.sweep(signal ? { signal } : {});
+    const life = await online.life();
     // The state first: what it says is applied was applied before the snapshot, never after.
     const state = await online.state(definition.name, version);
     const layout = onlineLayout(definition, await online.epoch());
@@ -65,7 +66,7 @@ export async function loadOnline(request: LoadOnlineRequest, context: LoadOnline
     }
     const session = await context.engine.session();
     try {
-      const load: Load = { request, context, session, snapshot, layout };
+      const load: Load = { request, context, session, snapshot, layout, life };
       const added = usable && !request.rebuild ? await filesSince(load, state.appliedVersion) : undefined;
       return added ? await loadChanges(load, state!.collection!, added) : await loadFresh(load);
     } finally {
@@ -87,6 +88,8 @@ interface Load {
   readonly session: EngineSession;
   readonly snapshot: DeltaSnapshot;
   readonly layout: string;
+  /** The store's life in which this load began. */
+  readonly life: string;
 }
 
 /**
@@ -120,20 +123,52 @@ async function filesSince(load: Load, appliedVersion: number): Promise<DeltaFile
 async function loadFresh(load: Load): Promise<LoadOnlineResult> {
   const { context: { collections, signal }, snapshot } = load;
   const collection = await collections.open(signal);
+  let filled: { readonly rows: number; readonly isOpen: boolean; readonly retired: Collection | undefined };
   try {
     const rows = await write(load, snapshot.files, collection, false);
-    return await serveCollection(load, collection, rows);
+    const retired = await retireServed(load);
+    await checkLife(load);
+    filled = { rows, retired, isOpen: await collections.isOpen(collection) };
   } catch (error) {
     await collections.drop(collection).catch(() => undefined); // It is noted, and swept later.
     throw error;
   }
+  // From here on the collection may be served, also when an answer is lost: only the sweep may remove it.
+  return await serveCollection(load, collection, filled);
+}
+
+/**
+ * Gives the collection that is served its time to go before another takes its place. Whoever swept between the two would
+ * otherwise find its old note, and remove it while servers still read it.
+ */
+async function retireServed(load: Load): Promise<Collection | undefined> {
+  const { request: { definition, version }, context: { online, collections } } = load;
+  const served = (await online.state(definition.name, version))?.collection;
+  if (served !== undefined) await collections.retire(served);
+  return served;
+}
+
+/** A store that was emptied, or came back from its disk, may have lost what this load has written: then it must not be served. */
+async function checkLife({ request: { definition, version }, context: { online }, life }: Load): Promise<void> {
+  if (await online.life() === life) return;
+  throw new VarveError(
+    "UNAVAILABLE",
+    `Cannot load view "${definition.name}" version ${version}: ${online.description} was emptied or restarted meanwhile; load it again`,
+  );
 }
 
 /** Makes the filled collection the one that is served, unless another loader brought one that is at least as new. */
-async function serveCollection(load: Load, collection: Collection, rows: number): Promise<LoadOnlineResult> {
+async function serveCollection(
+  load: Load,
+  collection: Collection,
+  { rows, isOpen, retired }: {
+    readonly rows: number;
+    readonly isOpen: boolean;
+    readonly retired: Collection | undefined;
+  },
+): Promise<LoadOnlineResult> {
   const { request, context: { online, collections, clock }, snapshot, layout } = load;
   const { definition: { name: view }, version } = request;
-  const isOpen = await collections.isOpen(collection);
   const reached = {
     appliedVersion: snapshot.version,
     watermark: formatTimestamp(watermarkOf(snapshot, sliceLength(request.definition))),
@@ -151,7 +186,9 @@ async function serveCollection(load: Load, collection: Collection, rows: number)
     await collections.drop(collection);
     return superseded(state, rows);
   }
-  if (before?.collection !== undefined) await collections.retire(before.collection);
+  // Another loader's, that came in between; without a note of its end it goes a day after it was opened.
+  const other = before?.collection;
+  if (other !== undefined && other !== retired) await collections.retire(other).catch(() => undefined);
   return { outcome: "fresh", appliedVersion: snapshot.version, rows, watermark: state.watermark };
 }
 
@@ -159,6 +196,7 @@ async function loadChanges(load: Load, collection: Collection, added: readonly D
   const { request: { definition, version }, context: { online, clock }, snapshot } = load;
   const rows = await write(load, added, collection, true);
   const watermark = watermarkOf(snapshot, sliceLength(definition));
+  await checkLife(load);
   const state = await changeState(online, definition.name, version, (current) => {
     // Somebody filled another collection, or is further on: then what was written here is harmless, and nothing is to be said.
     if (current?.collection !== collection || current.appliedVersion >= snapshot.version) return undefined;

@@ -120,6 +120,7 @@ async function runLoadOnline(run: RunContext, job: LoadOnlineJob, context: JobCo
       online,
       collections: collectionsOf(run, online, job),
       clock: run.clock,
+      expires: run.expires ?? false,
       signal: context.signal,
       onProgress: throttled(context),
       ...(run.failpoint && { failpoint: run.failpoint }),

@@ -190,6 +190,11 @@ class LmdbOnlineStore implements OnlineStore {
     });
   }
 
+  /** What is committed stays; a writer does not outlive the computer. */
+  async life(): Promise<string> {
+    return await this.epoch();
+  }
+
   async ping(signal?: AbortSignal): Promise<void> {
     throwIfAborted(signal);
     this.#open(this.#meta).get("epoch");

@@ -110,6 +110,13 @@ class RedisOnlineStore implements OnlineStore {
     return String(made);
   }
 
+  async life(): Promise<string> {
+    const runs = await this.#connection.onMasters(async (call) =>
+      /^run_id:(\S+)/m.exec(String(await call("info", "server")))?.[1] ?? ""
+    );
+    return [await this.epoch(), ...runs.sort()].join(" ");
+  }
+
   async ping(signal?: AbortSignal): Promise<void> {
     throwIfAborted(signal);
     await this.#connection.call("ping");

@@ -86,6 +86,11 @@ export interface OnlineStore {
   removeState(view: string, version: number): Promise<void>;
   /** A random id that changes when the store is emptied or replaced (S: rebuild from offline). */
   epoch(): Promise<string>;
+  /**
+   * Changes whenever something that was acknowledged may have been lost: the store was emptied or replaced, or came back from
+   * its disk. Unlike the epoch it says nothing against values that were complete before.
+   */
+  life(): Promise<string>;
   /** Throws UNAVAILABLE when the store does not answer. */
   ping(signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;

@@ -267,10 +267,11 @@ function stateTests(shared: Shared): void {
     expect(await store.state("trips", 2)).toEqual(state({ version: 2 }));
   });
 
-  test("epoch() is the same for every handle", async () => {
+  test("epoch() and life() are the same for every handle", async () => {
     const other = shared.open();
     try {
       expect(await other.epoch()).toBe(await shared.store.epoch());
+      expect(await other.life()).toBe(await shared.store.life());
     } finally {
       await other.close();
     }

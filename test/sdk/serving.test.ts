@@ -1,5 +1,8 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Micros } from "../../sdk/time.ts";
+import { lmdbOnlineStore } from "../../sdk/storage/online_lmdb.ts";
 import { openServing, type Serving } from "../../sdk/serving.ts";
 import { StoreRig, trips } from "./store_rig.ts";
 
@@ -61,6 +64,21 @@ describe("openServing()", () => {
     await store.rollback("driver_amounts");
     await expect.poll(() => amount(serving), { timeout: 10_000 }).toBe(4);
     expect(await serving.problems()).toEqual([]);
+  });
+
+  it("follows loads also while the registry cannot be read", async () => {
+    const store = await rig.connect();
+    await (await store.publish(rig.service())).apply();
+    const { revision } = await store.status();
+    const serving = await open(20);
+    expect(await amount(serving)).toBe(4);
+    const entry = `${String(revision + 1).padStart(20, "0")}.json`;
+    await writeFile(join(rig.folder, "store", "objects", "default", "registry", entry), "torn");
+    const online = lmdbOnlineStore(join(rig.folder, "store", "online", "default"));
+    const [state] = await online.states();
+    await online.setState({ ...state!, collection: await online.newCollection() }, state);
+    await online.close();
+    await expect.poll(() => amount(serving), { timeout: 10_000 }).toBeNull();
   });
 
   it("closes once, however often it is told to", async () => {

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { redisOnlineStore } from "../../../sdk/storage/online_redis.ts";
 import type { OnlineStore } from "../../../sdk/storage/online_store.ts";
 import { type RedisServer, startRedis } from "../../support/redis.ts";
@@ -216,6 +216,90 @@ describe("loadOnline()", () => {
     rig.clock.advance("2m");
     await rig.load(online);
     expect(await valueKeys()).toBe(2);
+  });
+
+  it("keeps what is served when the note of its predecessor cannot be written", async () => {
+    await rig.write(rows);
+    await rig.run(1, 3);
+    await rig.load(online);
+    const refusing = Object.assign(rig.collections(online), { retire: () => Promise.reject(new Error("no answer")) });
+    const load = () => rig.load(online, { rebuild: true, context: { collections: refusing } });
+    await expect(load()).rejects.toThrow("no answer");
+    expect(await values()).toEqual([2, 3, undefined]);
+    expect(await valueKeys()).toBe(2);
+  });
+
+  it("keeps what it let serve although the answer was lost", async () => {
+    await rig.write(rows);
+    await rig.run(1, 5);
+    const deaf: OnlineStore = redisOnlineStore({ url: server.url, workspace: "test" });
+    const setState = deaf.setState.bind(deaf);
+    deaf.setState = async (...states) => {
+      await setState(...states);
+      throw new Error("the answer was lost");
+    };
+    await expect(rig.load(deaf)).rejects.toThrow("the answer was lost");
+    await deaf.close();
+    expect(await rig.load(online)).toMatchObject({ outcome: "already" });
+    expect(await values()).toEqual([4, 3, undefined]);
+  });
+
+  it("gives a collection time to go before another one is served", async () => {
+    await rig.write(rows);
+    await rig.run(1, 5);
+    await rig.load(online);
+    // Its own note, of the day on which it was opened, is long past.
+    rig.clock.advance("2d");
+    const before = (await online.state("values", 1))!.collection!;
+    const setState = online.setState.bind(online);
+    online.setState = async (...states) => {
+      const done = await setState(...states);
+      await rig.collections(online).sweep();
+      return done;
+    };
+    await rig.load(online, { rebuild: true });
+    expect((await online.state("values", 1))!.collection).not.toBe(before);
+    expect(await valueKeys()).toBe(4);
+  });
+
+  it.each(["a first load", "a load of changes"])(
+    "lets %s that the store was emptied under not be served",
+    async (kind) => {
+      await rig.write(rows);
+      await rig.run(1, 3);
+      if (kind !== "a first load") await rig.load(online);
+      await rig.run(3, 5);
+      const flush = async () => void await server.command("FLUSHALL");
+      await expect(rig.load(online, { context: { failpoint: flush } })).rejects.toMatchObject({ code: "UNAVAILABLE" });
+      expect(await online.state("values", 1)).toBeUndefined();
+      expect(await rig.load(online)).toMatchObject({ outcome: "fresh" });
+      expect(await values()).toEqual([4, 3, undefined]);
+    },
+  );
+
+  it("begins again when the store came back from its disk with less than it had", async () => {
+    const own = await startRedis();
+    onTestFinished(() => own.stop());
+    const store = redisOnlineStore({ url: own.url, workspace: "test" });
+    onTestFinished(() => store.close());
+    await rig.write(rows);
+    await rig.run(4, 5);
+    await rig.load(store);
+    await own.command("SAVE");
+    await rig.run(1, 4);
+    const merge = store.merge.bind(store);
+    store.merge = async (...batch) => {
+      const taken = await merge(...batch);
+      await own.kill();
+      await own.restart();
+      await expect.poll(() => store.ping().then(() => true, () => false), { timeout: 10_000 }).toBe(true);
+      return taken;
+    };
+    await expect(rig.load(store)).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    store.merge = merge;
+    expect(await rig.load(store)).toMatchObject({ outcome: "incremental" });
+    const found = await served(store, rig.definition(), keys);
+    expect(found.map((entry) => entry?.[0])).toEqual([4, 3, undefined]);
   });
 
   it("loads an empty table", async () => {

@@ -76,6 +76,15 @@ describe("jobHandler()", () => {
     expect(await completeVersion(run, "values", 1)).toBe(false);
   });
 
+  it.each([[true, 1], [false, 0]])("tells the store when values expire: %s", async (expires, gone) => {
+    await register(rig.definition({ ttl: "7d" }));
+    const handle = jobHandler({ ...run, expires });
+    await handle(slices("2001-01-01", "2001-01-03"), context);
+    await handle(load, context);
+    rig.clock.advance("10d");
+    expect(await online.prune()).toBe(gone);
+  });
+
   it("lets a version that is not online serve as soon as its slices are there", async () => {
     await register(rig.definition({ online: false }));
     expect(await jobHandler(run)(slices("2001-01-01", "2001-01-03"), context)).toMatchObject({

@@ -50,6 +50,7 @@ for (const cluster of [false, true]) {
 
     test("a writer that was cut off by a crash resumes by sending everything again", async () => {
       const collection = await store.newCollection();
+      const [epoch, life] = [await store.epoch(), await store.life()];
       const batches = Array.from({ length: 40 }, (_, i) => rowsOf(2000, 100 - i, (id) => (100 - i) * 10_000 + id));
       let failed = 0;
       const crash = (async () => {
@@ -66,16 +67,18 @@ for (const cluster of [false, true]) {
       await server.restart();
       await expect.poll(() => store.ping().then(() => true, () => false), { timeout: 10_000 }).toBe(true);
       expect(failed).toBeGreaterThan(0);
+      expect([await store.epoch(), await store.life() === life]).toEqual([epoch, false]);
       for (const batch of batches) await store.merge(collection, batch);
       const ids = Array.from({ length: 2000 }, (_, id) => id);
       expect(await read(store, collection, ids)).toEqual(ids.map((id) => 1_000_000 + id));
     });
 
     test("FLUSHALL changes the epoch, and names of collections are not given again", async () => {
-      const epoch = await store.epoch();
+      const [epoch, life] = [await store.epoch(), await store.life()];
       const before = await store.newCollection();
       await server.command("FLUSHALL");
       expect(await store.epoch()).not.toBe(epoch);
+      expect(await store.life()).not.toBe(life);
       expect(await store.states()).toEqual([]);
       expect(parseInt(await store.newCollection(), 36)).toBeGreaterThanOrEqual(parseInt(before, 36) - 60);
     });
