@@ -27,6 +27,7 @@ const levels: readonly (readonly [prefix: string, level: number])[] = [
 const contracts = new Set([
   "sdk/engine/engine.ts",
   "sdk/engine/row.ts",
+  "sdk/engine/slice_rows.ts",
   "sdk/storage/object_store.ts",
   "sdk/storage/delta_format.ts",
   "sdk/storage/online_store.ts",

@@ -1,6 +1,14 @@
 /** Computes slices of a view into a temporary table: one row per key and event timestamp, checked and counted. */
 import { reservedColumns, type ViewDefinition } from "../define/definitions.ts";
-import { type EngineSession, quoteName, type Relation, timestampSql } from "../engine/engine.ts";
+import { type EngineSession, quoteName, timestampSql } from "../engine/engine.ts";
+import {
+  checkSliceColumns,
+  sliceColumn,
+  sliceRelations,
+  sliceRowsSql,
+  storableSql,
+  strayRow,
+} from "../engine/slice_rows.ts";
 import { messageOf, VarveError } from "../errors.ts";
 import type { Query, ScanStep } from "../frame/query.ts";
 import { findField, formatType, sameType, type Schema } from "../schema.ts";
@@ -30,7 +38,6 @@ export interface DroppedRows {
   readonly nullKey: number;
 }
 
-const sliceColumn = "__slice";
 const table = "varve_staged";
 
 /** The columns of a view's table: join keys, the three timestamps, features. */
@@ -58,9 +65,11 @@ export async function stageSlices(
   { now, signal }: StageOptions,
 ): Promise<StagedSlices> {
   let first = true;
-  for await (const relation of sliceRelations(session, definition, range)) {
-    checkColumns(definition, relation.schema);
-    const sql = reducedSql(definition, relation, now);
+  const written = reservedColumns.writtenTimestamp;
+  for await (const relation of sliceRelations(session, definition, range, signal)) {
+    checkSliceColumns(definition, relation.schema, "materialize");
+    const rows = sliceRowsSql(definition, relation, { keepUnstorable: true });
+    const sql = `SELECT * REPLACE (coalesce(${written}, ${timestampSql(now)}) AS ${written}) FROM (${rows})`;
     await session.run(
       first ? `CREATE OR REPLACE TEMP TABLE ${table} AS ${sql}` : `INSERT INTO ${table} ${sql}`,
       signal,
@@ -86,7 +95,7 @@ export function sliceSql(definition: ViewDefinition, slice: TimeRange, part: num
     reservedColumns.writtenTimestamp,
     ...definition.features.map((feature) => quoteName(feature.name)),
   ];
-  const where = [`${sliceColumn} = ${timestampSql(slice.start)}`, storable(definition)];
+  const where = [`${sliceColumn} = ${timestampSql(slice.start)}`, storableSql(definition)];
   if (parts > 1) where.push(`hash(${keys.join(", ")}) % ${parts} = ${part}`);
   return `SELECT ${columns.join(", ")} FROM ${table} WHERE ${where.join(" AND ")} ORDER BY ${
     keys.join(", ")
@@ -123,92 +132,6 @@ export function drivingScans(query: Query): ScanStep[] {
   }
 }
 
-/** One query for all slices of the range; one per slice when the query cannot keep slices apart. */
-async function* sliceRelations(
-  session: EngineSession,
-  definition: ViewDefinition,
-  range: TimeRange,
-): AsyncIterable<Relation> {
-  const interval = sliceLength(definition);
-  const lifted = await session.compile(definition.query, { slices: { range, interval }, position: true }).catch(
-    (error: unknown) => {
-      if (error instanceof VarveError && error.code === "UNSUPPORTED") return undefined;
-      throw error;
-    },
-  );
-  if (lifted) {
-    yield lifted;
-    return;
-  }
-  for (const slice of slicesIn(range, interval)) {
-    const relation = await session.compile(definition.query, { slices: { range: slice }, position: true });
-    const sql = `SELECT ${timestampSql(slice.start)} AS ${sliceColumn}, * FROM (${relation.sql})`;
-    yield { ...relation, sql, schema: [{ name: sliceColumn, type: "timestamp" }, ...relation.schema] };
-  }
-}
-
-function checkColumns(definition: ViewDefinition, schema: Schema): void {
-  const times = [
-    definition.eventTimestamp,
-    ...definition.writtenTimestamp === undefined ? [] : [definition.writtenTimestamp],
-  ];
-  const wanted: Schema = [
-    ...definition.entity.joinKeys,
-    ...times.map((name) => ({ name, type: "timestamp" as const })),
-    ...definition.features,
-  ];
-  for (const { name, type } of wanted) {
-    const field = findField(schema, name);
-    // A day is read as its first instant.
-    if (field && (sameType(field.type, type) || (field.type === "date" && times.includes(name)))) continue;
-    const state = field ? `is ${formatType(field.type)}, not ${formatType(type)}` : "does not exist any more";
-    throw new VarveError(
-      "SCHEMA_MISMATCH",
-      `Cannot materialize view "${definition.name}": column "${name}" ${state}; mend the source, or publish the view again`,
-      { details: { view: definition.name, column: name } },
-    );
-  }
-}
-
-/**
- * Of equal key and event timestamp the last written wins, then the last in the source; where the query has lost that order,
- * rows are ordered by their values, so that every run keeps the same one. Rows that cannot be stored stay in, to be counted.
- */
-function reducedSql(definition: ViewDefinition, relation: Relation, now: bigint): string {
-  const keys = definition.entity.joinKeys.map((key) => quoteName(key.name));
-  const features = definition.features.map((feature) => quoteName(feature.name));
-  const written = definition.writtenTimestamp === undefined
-    ? "NULL::TIMESTAMPTZ"
-    : `${quoteName(definition.writtenTimestamp)}::TIMESTAMPTZ`;
-  const position = relation.position ? ["__position"] : [];
-  const order = ["varve_written", ...position, ...features].map((column) => `${column} DESC NULLS LAST`);
-  const columns = [
-    sliceColumn,
-    ...keys,
-    reservedColumns.eventTimestamp,
-    `coalesce(varve_written, ${timestampSql(now)}) AS ${reservedColumns.writtenTimestamp}`,
-    ...features,
-  ];
-  const renamed = [
-    sliceColumn,
-    ...keys,
-    `${quoteName(definition.eventTimestamp)}::TIMESTAMPTZ AS ${reservedColumns.eventTimestamp}`,
-    `${written} AS varve_written`,
-    ...position,
-    ...features,
-  ];
-  return `SELECT ${columns.join(", ")} FROM (SELECT ${renamed.join(", ")} FROM (${relation.sql})) ` +
-    `QUALIFY NOT (${storable(definition)}) OR row_number() OVER (` +
-    `PARTITION BY ${[sliceColumn, ...keys, reservedColumns.eventTimestamp].join(", ")} ORDER BY ${
-      order.join(", ")
-    }) = 1`;
-}
-
-function storable(definition: ViewDefinition): string {
-  const columns = [...definition.entity.joinKeys.map((key) => quoteName(key.name)), reservedColumns.eventTimestamp];
-  return columns.map((column) => `${column} IS NOT NULL`).join(" AND ");
-}
-
 async function describeStaged(
   session: EngineSession,
   definition: ViewDefinition,
@@ -217,7 +140,7 @@ async function describeStaged(
 ): Promise<StagedSlices> {
   const event = reservedColumns.eventTimestamp;
   const length = sliceLength(definition);
-  const ok = storable(definition);
+  const ok = storableSql(definition);
   const rows = await session.rows(
     `SELECT epoch_us(${sliceColumn}) AS slice, count(*) FILTER (${ok})::DOUBLE AS n, ` +
       `epoch_us(min(${event}) FILTER (${ok})) AS first, epoch_us(max(${event}) FILTER (${ok})) AS last, ` +
@@ -238,26 +161,11 @@ async function describeStaged(
     if (count === 0) return { range: slice, rows: 0, minEventTimestamp: slice.start, maxEventTimestamp: slice.start };
     const first = BigInt(row["first"]);
     const last = BigInt(row["last"]);
-    checkInside(definition, slice, first, last);
+    if (first < slice.start) throw strayRow(definition, first, "materialize");
+    if (last >= slice.end) throw strayRow(definition, last, "materialize");
     return { range: slice, rows: count, minEventTimestamp: first, maxEventTimestamp: last };
   });
   return { table, slices, rows: total, dropped };
-}
-
-/** A row outside its slice would be seen too early or too late (S4), and twice when two slices make it. */
-function checkInside(definition: ViewDefinition, slice: TimeRange, first: bigint, last: bigint): void {
-  if (first >= slice.start && last < slice.end) return;
-  const stray = first < slice.start ? first : last;
-  throw new VarveError(
-    "SCHEMA_MISMATCH",
-    `Cannot materialize view "${definition.name}": column "${definition.eventTimestamp}" is ${
-      formatTimestamp(stray)
-    } in a row made of ` +
-      `source rows in ${
-        formatRange(slice)
-      }; derive an event timestamp within the schedule interval, or use a longer schedule`,
-    { details: { view: definition.name, column: definition.eventTimestamp } },
-  );
 }
 
 /** Says which view failed, and keeps the code: what the queue shows as the reason of a dead job. */

@@ -123,7 +123,7 @@ export class TrainingSet {
     this.#isClosed = true;
     forgotten.unregister(this);
     // Whatever still runs comes first.
-    this.#queue.then(() => this.#parts.session.close());
+    void this.#queue.then(() => this.#parts.session.close());
   }
 
   #run<T>(action: (sql: string, parts: TrainingSetParts) => Promise<T>): Promise<T> {
