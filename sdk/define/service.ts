@@ -64,6 +64,19 @@ export class FeatureService<Request = any, Features = any> {
     return [...entities, ...views, this.definition];
   }
 
+  /** The service in a few lines of text. */
+  toString(): string {
+    const lines = this.definition.views.flatMap(({ view, features }) =>
+      features.map(({ feature, as }) => `  ${as} from ${view}.${feature}`)
+    );
+    return [`service ${this.name}`, ...lines].join("\n");
+  }
+
+  /** What a console shows. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
+  }
+
   /** Plans its publication, with its views; nothing changes until the plan is applied. */
   publish<P>(store: PublishTarget<this, PublishOptions, P>, options: PublishOptions = {}): P {
     return store.publish(this, options);

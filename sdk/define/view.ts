@@ -1,7 +1,7 @@
 /** Feature views: a frame about an entity, with a name and a schedule. */
 import type { Renamed } from "../frame/frame_types.ts";
 import type { PublishTarget } from "../frame/keyed_frame.ts";
-import type { Row, SchemaTypes } from "../schema.ts";
+import { formatType, type Row, type SchemaTypes } from "../schema.ts";
 import type { EntityDefinition, ViewDefinition } from "./definitions.ts";
 import { queryWarnings } from "./query_checks.ts";
 import { type Prefixed, ViewSelection } from "./selection.ts";
@@ -77,6 +77,27 @@ export class FeatureView<Keys extends SchemaTypes = any, Features extends Row = 
     names: Names,
   ): ViewSelection<Renamed<Keys, Names>, Features> {
     return this.selection.mapKeys(names);
+  }
+
+  /** The view in a few lines of text. */
+  toString(): string {
+    const { entity, features, schedule, ttl, dataDelay, online } = this.definition;
+    const keys = entity.joinKeys.map(({ name, type }) => `${name} ${formatType(type)}`).join(", ");
+    const delay = dataDelay === "0s" ? "" : `, data ${dataDelay} later`;
+    const lines = features.map(({ name, type, default: value }) =>
+      `  ${name} ${formatType(type)}${value === undefined ? "" : `, default ${JSON.stringify(value)}`}`
+    );
+    return [
+      `view ${this.name} of ${entity.name} (${keys}), every ${schedule}${delay}, ttl ${ttl}, ${
+        online ? "online" : "not online"
+      }`,
+      ...lines,
+    ].join("\n");
+  }
+
+  /** What a console shows. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
   }
 
   /** Plans its publication; nothing changes until the plan is applied. */

@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-explicit-any -- implementations behind overloads
 /** The dataframe: an immutable chain of steps over sources, typed by the columns it has. */
-import type { Row, Schema } from "../schema.ts";
+import { formatType, type Row, type Schema } from "../schema.ts";
 import type { Aggregate, ColumnInput } from "./aggregates.ts";
 import { describeQuery } from "./describe.ts";
 import type { DescribedColumn } from "./describe.ts";
@@ -292,6 +292,12 @@ export class Frame<R extends Row = Row> {
   /** The steps as plain data. */
   toJSON(): Query {
     return this.query;
+  }
+
+  /** What a console shows: the steps, then the columns they give. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    const columns = this.schema.map(({ name, type }) => `${name} ${formatType(type)}`);
+    return `${this}\n  gives ${columns.join(", ")}`;
   }
 }
 

@@ -57,4 +57,9 @@ export class KeyedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEntity
   toString(): string {
     return `${this.frame}\n  .by(${this.entity.name}: ${this.entity.joinKeys.map((key) => key.name).join(", ")})`;
   }
+
+  /** What a console shows. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
+  }
 }

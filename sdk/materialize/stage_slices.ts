@@ -11,8 +11,8 @@ import {
 } from "../engine/slice_rows.ts";
 import { messageOf, VarveError } from "../errors.ts";
 import type { Query, ScanStep } from "../frame/query.ts";
-import { findField, formatType, sameType, type Schema } from "../schema.ts";
-import { durationToMicros, formatRange, formatTimestamp, type TimeRange } from "../time.ts";
+import { findField, type Schema } from "../schema.ts";
+import { durationToMicros, type TimeRange } from "../time.ts";
 import { sliceLength, slicesIn } from "./due_slices.ts";
 
 /** Slices in a temporary table, and what is in each of them. */
