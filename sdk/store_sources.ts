@@ -81,11 +81,13 @@ export async function estimateSources(parts: StoreParts, view: ViewDefinition): 
 }
 
 async function estimateScan(parts: StoreParts, scan: ScanStep): Promise<SourceEstimate> {
-  const time = scan.source.eventTimestamp;
+  const { eventTimestamp: time, writtenTimestamp: written } = scan.source;
   const bytes = bytesOf(scan);
   const session = await (await parts.engine()).session();
   try {
-    const { sql } = await session.compile({ ...scan, schema: scan.schema.filter((field) => field.name === time) });
+    // A scan has the columns that its source names; only the event timestamp is read.
+    const schema = scan.schema.filter(({ name }) => name === time || name === written);
+    const { sql } = await session.compile({ ...scan, schema });
     const column = quoteName(time ?? "");
     const [row] = await session.rows(
       `SELECT count(*)::BIGINT AS n, count(*) FILTER (${column} IS NULL)::BIGINT AS nulls, ` +
