@@ -27,8 +27,9 @@ import {
 } from "varve";
 import type { Row } from "varve";
 
+const style = (code: number, text: string) => process.stdout.isTTY ? `\x1b[${code}m${text}\x1b[0m` : text;
 const title = (text: string) =>
-  console.log(`\n\x1b[1m${text}\x1b[0m \x1b[2m· ${formatSeconds(performance.now() / 1000)}\x1b[0m\n`);
+  console.log(`\n${style(1, text)} ${style(2, `· ${formatSeconds(performance.now() / 1000)}`)}\n`);
 
 // The data ends on 1 July 2001: let the clock stand there, in this process and in those that it starts.
 process.env["VARVE_CLOCK"] = "2001-07-01T00:00Z";
@@ -137,9 +138,8 @@ printRows(
 title("5. Compare: what is served, and what a training set says for the same instant");
 const offline = await store.train(model, keys.map((key) => ({ ...key, date: new Date(process.env["VARVE_CLOCK"]!) })));
 const mismatches = (await offline.rows()).filter((row, i) => !isSame(row, answers[i]!));
-console.log(
-  `${mismatches.length} mismatches among ${formatCount(keys.length)} entities × ${model.featureNames.length} features`,
-);
+const verdict = style(mismatches.length === 0 ? 32 : 31, `${mismatches.length} mismatches`);
+console.log(`${verdict} among ${formatCount(keys.length)} entities × ${model.featureNames.length} features`);
 if (mismatches.length > 0) {
   printRows(mismatches.slice(0, 5));
   process.exitCode = 1;
