@@ -75,7 +75,10 @@ class RedisOnlineStore implements OnlineStore {
   }
 
   async states(): Promise<ViewState[]> {
+    // The epoch first: states that are read after it are of it, or of a later one, which reads then find out.
+    const epoch = await this.epoch();
     const stored = await this.#connection.call("hvals", this.#keys.states) as unknown[];
+    this.#reader.expectEpoch(this.#keys.epoch, epoch);
     return stored.map((text) => parseState(withoutToken(text)));
   }
 

@@ -77,6 +77,7 @@ export interface OnlineStore {
   prune(signal?: AbortSignal): Promise<number>;
   /** The state of a view version. */
   state(view: string, version: number): Promise<ViewState | undefined>;
+  /** All states. Reads that follow are refused as UNAVAILABLE, where the store can tell, once it was emptied after this look. */
   states(): Promise<ViewState[]>;
   /**
    * Moves a view version's state if it is still what `expected` says (undefined: absent); says whether it did.

@@ -1,4 +1,5 @@
 /** Reads of one event-loop turn in one MGET (a Cluster: one per bucket). A command costs far more than another key in it. */
+import { VarveError } from "../errors.ts";
 import { ByteWriter } from "./byte_writer.ts";
 import { abortError } from "./online_cancel.ts";
 import type { Collection } from "./online_store.ts";
@@ -25,15 +26,31 @@ interface Batch {
   readonly routing: Buffer;
 }
 
+/** What every read checks, as the end of its command. */
+interface Epoch {
+  readonly value: string;
+  readonly bytes: Buffer;
+}
+
 /** Collects what is asked for in a turn. */
 export class RedisReader {
   readonly #connection: RedisConnection;
   #batches = new Map<number, Batch>();
   #isScheduled = false;
   readonly #spare: ByteWriter[] = [];
+  #epoch: Epoch | undefined;
 
   constructor(connection: RedisConnection) {
     this.#connection = connection;
+  }
+
+  /**
+   * From now on reads fail when the server was emptied since: an empty store looks like one that has no value for anybody. One
+   * more key in a command costs nothing; in a Cluster it would be another command, and is left out.
+   */
+  expectEpoch(key: string, value: string): void {
+    if (this.#connection.isCluster) return;
+    this.#epoch = { value, bytes: Buffer.from(`$${key.length}\r\n${key}\r\n`, "latin1") };
   }
 
   /** The values of keys, in order. */
@@ -89,16 +106,27 @@ export class RedisReader {
     for (const batch of batches.values()) void this.#send(batch);
   }
 
+  #emptied(): VarveError {
+    return new VarveError(
+      "UNAVAILABLE",
+      `Cannot read ${this.#connection.description}: it was emptied; it is being loaded again, try later`,
+    );
+  }
+
   async #send(batch: Batch): Promise<void> {
     const { body, waiters, places } = batch;
-    const head = `*${places.length + 1}\r\n$4\r\nMGET\r\n`;
-    const bytes = Buffer.allocUnsafe(head.length + body.at);
+    const epoch = this.#epoch;
+    const head = `*${places.length + (epoch ? 2 : 1)}\r\n$4\r\nMGET\r\n`;
+    const end = head.length + body.at;
+    const bytes = Buffer.allocUnsafe(end + (epoch?.bytes.length ?? 0));
     bytes.write(head, "latin1");
     body.bytes.copy(bytes, head.length, 0, body.at);
+    epoch?.bytes.copy(bytes, end);
     body.at = 0;
     if (this.#spare.length < 16 && body.bytes.length <= 65_536) this.#spare.push(body);
     try {
       const answers = await this.#connection.callPrepared("mget", [batch.routing], bytes) as (Buffer | null)[];
+      if (epoch && String(answers[places.length]) !== epoch.value) throw this.#emptied();
       for (let i = 0; i < places.length; i++) {
         const waiter = waiters[i]!;
         waiter.values[places[i]!] = answers[i] ?? undefined;

@@ -73,6 +73,20 @@ for (const cluster of [false, true]) {
       expect(await read(store, collection, ids)).toEqual(ids.map((id) => 1_000_000 + id));
     });
 
+    test("reads say that the server was emptied since its states were read, until they are read again", async () => {
+      const collection = await store.newCollection();
+      await store.load(collection, rowsOf(1, 1, (id) => id));
+      await store.states();
+      expect(await read(store, collection, [0, 1])).toEqual([0, undefined]);
+      await server.command("FLUSHALL");
+      const emptied = read(store, collection, [0]);
+      // A Cluster's keys are not all on the server that knows.
+      if (store.description.includes("redis-cluster:")) expect(await emptied).toEqual([undefined]);
+      else await expect(emptied).rejects.toMatchObject({ code: "UNAVAILABLE" });
+      await store.states();
+      expect(await read(store, collection, [0])).toEqual([undefined]);
+    });
+
     test("FLUSHALL changes the epoch, and names of collections are not given again", async () => {
       const [epoch, life] = [await store.epoch(), await store.life()];
       const before = await store.newCollection();
