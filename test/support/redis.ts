@@ -54,7 +54,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
     get pid() {
       return running.pid;
     },
-    command: (...words) => ask(port, words),
+    command: (...words) => ask(port, words, options.config?.["requirepass"]),
     kill: () => running.kill(),
     async restart() {
       await running.kill();
@@ -118,16 +118,24 @@ async function formCluster(port: number): Promise<void> {
 }
 
 /** Sends one command on a fresh connection; gives the raw answer's first chunk. */
-async function ask(port: number, words: readonly string[]): Promise<string> {
+async function ask(port: number, words: readonly string[], password?: string): Promise<string> {
   const socket = connect(port, "127.0.0.1");
   try {
     await once(socket, "connect");
-    socket.write(`*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("")}`);
+    if (password !== undefined) {
+      socket.write(commandText(["AUTH", password]));
+      await once(socket, "data");
+    }
+    socket.write(commandText(words));
     const [answer] = await once(socket, "data");
     return String(answer).trim();
   } finally {
     socket.destroy();
   }
+}
+
+function commandText(words: readonly string[]): string {
+  return `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("")}`;
 }
 
 async function freePort(): Promise<number> {
