@@ -7,6 +7,7 @@ import { rowValue } from "./value_form.ts";
 
 /** The columns of plain rows: the first value that is not null decides, numbers that are all whole and small are int32. */
 export function inferSchema(rows: readonly Row[]): Schema {
+  checkObjects(rows);
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   if (names.length === 0) throw new VarveError("INVALID_REQUEST", "Cannot tell the columns of no rows: declare schema");
   return Object.freeze(names.map((name) => {
@@ -50,7 +51,14 @@ function numberType(values: readonly unknown[]): DataType {
 
 /** Rows as one batch; throws INVALID_REQUEST that names row and column of the first value that does not fit. */
 export function rowsToBatch(rows: readonly Row[], schema: Schema): ColumnBatch {
+  checkObjects(rows);
   return { rowCount: rows.length, columns: schema.map((field) => rowsToVector(rows, field)) };
+}
+
+function checkObjects(rows: readonly unknown[]): void {
+  const place = rows.findIndex((row) => typeof row !== "object" || row === null);
+  if (place < 0) return;
+  throw new VarveError("INVALID_REQUEST", `Cannot read row ${place}: ${String(rows[place])} is not an object`);
 }
 
 function rowsToVector(rows: readonly Row[], field: Field): ColumnVector {

@@ -1,8 +1,9 @@
 /** Values between the row form of executors (bigint micros, int32 days) and the form users see (Timestamp, `YYYY-MM-DD`). */
 import { isListType, isStructType } from "../schema.ts";
 import type { DataType } from "../schema.ts";
-import { Timestamp, toMicros } from "../time.ts";
+import { Timestamp } from "../time.ts";
 import type { TimestampLike } from "../time.ts";
+import { dateLimits } from "./row_value.ts";
 
 const dayMs = 86_400_000;
 
@@ -43,7 +44,7 @@ export function rowValue(value: unknown, type: DataType): unknown {
     case "boolean":
       return typeof value === "boolean" ? value : wrong();
     case "int32":
-      return typeof value === "number" && Number.isInteger(value) && Math.abs(value) <= 2 ** 31 ? value | 0 : wrong();
+      return typeof value === "number" && (value | 0) === value ? value | 0 : wrong();
     case "int64":
     case "duration":
       if (typeof value === "bigint" && BigInt.asIntN(64, value) === value) return value;
@@ -52,7 +53,8 @@ export function rowValue(value: unknown, type: DataType): unknown {
     case "float64":
       return typeof value === "number" ? value : typeof value === "bigint" ? Number(value) : wrong();
     case "timestamp":
-      return toMicros(value as TimestampLike);
+      // Says so when no year holds it.
+      return Timestamp.from(value as TimestampLike).micros;
     case "date":
       return dayOf(value) ?? wrong();
     case "binary":
@@ -61,10 +63,16 @@ export function rowValue(value: unknown, type: DataType): unknown {
 }
 
 function dayOf(value: unknown): number | undefined {
-  if (value instanceof Date && !Number.isNaN(value.getTime())) return Math.floor(value.getTime() / dayMs);
-  if (typeof value !== "string" || !/^\d{4}-\d{2}-\d{2}$/.test(value)) return undefined;
+  const ms = value instanceof Date ? value.getTime() : dayText(value);
+  const day = Math.floor(ms / dayMs);
+  return day >= dateLimits.min && day <= dateLimits.max ? day : undefined;
+}
+
+/** The start of a day that exists, or NaN. */
+function dayText(value: unknown): number {
+  if (typeof value !== "string" || !/^\d{4}-\d{2}-\d{2}$/.test(value)) return NaN;
   const ms = Date.parse(`${value}T00:00:00Z`);
-  return Number.isNaN(ms) || new Date(ms).toISOString().slice(0, 10) !== value ? undefined : ms / dayMs;
+  return Number.isNaN(ms) || new Date(ms).toISOString().slice(0, 10) !== value ? NaN : ms;
 }
 
 function describe(value: unknown): string {

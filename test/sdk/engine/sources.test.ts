@@ -285,6 +285,27 @@ describe("fromRows()", () => {
     expect(() => fromRows([])).toThrow(/declare schema/);
   });
 
+  it("refuses what does not fit its type exactly, rather than wrap it round or give it a year that cannot be read", async () => {
+    const [least, most] = [-(2 ** 31), 2 ** 31 - 1];
+    expect(await fromRows([{ a: least }, { a: most }], { schema: { a: "int32" } }).rows())
+      .toEqual([{ a: least }, { a: most }]);
+    for (const a of [most + 1, least - 1, 1.5, NaN]) {
+      expect(() => fromRows([{ a }], { schema: { a: "int32" } })).toThrow(/row 0 column "a": .* is not int32/);
+      expect(() => fromRows([{ a: [a] }], { schema: { a: { list: "int32" } } })).toThrow(/is not int32/);
+    }
+    for (const a of [2n ** 63n - 1n, -(2n ** 62n), new Date(8.64e15)]) {
+      expect(() => fromRows([{ a }], { schema: { a: "timestamp" } })).toThrow(/row 0 column "a": .*0001 to 9999/);
+    }
+    for (const a of ["0000-12-31", new Date(8.64e15), new Date(-8.64e15)]) {
+      expect(() => fromRows([{ a }], { schema: { a: "date" } })).toThrow(/row 0 column "a": .* is not date/);
+    }
+  });
+
+  it("refuses rows that are no objects", () => {
+    expect(() => fromRows([{ a: 1 }, null] as never)).toThrow(/Cannot read row 1: null is not an object/);
+    expect(() => fromRows([7] as never, { schema: { a: "int32" } })).toThrow(/Cannot read row 0: 7 is not an object/);
+  });
+
   it("equal data has equal ids, and no rows are rows too", async () => {
     const id = (rows: { a: number }[]): unknown => (fromRows(rows).query as { source: { id: string } }).source.id;
     expect(id([{ a: 1 }])).toBe(id([{ a: 1 }]));
