@@ -1,12 +1,12 @@
 /** Computes slices of one view version and commits them at once. Safe to repeat, in any order, by anyone. */
 import { randomUUID } from "node:crypto";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import type { ViewDefinition } from "../define/definitions.ts";
 import type { Engine, EngineSession } from "../engine/engine.ts";
 import { VarveError } from "../errors.ts";
 import type { DeltaFile, DeltaSnapshot, DeltaTable } from "../storage/delta_format.ts";
 import { type Clock, formatRange, type TimeRange } from "../time.ts";
+import { makeAttemptFolder } from "./attempt_folder.ts";
 import { closedRange, sliceLength, slicesIn } from "./due_slices.ts";
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
 import type { Progress } from "./progress.ts";
@@ -125,8 +125,7 @@ async function attemptSlices(
   const todo = request.overwrite ? all : all.filter((slice) => !snapshot.slices.has(slice.start));
   if (todo.length === 0) return nothing(snapshot, all.length);
   const runId = randomUUID();
-  await mkdir(context.tempDir, { recursive: true });
-  const folder = await mkdtemp(join(context.tempDir, "materialize-"));
+  const folder = await makeAttemptFolder(context.tempDir);
   const session = await context.engine.session();
   try {
     const computed = await computeSlices(session, request, context, { todo, runId, folder });
