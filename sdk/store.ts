@@ -62,7 +62,10 @@ export interface MaterializeOptions extends WaitOptions {
 
 /** When, and for how long, an online read may take. */
 export interface OnlineOptions {
-  /** The time of the request (S3, S6). @default now */
+  /**
+   * The time of the request, which decides what has expired (S6). The newest values are all that an online store has: what
+   * was known at an instant in the past is for `train` to say. @default now
+   */
   readonly at?: TimestampLike;
   /** Stops the read. */
   readonly signal?: AbortSignal;
@@ -122,7 +125,7 @@ export class Store {
   async plan(features: Publishable | readonly Publishable[], options: PlanStoreOptions = {}): Promise<StorePlan> {
     this.#checkOpen("plan");
     const list = isList(features) ? features : [features];
-    const definitions = unique(list.flatMap((each) => "definitions" in each ? [...each.definitions] : [each]));
+    const definitions = unique(list.flatMap(definitionsOf));
     const plan = await this.#parts.registry.plan(definitions, {
       ...(options.delete && { delete: options.delete }),
       ...(options.reason !== undefined && { reason: options.reason }),
@@ -140,7 +143,9 @@ export class Store {
     features: any,
     options: PublishOptions | PublishFrameOptions = {},
   ): Promise<StorePlan> {
-    if (!("frame" in features)) return await this.plan(features, options);
+    if (typeof features !== "object" || features === null || !("frame" in features)) {
+      return await this.plan(features, options);
+    }
     if (!("name" in options)) {
       throw new VarveError(
         "INVALID_DEFINITION",
@@ -257,6 +262,14 @@ export class Store {
     this.#checkOpen("read");
     const { from = "offline", signal } = options;
     const range = { start: toMicros(options.start), end: toMicros(options.end) };
+    if (range.end <= range.start) {
+      throw new VarveError(
+        "INVALID_REQUEST",
+        `Cannot read the range ${formatRange(range)} of view "${
+          nameOf(view)
+        }": it is empty; its end comes after its start`,
+      );
+    }
     return new ReadResult(async () => {
       const defined = await this.#defined(view, from);
       const table = from === "source" ? undefined : this.#parts.table(defined.definition.name, defined.version);
@@ -387,6 +400,21 @@ export class Store {
 
 function nameOf(view: string | FeatureView): string {
   return typeof view === "string" ? view : view.name;
+}
+
+const definitionKinds: readonly unknown[] = ["entity", "view", "service"] satisfies Definition["kind"][];
+
+/** What something brings to a plan. Whoever writes JavaScript may give anything, and must not be told "No changes". */
+function definitionsOf(each: Publishable): readonly Definition[] {
+  if (typeof each === "object" && each !== null) {
+    if ("definitions" in each) return each.definitions;
+    if ("kind" in each && definitionKinds.includes(each.kind)) return [each];
+  }
+  throw new VarveError(
+    "INVALID_DEFINITION",
+    "Cannot publish this: it is no view, service or entity; make one of a frame, as in " +
+      'view("name", frame.by(entity), { schedule: "1d", start: "2024-01-01" })',
+  );
 }
 
 function isList(features: Publishable | readonly Publishable[]): features is readonly Publishable[] {

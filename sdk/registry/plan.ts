@@ -84,6 +84,8 @@ export class Plan {
   /** Why, in words; what applying says unless told otherwise. */
   readonly reason: string;
   readonly #commit: CommitPlan | undefined;
+  /** What applying committed: a plan is committed once. */
+  #applied: Promise<Change> | undefined;
 
   /** Wraps what was compared; see `Registry.plan`. */
   constructor(parts: PlanParts) {
@@ -112,7 +114,10 @@ export class Plan {
     return this.items.reduce((sum, item) => sum + (item.backfill?.slices ?? 0), 0);
   }
 
-  /** Commits the plan; undefined when there is nothing to do. CONFLICT tells what others changed since it was made. */
+  /**
+   * Commits the plan; undefined when there is nothing to do. CONFLICT tells what others changed since it was made. A plan that
+   * is committed gives the same change again.
+   */
   async apply(options: ApplyOptions = {}): Promise<Change | undefined> {
     if (this.isEmpty) return undefined;
     if (!this.#commit) {
@@ -122,7 +127,17 @@ export class Plan {
       );
     }
     const { reason = this.reason, signal } = options;
-    return await this.#commit(this.actions, { reason, expectedRevision: this.revision, ...(signal ? { signal } : {}) });
+    this.#applied ??= this.#commit(this.actions, {
+      reason,
+      expectedRevision: this.revision,
+      ...(signal ? { signal } : {}),
+    });
+    try {
+      return await this.#applied;
+    } catch (error) {
+      this.#applied = undefined;
+      throw error;
+    }
   }
 
   /** The plan as plain data. */

@@ -95,6 +95,8 @@ async function open(
 ): Promise<TrainingSet> {
   const { reads, asOf = "effective", from = "offline", statuses = false, effectiveTimestamps = false, signal } =
     request;
+  checkChoice("asOf", asOf, ["effective", "event"]);
+  checkChoice("from", from, ["offline", "source"]);
   const session = await context.engine.session();
   try {
     const options: PointInTimeOptions = { asOf, statuses, effectiveTimestamps, signal };
@@ -129,6 +131,13 @@ async function open(
     session.close();
     throw error;
   }
+}
+
+/** Without types a misspelt choice would be read as the default, and its record would be kept with the model. */
+function checkChoice<T extends string>(option: string, value: T, choices: readonly T[]): void {
+  if (choices.includes(value)) return;
+  const known = choices.map((choice) => `"${choice}"`).join(" or ");
+  throw new VarveError("INVALID_REQUEST", `Cannot read a training set: ${option} is "${value}"; it is ${known}`);
 }
 
 /** Where the rows of one view come from. */

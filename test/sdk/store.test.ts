@@ -173,6 +173,27 @@ describe("StorePlan.apply()", () => {
     expect(await amount()).toBe(4);
   });
 
+  it("goes on where it was cancelled when the same plan is applied again, which commits once", async () => {
+    const controller = new AbortController();
+    const plan = await store.plan(rig.service());
+    const first = plan.apply({
+      signal: controller.signal,
+      onProgress: () => controller.abort(new Error("enough")),
+    });
+    await expect(first).rejects.toMatchObject({ code: "CANCELLED" });
+    await plan.apply();
+    expect(await amount()).toBe(4);
+    const { revision } = await store.status();
+    expect(await plan.apply()).toMatchObject({ revision, views: [{ slices: 0 }] });
+  });
+
+  it("refuses what is no definition rather than find nothing to do", async () => {
+    const trips = rig.trips();
+    for (const wrong of [trips, [trips.by(driver)], [undefined], 5, null, {}]) {
+      await expect(store.publish(wrong as never)).rejects.toThrow(/Cannot publish this: it is no view/);
+    }
+  });
+
   it("ends a job whose source is gone with a clear reason, and the store goes on", async () => {
     const plan = await store.plan(rig.service());
     await rm(rig.path);
@@ -282,6 +303,18 @@ describe("Store", () => {
     expect((await again.rows()).map((row) => row["amount"])).toEqual(early);
     offline.close();
     again.close();
+  });
+
+  it("train() and range() refuse choices that are none", async () => {
+    await (await store.plan(rig.view())).apply();
+    const spine = rig.trips().select("driver", "zone", "at").limit(1);
+    await expect(store.train(rig.view(), spine, { asOf: "evnt" as "event" })).rejects.toThrow(
+      /asOf is "evnt"; it is "effective" or "event"/,
+    );
+    await expect(store.train(rig.view(), spine, { from: "sorce" as "source" })).rejects.toMatchObject({
+      code: "INVALID_REQUEST",
+    });
+    expect(() => store.range("driver_amounts", { start: "2001-02-01", end: "2001-01-01" })).toThrow(/it is empty/);
   });
 
   it("preview() and range() read before and after publishing", async () => {
