@@ -124,7 +124,9 @@ export type { ConnectOptions } from "./connect.ts";
 export type { Places, S3Settings } from "./places.ts";
 export { Store } from "./store.ts";
 export type {
+  AnswerOf,
   KeyedFeatures,
+  KeysOf,
   MaterializeOptions,
   OnlineDetails,
   OnlineOptions,

@@ -15,7 +15,7 @@ import { preview as previewRead, rangeRead } from "./retrieve/range.ts";
 import type { SpineInput } from "./retrieve/spine.ts";
 import { rebuildTrainingSet, trainingSet, type TrainOptions } from "./retrieve/training.ts";
 import type { TrainingRecord, TrainingSet } from "./retrieve/training_set.ts";
-import type { Field, Row, RowOf, SchemaTypes } from "./schema.ts";
+import type { Field, Row, RowOf } from "./schema.ts";
 import { type DoneView, runDue, runJobs, type WaitOptions } from "./store_jobs.ts";
 import type { StoreParts } from "./store_parts.ts";
 import { StorePlan } from "./store_plan.ts";
@@ -59,6 +59,22 @@ export interface MaterializeOptions extends WaitOptions {
   /** Compute again what is already committed: the source has changed. @default false */
   readonly overwrite?: boolean;
 }
+
+/** What a request gives: the join keys of a service or view; any row where there is only a name. */
+export type KeysOf<R extends Readable> =
+  // deno-lint-ignore no-explicit-any
+  R extends FeatureService<infer Q, any> ? Q
+    // deno-lint-ignore no-explicit-any
+    : R extends FeatureView<infer K, any> ? RowOf<K>
+    : Row;
+
+/** What a request is answered: the features of a service or view; any row where there is only a name. */
+export type AnswerOf<R extends Readable> =
+  // deno-lint-ignore no-explicit-any
+  R extends FeatureService<any, infer F> ? F
+    // deno-lint-ignore no-explicit-any
+    : R extends FeatureView<any, infer F> ? F
+    : Row;
 
 /** When, and for how long, an online read may take. */
 export interface OnlineOptions {
@@ -292,26 +308,10 @@ export class Store {
     }, signal);
   }
 
-  /** The newest values for one request, or for many in their order, as a server would answer now. */
-  online<Q, F>(features: FeatureService<Q, F>, keys: readonly Q[], options?: OnlineOptions): Promise<F[]>;
-  /** The newest values for one request. */
-  online<Q, F>(features: FeatureService<Q, F>, keys: Q, options?: OnlineOptions): Promise<F>;
-  /** The newest values of a view for many keys, in their order. */
-  online<K extends SchemaTypes, F extends Row>(
-    features: FeatureView<K, F>,
-    keys: readonly RowOf<K>[],
-    options?: OnlineOptions,
-  ): Promise<F[]>;
-  /** The newest values of a view for one key. */
-  online<K extends SchemaTypes, F extends Row>(
-    features: FeatureView<K, F>,
-    keys: RowOf<K>,
-    options?: OnlineOptions,
-  ): Promise<F>;
-  /** The newest values of what has this name, for many requests. */
-  online(features: string, keys: readonly Row[], options?: OnlineOptions): Promise<Row[]>;
-  /** The newest values of what has this name, for one request. */
-  online(features: string, keys: Row, options?: OnlineOptions): Promise<Row>;
+  /** The newest values for many requests, in their order, as a server would answer now. */
+  online<R extends Readable>(features: R, keys: readonly KeysOf<R>[], options?: OnlineOptions): Promise<AnswerOf<R>[]>;
+  /** The newest values for one request, as a server would answer now. */
+  online<R extends Readable>(features: R, keys: KeysOf<R>, options?: OnlineOptions): Promise<AnswerOf<R>>;
   async online(readable: Readable, keys: Row | readonly Row[], options: OnlineOptions = {}): Promise<Row | Row[]> {
     const many = Array.isArray(keys);
     const { features, answers } = await this.onlineDetails(

@@ -104,11 +104,12 @@ export class Frame<R extends Row = Row> {
   }
 
   /** Keeps and orders columns: names, then expressions by name. */
-  select<const K extends ColumnName<R>>(...columns: readonly K[]): Frame<Selected<R, K, Record<never, never>>>;
-  /** Keeps and orders columns: names, then expressions by name. */
   select<const K extends ColumnName<R>, const E extends InputsOver<R>>(
     ...columns: [...names: K[], exprs: E]
   ): Frame<Selected<R, K, E>>;
+  // The last: its error is the one that a misspelt name shows.
+  /** Keeps and orders columns: names, then expressions by name. */
+  select<const K extends ColumnName<R>>(...columns: readonly K[]): Frame<Selected<R, K, Record<never, never>>>;
   select(...columns: readonly any[]): Frame<any> {
     return new Frame({
       kind: "select",
