@@ -51,7 +51,7 @@ export function engineError(error: unknown): VarveError {
   const rule = rules.find(([pattern]) => pattern.test(message));
   const short = tidy(message);
   const details = { engine: "duckdb" };
-  if (rule) return new VarveError(rule[1], rule[2](rule[1] === "CORRUPT" ? message : short), { cause: error, details });
+  if (rule) return new VarveError(rule[1], rule[2](rule[2] === csvText ? message : short), { cause: error, details });
   return new VarveError("INVALID_REQUEST", `Cannot run a query: ${short}`, { cause: error, details });
 }
 

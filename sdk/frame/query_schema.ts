@@ -217,6 +217,13 @@ function asOfJoinSchema(step: AsOfJoinStep): Schema {
   const left = schemaOf(step.input);
   const right = schemaOf(step.right);
   checkKeys(step.on, left, right);
+  for (const [side, schema] of [["left", left], ["right", right]] as const) {
+    if (step.time[side] !== "") continue;
+    throw invalid(
+      `Cannot join as of a time: the ${side} frame has no event timestamp; name its column with time: { left, right }, ` +
+        `columns are ${columnNames(schema).join(", ")}`,
+    );
+  }
   const a = requireField(left, step.time.left, "join on left time column");
   const b = requireField(right, step.time.right, "join on right time column");
   if (a.type !== b.type || (a.type !== "timestamp" && a.type !== "date" && a.type !== "int64" && a.type !== "int32")) {

@@ -109,7 +109,7 @@ describe("Frame", () => {
     expect(() => flights.groupBy("origin").aggregate({ x: max("tags") })).toThrow("have no order");
     expect(() => airports.groupBy("code").aggregate({ x: last("city") })).toThrow("give by");
     expect(() => flights.asOfJoin(airports.rename({ code: "origin" }), "origin")).toThrow(
-      /Cannot join on right time column ""/,
+      /the right frame has no event timestamp; name its column with time: { left, right }, columns are origin, /,
     );
   });
 
