@@ -31,7 +31,7 @@ const lines: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     /ada +┆ 40\.0 +┆ 2/,
     /ada +┆ 99\.0 +┆ 1/,
     "+ view customer_days, version 1",
-    "backfill: 2 slices, about 4 rows",
+    "backfill: 2 slices, 2001-01-01 to 2001-01-03; reads about 4 rows",
     "+ service fraud_model",
   ],
   "03_publish.ts": [
