@@ -15,7 +15,9 @@ import { type Factors, lookbacks, model, type ViewName, viewNames } from "../sup
 import type { Fault, FaultRule } from "../support/s3_faults.ts";
 
 const isDeep = process.env["VARVE_DEEP"] === "1";
-const seed = Number(process.env["VARVE_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+// The normal run repeats one schedule of faults (how processes interleave still differs); deep runs draw their own.
+const drawn = isDeep ? Math.floor(Math.random() * 2 ** 31) : 11;
+const seed = Number(process.env["VARVE_SEED"] ?? drawn);
 const rounds = isDeep ? 40 : 2;
 /** Drawn in addition to those of which every round has one. */
 const moreFaults = isDeep ? 7 : 3;
@@ -322,7 +324,9 @@ test(`a cluster under random faults ends with what plain loops say (seed ${seed}
   cluster.clock.set(formatTimestamp(now));
   await checkStored(cluster, expected);
   const kept = (await (await cluster.parts.online()).states()).map(({ collection }) => collection);
-  expect((await cluster.collections()).sort()).toEqual(kept.sort());
+  // Nothing is left that no state speaks of. A version that does not serve may have lost its values with Redis: it is
+  // loaded anew before it serves again.
+  expect((await cluster.collections()).filter((each) => !kept.includes(each))).toEqual([]);
   if (cluster.retried.length > 0) console.log(`chaos: dead jobs that were put back:\n${cluster.retried.join("\n")}`);
   expect(await cluster.badLines()).toEqual([]);
   expect((await cluster.leftovers()).length).toBeLessThanOrEqual(2 * cluster.killed.size);
