@@ -1,18 +1,11 @@
 /** Paths of local files: globs, in a stable order, and what is wrong with them. */
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { join, parse, resolve, sep } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join, parse, sep } from "node:path";
 import { VarveError } from "../errors.ts";
 
 /** Whether a path lives in an object store. */
 export function isRemote(path: string): boolean {
   return /^[a-z][a-z0-9+.-]+:\/\//i.test(path) && !path.startsWith("file://");
-}
-
-/** An absolute path; remote paths stay as they are. */
-export function absolutePath(path: string): string {
-  if (isRemote(path)) return path;
-  return path.startsWith("file://") ? fileURLToPath(path) : resolve(path);
 }
 
 /** Whether a path has wildcards. */
