@@ -13,6 +13,7 @@ const levels: readonly (readonly [prefix: string, level: number])[] = [
   ["sdk/frame/", 10],
   ["sdk/define/", 20],
   ["sdk/engine/", 30],
+  ["sdk/window/", 33],
   ["sdk/storage/", 35],
   ["sdk/queue/", 36],
   ["sdk/registry/", 40],

@@ -3,7 +3,7 @@
  * nothing else does. Durations are canonical text, instants ISO text, so that equal definitions have equal JSON.
  */
 import type { Query } from "../frame/query.ts";
-import type { LiteralValue } from "../frame/expr_node.ts";
+import type { ExprNode, LiteralValue } from "../frame/expr_node.ts";
 import type { DataType, Field } from "../schema.ts";
 
 /** Text that describes and does not change data. */
@@ -38,24 +38,20 @@ export interface FeatureDefinition {
   readonly description?: string;
 }
 
-/** A batch view of attributes: per key, the newest row wins (S3). */
-export interface ViewDefinition extends Descriptive {
+/** What every batch view says. */
+interface ViewBase extends Descriptive {
   /** Tells definitions apart. */
   readonly kind: "view";
   /** Unique among views, whatever the case. */
   readonly name: string;
-  /** How rows become values: the newest counts. */
-  readonly mode: "attributes";
   /** What the features are about. */
   readonly entity: EntityDefinition;
-  /** Its result has the join keys, the event timestamp, the written timestamp if any, and the features. */
+  /** Its result has the join keys, the event timestamp, the written timestamp if any, and what features are made of. */
   readonly query: Query;
   /** The column that says when a row became true. */
   readonly eventTimestamp: string;
   /** The column that says when a row was written. */
   readonly writtenTimestamp?: string;
-  /** In the order of the query's columns. */
-  readonly features: readonly FeatureDefinition[];
   /** Length of a slice and of the schedule interval; epoch-aligned. */
   readonly schedule: string;
   /** How long after a slice has ended its rows are all there (S4). */
@@ -64,7 +60,7 @@ export interface ViewDefinition extends Descriptive {
   readonly start: string;
   /** No slice starts at or after this; absent: for ever. */
   readonly end?: string;
-  /** How long a value counts (S6); `"forever"` has no limit. */
+  /** How long a value counts (S6); `"forever"` has no limit, and is what aggregates over windows have. */
   readonly ttl: string;
   /** How many finished slices every schedule runs again (S10). */
   readonly lookback: number;
@@ -75,6 +71,82 @@ export interface ViewDefinition extends Descriptive {
   /** Whether deleting it is refused. */
   readonly preventDestroy?: boolean;
 }
+
+/** A batch view of attributes: per key, the newest row wins (S3). */
+export interface AttributeView extends ViewBase {
+  /** How rows become values: the newest counts. */
+  readonly mode: "attributes";
+  /** In the order of the query's columns. */
+  readonly features: readonly FeatureDefinition[];
+}
+
+/** A batch view of aggregates: per key, functions over windows of its rows (S5). */
+export interface AggregateView extends ViewBase {
+  /** How rows become values: they are aggregated over windows. */
+  readonly mode: "aggregates";
+  /** The length of a tile, epoch-aligned; divides `schedule`. */
+  readonly every: string;
+  /** Where windows begin and end (S5). */
+  readonly edge: WindowEdge;
+  /** Whether a row at the very instant of the request counts (S5). */
+  readonly boundary: WindowBoundary;
+  /** With `edge: "exact"`, how many rows of a key are kept online; older ones are left out, and counted. */
+  readonly maxRows?: number;
+  /** A column of the query: every feature becomes a list with one element per value of it, in ascending order. */
+  readonly secondaryKey?: Field;
+  /** What is computed, once for all windows; sorted by name. */
+  readonly aggregations: readonly AggregationDefinition[];
+  /** Aggregations over windows: by window, then by aggregation, as they were written. */
+  readonly features: readonly WindowFeature[];
+}
+
+/** A batch view. */
+export type ViewDefinition = AttributeView | AggregateView;
+
+/** Which windows a view serves (S5). */
+export type WindowEdge = "complete" | "exact" | "fresh";
+
+/** Whether windows hold the instant that is asked for (S5). */
+export type WindowBoundary = "inclusive" | "exclusive";
+
+/** One function over the rows of a window. Rows whose input is null, or for which `where` is not true, do not count (S7). */
+export interface AggregationDefinition {
+  /** Unique in the view. */
+  readonly name: string;
+  /** What is computed: a function of varve, or one that every process has registered. */
+  readonly function: string;
+  /** Over what; absent for the number of rows. */
+  readonly input?: ExprNode;
+  /** What orders, for minBy and maxBy. */
+  readonly by?: ExprNode;
+  /** Only rows for which this is true count. */
+  readonly where?: ExprNode;
+  /** Constants of the function: n, quantile, precision, bounds. */
+  readonly parameters?: Readonly<Record<string, LiteralValue>>;
+}
+
+/** A feature of a view of aggregates. */
+export interface WindowFeature extends FeatureDefinition {
+  /** The name of the aggregation; absent where the feature is the list of secondary keys of the window. */
+  readonly aggregation?: string;
+  /** Over which rows. */
+  readonly window: WindowDefinition;
+}
+
+/** Which rows count, seen back from the instant at which a view's windows end. All lengths are canonical durations. */
+export type WindowDefinition =
+  /** `size` long, and ending `offset` before the others. */
+  | { readonly kind: "time"; readonly size: string; readonly offset: string }
+  /** Everything since the view's start. */
+  | { readonly kind: "lifetime"; readonly offset: string }
+  /** Windows of `size`, the first starting `from` before, each `step` after the one before it, none ending later than `to` before. */
+  | {
+    readonly kind: "series";
+    readonly size: string;
+    readonly step: string;
+    readonly from: string;
+    readonly to: string;
+  };
 
 /** The features of one view as a service reads them. */
 export interface ServiceView {

@@ -152,7 +152,7 @@ function parseDescriptive(reader: JsonReader): Descriptive {
 
 /** Times as the builders write them and features in the order of the query, so that equal definitions have equal JSON. */
 function canonical(definition: Definition): Definition {
-  if (definition.kind !== "view") return definition;
+  if (definition.kind !== "view" || definition.mode !== "attributes") return definition;
   const order = columnNames(schemaOf(definition.query));
   const duration = (text: string) => formatDuration(durationToMicros(text, "duration", { allowZero: true }));
   return Object.freeze({

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { ViewDefinition } from "../../../sdk/define/definitions.ts";
+import type { AttributeView } from "../../../sdk/define/definitions.ts";
 import { holdMs, reconcile, type ReconcileInput, type VersionData } from "../../../sdk/materialize/reconcile.ts";
 import { type Job, jobId, type MaterializeJob } from "../../../sdk/queue/jobs.ts";
 import type { JobRecord } from "../../../sdk/queue/queue.ts";
@@ -12,7 +12,7 @@ const dayMicros = 86_400_000_000n;
 const now = "2001-01-11T01:00Z"; // with a delay of 1 h, ten days of January have closed
 const queueNow = new Date("2026-01-01T00:00Z");
 
-function definition(more: Partial<ViewDefinition> = {}): ViewDefinition {
+function definition(more: Partial<AttributeView> = {}): AttributeView {
   return {
     kind: "view",
     name: "trips",
@@ -32,7 +32,7 @@ function definition(more: Partial<ViewDefinition> = {}): ViewDefinition {
   };
 }
 
-function registry(view: Partial<RegisteredView> = {}, more: Partial<ViewDefinition> = {}): RegistryState {
+function registry(view: Partial<RegisteredView> = {}, more: Partial<AttributeView> = {}): RegistryState {
   const versions = [1, 2].map((version) => ({
     version,
     definition: definition(more),

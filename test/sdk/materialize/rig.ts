@@ -2,7 +2,7 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ViewDefinition } from "../../../sdk/define/definitions.ts";
+import type { AttributeView } from "../../../sdk/define/definitions.ts";
 import { createDuckDbEngine } from "../../../sdk/engine/duckdb.ts";
 import type { Engine } from "../../../sdk/engine/engine.ts";
 import type { ScanStep } from "../../../sdk/frame/query.ts";
@@ -94,7 +94,7 @@ export class Rig {
     };
   }
 
-  definition(more: Partial<ViewDefinition> = {}): ViewDefinition {
+  definition(more: Partial<AttributeView> = {}): AttributeView {
     return {
       kind: "view",
       name: "values",
@@ -127,7 +127,7 @@ export class Rig {
   async run(
     from: number,
     to: number,
-    more: { definition?: ViewDefinition; overwrite?: boolean; context?: Partial<MaterializeContext> } = {},
+    more: { definition?: AttributeView; overwrite?: boolean; context?: Partial<MaterializeContext> } = {},
   ): Promise<MaterializeResult> {
     const range = { start: january(from), end: january(to) };
     const { definition = this.definition(), overwrite = false, context = {} } = more;
@@ -146,7 +146,7 @@ export class Rig {
 
   async load(
     online: OnlineStore,
-    more: { definition?: ViewDefinition; rebuild?: boolean; context?: Partial<LoadOnlineContext> } = {},
+    more: { definition?: AttributeView; rebuild?: boolean; context?: Partial<LoadOnlineContext> } = {},
   ): Promise<LoadOnlineResult> {
     const { definition = this.definition(), rebuild = false, context = {} } = more;
     return await loadOnline({ definition, version: 1, rebuild }, {
@@ -188,7 +188,7 @@ export function january(number: number): bigint {
 /** What requests would find online: value and event time by key, where the value still counts (S6). */
 export async function served(
   online: OnlineStore,
-  definition: ViewDefinition,
+  definition: AttributeView,
   keys: readonly (readonly [string, number])[],
 ): Promise<(readonly [value: unknown, eventTimestamp: string] | undefined)[]> {
   const state = await online.state(definition.name, 1);

@@ -1,7 +1,7 @@
 /** Random views and spines for the point-in-time tests, as plain rows, and their way into an engine. */
 import { join } from "node:path";
 import fc from "fast-check";
-import type { FeatureDefinition, ViewDefinition } from "../../../sdk/define/definitions.ts";
+import type { AttributeView, FeatureDefinition } from "../../../sdk/define/definitions.ts";
 import { type EngineSession, quoteName, timestampSql } from "../../../sdk/engine/engine.ts";
 import type { FeatureRead } from "../../../sdk/retrieve/feature_read.ts";
 import type { FeatureFile, FeatureRows } from "../../../sdk/retrieve/positions.ts";
@@ -14,7 +14,7 @@ export const hour = 3_600_000_000n;
 export const origin = -2n * hour;
 
 export interface ViewCase {
-  readonly definition: ViewDefinition;
+  readonly definition: AttributeView;
   readonly read: FeatureRead;
   readonly rows: readonly OracleRow[];
   readonly oracle: OracleView;
@@ -107,7 +107,7 @@ interface Shape {
 function makeView(index: number, shape: Shape, joinKeys: readonly Field[], rows: readonly OracleRow[]): ViewCase {
   const alias = `v${index}`;
   const start = origin + BigInt(shape.startHour) * hour;
-  const definition: ViewDefinition = {
+  const definition: AttributeView = {
     kind: "view",
     name: alias,
     mode: "attributes",
@@ -193,7 +193,7 @@ export async function inFile(session: EngineSession, view: ViewCase, folder: str
   const path = join(folder, `${name}.parquet`);
   await session.writeParquet((await session.table("case_rows", view.rows, schema)).sql, path);
   const source = { kind: "file", format: "parquet", paths: [path], eventTimestamp: "event_timestamp" } as const;
-  const definition: ViewDefinition = { ...view.definition, query: { kind: "scan", source, schema } };
+  const definition: AttributeView = { ...view.definition, query: { kind: "scan", source, schema } };
   return { ...view, definition, read: { ...view.read, definition } };
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { FeatureDefinition, ViewDefinition } from "../../../sdk/define/definitions.ts";
+import type { AttributeView, FeatureDefinition } from "../../../sdk/define/definitions.ts";
 import { type FeatureRead, readsOf } from "../../../sdk/retrieve/feature_read.ts";
 import { compileService } from "../../../sdk/retrieve/online.ts";
 import type { Field } from "../../../sdk/schema.ts";
@@ -15,8 +15,8 @@ function view(
   name: string,
   joinKeys: readonly Field[],
   features: readonly FeatureDefinition[],
-  more: Partial<ViewDefinition> = {},
-): ViewDefinition {
+  more: Partial<AttributeView> = {},
+): AttributeView {
   return {
     kind: "view",
     name,
@@ -43,7 +43,7 @@ const users = view("users", userKeys, [
 ], { ttl: "3h" });
 const pairs = view("pairs", pairKeys, [{ name: "note", type: "string" }]);
 
-function readOf(definition: ViewDefinition, more: Partial<FeatureRead> = {}): FeatureRead {
+function readOf(definition: AttributeView, more: Partial<FeatureRead> = {}): FeatureRead {
   const features = definition.features.map(({ name }) => ({ feature: name, as: name }));
   return { alias: definition.name, definition, version: 1, features, joinKeyMap: {}, ...more };
 }
@@ -56,7 +56,7 @@ class FakeStore {
 
   put(
     collection: string,
-    definition: ViewDefinition,
+    definition: AttributeView,
     key: readonly unknown[],
     eventTimestamp: bigint,
     values: readonly unknown[],

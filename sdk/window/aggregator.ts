@@ -1,0 +1,68 @@
+/**
+ * The contract of aggregators: the one implementation of every aggregation, in bulk and online. A state is what is known of
+ * some rows; it lives in columns, so that a million states are a handful of typed arrays, which are swept, stored as tiles in
+ * Parquet, and packed online without an object per state.
+ */
+import type { DataType } from "../schema.ts";
+
+/** One column of a state. */
+export interface Slot {
+  /** Unique in the aggregator; a letter, then letters and digits. */
+  readonly name: string;
+  /**
+   * How it is stored. In memory float64 is a Float64Array, int32 an Int32Array, int64 a BigInt64Array; anything else is an
+   * array of values in row form (bigint for timestamps and durations, days for dates, Uint8Array for binary), null included.
+   */
+  readonly type: DataType;
+}
+
+/** A column of states. */
+export type SlotColumn = Float64Array | Int32Array | BigInt64Array | unknown[];
+
+/** States of one aggregator: a column per slot, all equally long; state i is place i of each. */
+export type States = readonly SlotColumn[];
+
+/**
+ * One aggregation over rows of known types. Pure and deterministic: equal rows in equal order give equal states.
+ *
+ * Order: rows come in (event time, written time, position in the source) order. In `merge` every row behind `from` comes after
+ * every row behind `into`.
+ */
+export interface Aggregator {
+  /** Columns of a state. */
+  readonly slots: readonly Slot[];
+  /** The type of the result. */
+  readonly result: DataType;
+  /** Makes place i the state of no rows. */
+  clear(states: States, i: number): void;
+  /**
+   * Adds a row whose input is not null and whose condition holds. `value` is in row form: undefined for `count()` without an
+   * input. `time` is the row's event time in micros. `by` may be null.
+   */
+  update(states: States, i: number, value: unknown, time: number, by: unknown): void;
+  /** Adds the rows of a later state. `from` stays as it is. */
+  merge(into: States, i: number, from: States, j: number): void;
+  /**
+   * Takes away the rows that were added first: `into` holds what was merged of j and then of others. Only aggregators
+   * for which the rest is as exact as if j had never been there have it. `from` stays as it is.
+   */
+  subtract?(into: States, i: number, from: States, j: number): void;
+  /** The result in row form (as of {@link Slot.type}); null where there is none (S7). The state stays as it is. */
+  finalize(states: States, i: number): unknown;
+}
+
+/** Columns for `count` states; their places hold nothing until they are cleared. */
+export function makeStates(aggregator: Aggregator, count: number): States {
+  return aggregator.slots.map(({ type }) => {
+    switch (type) {
+      case "float64":
+        return new Float64Array(count);
+      case "int32":
+        return new Int32Array(count);
+      case "int64":
+        return new BigInt64Array(count);
+      default:
+        return new Array<unknown>(count).fill(null);
+    }
+  });
+}
