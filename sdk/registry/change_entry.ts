@@ -5,14 +5,17 @@ import type { Action, Change } from "./state.ts";
 /** The format that this version of varve writes; it reads this one and older ones. */
 export const changeFormat = 1;
 
-/** The folder of a workspace's log. */
-export function logFolder(workspace: string): string {
-  return `${workspace}/registry/`;
+/** Throws when an action of the entry at this key is torn or of a newer varve. */
+export type CheckAction = (action: unknown, key: string) => void;
+
+/** The folder of a log: a workspace's, or that of another owner whose name cannot be a workspace's. */
+export function logFolder(owner: string): string {
+  return `${owner}/registry/`;
 }
 
 /** The key of one entry. */
-export function logKey(workspace: string, revision: number): string {
-  return `${logFolder(workspace)}${String(revision).padStart(20, "0")}.json`;
+export function logKey(owner: string, revision: number): string {
+  return `${logFolder(owner)}${String(revision).padStart(20, "0")}.json`;
 }
 
 /** The revision that a key of the log holds; undefined for other objects. */
@@ -22,12 +25,12 @@ export function revisionOfKey(key: string): number | undefined {
 }
 
 /** The bytes of an entry. */
-export function encodeChange(change: Change): string {
+export function encodeChange(change: Change<unknown>): string {
   return `${JSON.stringify(change)}\n`;
 }
 
 /** Reads an entry: torn or strange bytes are CORRUPT, a newer format is UNSUPPORTED. */
-export function parseChange(bytes: Uint8Array, key: string, revision: number): Change {
+export function parseChange<A>(bytes: Uint8Array, key: string, revision: number, check: CheckAction): Change<A> {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
@@ -47,8 +50,8 @@ export function parseChange(bytes: Uint8Array, key: string, revision: number): C
   }
   const actions = value["actions"];
   if (!Array.isArray(actions)) throw corrupt(key, `"actions" is missing`);
-  for (const action of actions) checkAction(action, key);
-  return deepFreeze(value) as unknown as Change;
+  for (const action of actions) check(action, key);
+  return deepFreeze(value) as unknown as Change<A>;
 }
 
 const fieldsByKind: Readonly<
@@ -65,7 +68,8 @@ const fieldsByKind: Readonly<
   deleteService: { name: "string" },
 };
 
-function checkAction(action: unknown, key: string): void {
+/** {@link CheckAction} for the actions of a workspace's registry. */
+export function checkAction(action: unknown, key: string): void {
   if (!isRecord(action) || typeof action["kind"] !== "string") throw corrupt(key, "an action has no kind");
   if (!Object.hasOwn(fieldsByKind, action["kind"])) {
     throw newer(key, `action "${action["kind"]}" is not known to this one`);
@@ -99,7 +103,8 @@ function checkDefinition(value: unknown, where: string, key: string): void {
   }
 }
 
-function corrupt(key: string, state: string, cause?: unknown): VarveError {
+/** The error of an entry whose bytes are wrong. */
+export function corrupt(key: string, state: string, cause?: unknown): VarveError {
   return new VarveError(
     "CORRUPT",
     `Cannot read registry entry "${key}": ${state}; restore the object from a backup, entries are never rewritten`,
@@ -107,7 +112,8 @@ function corrupt(key: string, state: string, cause?: unknown): VarveError {
   );
 }
 
-function newer(key: string, what: string): VarveError {
+/** The error of an entry that only a newer varve can read. */
+export function newer(key: string, what: string): VarveError {
   return new VarveError(
     "UNSUPPORTED",
     `Cannot read registry entry "${key}": it was written by a newer varve (${what}); upgrade this one`,
@@ -115,7 +121,8 @@ function newer(key: string, what: string): VarveError {
   );
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+/** Whether a value is a JSON object. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

@@ -1,60 +1,63 @@
-/** Reads the log of one workspace from the object store. */
+/** Reads a log from the object store. */
 import { VarveError } from "../errors.ts";
 import type { ObjectStore } from "../storage/object_store.ts";
-import { logFolder, logKey, parseChange, revisionOfKey } from "./change_entry.ts";
+import { type CheckAction, logFolder, logKey, parseChange, revisionOfKey } from "./change_entry.ts";
 import type { Change } from "./state.ts";
+
+/** A log: where it lies, and how an action of it is checked. */
+export interface LogPlace {
+  readonly store: ObjectStore;
+  /** The workspace, or another owner of a log. */
+  readonly owner: string;
+  readonly checkAction: CheckAction;
+}
 
 /** How many entries are fetched at once: on S3 a thousand entries then take about a second. */
 const concurrency = 32;
 
 /** The entry of one revision; undefined when nobody wrote it yet. */
-export async function readChange(
-  store: ObjectStore,
-  workspace: string,
+export async function readChange<A>(
+  { store, owner, checkAction }: LogPlace,
   revision: number,
   signal?: AbortSignal,
-): Promise<Change | undefined> {
-  const key = logKey(workspace, revision);
+): Promise<Change<A> | undefined> {
+  const key = logKey(owner, revision);
   const bytes = await store.find(key, signal);
-  return bytes === undefined ? undefined : parseChange(bytes, key, revision);
+  return bytes === undefined ? undefined : parseChange(bytes, key, revision, checkAction);
 }
 
 /** Every entry after a revision, in order; a hole in the log is CORRUPT. */
-export async function readChangesAfter(
-  store: ObjectStore,
-  workspace: string,
+export async function readChangesAfter<A>(
+  place: LogPlace,
   revision: number,
   signal?: AbortSignal,
-): Promise<Change[]> {
+): Promise<Change<A>[]> {
+  const { store, owner } = place;
   const revisions: number[] = [];
   for await (
-    const info of store.list(logFolder(workspace), {
-      after: logKey(workspace, revision),
-      ...(signal ? { signal } : {}),
-    })
+    const info of store.list(logFolder(owner), { after: logKey(owner, revision), ...(signal ? { signal } : {}) })
   ) {
     const found = revisionOfKey(info.key);
     if (found !== undefined && found > revision) revisions.push(found);
   }
   const missing = revisions.findIndex((found, i) => found !== revision + 1 + i);
-  if (missing >= 0) throw lostEntry(logKey(workspace, revision + 1 + missing));
-  return await readRevisions(store, workspace, revisions, signal);
+  if (missing >= 0) throw lostEntry(logKey(owner, revision + 1 + missing));
+  return await readRevisions(place, revisions, signal);
 }
 
 /** The entries of these revisions, which must exist, in the order given. */
-export async function readRevisions(
-  store: ObjectStore,
-  workspace: string,
+export async function readRevisions<A>(
+  place: LogPlace,
   revisions: readonly number[],
   signal?: AbortSignal,
-): Promise<Change[]> {
-  const changes: Change[] = new Array(revisions.length);
+): Promise<Change<A>[]> {
+  const changes: Change<A>[] = new Array(revisions.length);
   let next = 0;
   const fetchSome = async () => {
     while (next < revisions.length) {
       const i = next++;
-      const change = await readChange(store, workspace, revisions[i]!, signal);
-      if (change === undefined) throw lostEntry(logKey(workspace, revisions[i]!));
+      const change = await readChange<A>(place, revisions[i]!, signal);
+      if (change === undefined) throw lostEntry(logKey(place.owner, revisions[i]!));
       changes[i] = change;
     }
   };

@@ -61,8 +61,8 @@ export type Action =
   | { readonly kind: "putService"; readonly service: ServiceDefinition }
   | { readonly kind: "deleteService"; readonly name: string };
 
-/** One entry of the log, at `registry/<revision>.json`. */
-export interface Change {
+/** One entry of a log, at `registry/<revision>.json`; that of a workspace's registry unless other actions are named. */
+export interface Change<A = Action> {
   /** Says how to read it; a reader refuses what is newer than itself. */
   readonly format: 1;
   /** Its place in the log, from 1. */
@@ -76,5 +76,5 @@ export interface Change {
   /** Why, in words. */
   readonly reason: string;
   /** What it does, in order. */
-  readonly actions: readonly Action[];
+  readonly actions: readonly A[];
 }

@@ -2,9 +2,10 @@
 import { VarveError } from "../errors.ts";
 import { nameProblem } from "../schema.ts";
 import type { ObjectStore } from "../storage/object_store.ts";
-import { logKey } from "./change_entry.ts";
+import { checkAction, logKey } from "./change_entry.ts";
 import { currentVersion, emptyState, fold } from "./fold.ts";
 import { readChangesAfter } from "./log_reader.ts";
+import type { Action } from "./state.ts";
 
 /** How a workspace is deleted. */
 export interface DeleteWorkspaceOptions {
@@ -44,7 +45,7 @@ export async function deleteWorkspace(
   if (problem !== undefined) {
     throw new VarveError("INVALID_REQUEST", `Cannot delete workspace ${JSON.stringify(workspace)}: ${problem}`);
   }
-  const changes = await readChangesAfter(store, workspace, 0, signal);
+  const changes = await readChangesAfter<Action>({ store, owner: workspace, checkAction }, 0, signal);
   if (changes.length === 0) {
     const names = (await listWorkspaces(store, signal)).join(", ") || "none";
     throw new VarveError(
