@@ -11,6 +11,10 @@ export const errorCodes = {
   INVALID_REQUEST: { status: 400, retry: false },
   /** The configuration is wrong; `details.issues` lists every problem found. */
   INVALID_CONFIG: { status: 500, retry: false },
+  /** There is no API key, or one that is unknown, expired or revoked. */
+  UNAUTHENTICATED: { status: 401, retry: false },
+  /** The API key may not do this, or not in this workspace. */
+  FORBIDDEN: { status: 403, retry: false },
   /** No such view, service, entity, workspace, file or version. */
   NOT_FOUND: { status: 404, retry: false },
   /** Somebody else changed the same thing first, or holds it. */
@@ -21,6 +25,8 @@ export const errorCodes = {
   CORRUPT: { status: 500, retry: false },
   /** This engine, store or server cannot do it. */
   UNSUPPORTED: { status: 501, retry: false },
+  /** More was asked, with this API key, than it may ask in this time; `details.retryAfterSeconds` says when to ask again. */
+  RATE_LIMITED: { status: 429, retry: true },
   /** A source or store did not answer. */
   UNAVAILABLE: { status: 503, retry: true },
   /** No room: disk full, memory limit, store full. */
