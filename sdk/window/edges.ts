@@ -21,6 +21,16 @@ export interface WindowEdges {
   readonly featureSpans: readonly (readonly number[])[];
   /** How long before the instant that is asked for rows may still matter; Infinity when a window has no beginning. */
   readonly reach: number;
+  /**
+   * How long before the end of the view's windows rows may still matter that are not simply all older ones: to the beginning
+   * of every window that has one, and to the end of every lifetime.
+   */
+  readonly depth: number;
+  /**
+   * Where whole schedule intervals are known (S4), windows begin and end at multiples of this: tiles of this length can be
+   * merged before they are stored where requests find them. 1 with `edge: "exact"`.
+   */
+  readonly grain: number;
   /** Event times below this are known at t by S4: whole schedule intervals that have ended `dataDelay` before. */
   visibleAt(t: number): number;
   /** The same by plain event time (`asOf: "event"`): what has happened by then. */
@@ -52,6 +62,8 @@ export function windowEdges(
     spanCount: spans.length,
     featureSpans,
     reach,
+    depth: Math.max(0, ...spans.map(({ size, offset }) => (size === Infinity ? 0 : size) + offset)),
+    grain: edge === "exact" ? 1 : edge === "fresh" ? every : grainOf(schedule, spans),
     visibleAt: (t) => alignDown(t - delay, schedule),
     happenedAt: (t) => edge === "complete" ? alignDown(t, every) : t + after,
     spansAt(t, visible, out) {
@@ -90,6 +102,17 @@ function spansOf(window: WindowDefinition): Span[] {
       return spans;
     }
   }
+}
+
+function grainOf(schedule: number, spans: readonly Span[]): number {
+  return spans.flatMap(({ size, offset }) => size === Infinity ? [offset] : [offset, size]).reduce(
+    commonDivisor,
+    schedule,
+  );
+}
+
+function commonDivisor(a: number, b: number): number {
+  return b === 0 ? a : commonDivisor(b, a % b);
 }
 
 function placeOf(spans: Span[], { size, offset }: Span): number {

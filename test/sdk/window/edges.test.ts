@@ -94,4 +94,20 @@ describe("windowEdges (S5)", () => {
     ]);
     expect(edges.reach).toBe(Infinity);
   });
+
+  it("says how far windows go back from their end, and the grain of their edges", () => {
+    const windows: WindowDefinition[] = [window("30m"), window("30d", "90m"), { kind: "lifetime", offset: "1d" }];
+    const settings = { every: "5m", boundary: "inclusive", schedule: "1h", dataDelay: "2h" } as const;
+    const features = windows.map((each) => ({ window: each }));
+    const of = (edge: Settings["edge"], used = features) => {
+      const { depth, grain } = windowEdges({ ...settings, edge, features: used });
+      return [depth / 60_000_000, grain];
+    };
+    const depth = 30 * 24 * 60 + 90;
+    expect(of("complete")).toEqual([depth, 30 * 60_000_000]);
+    expect(of("fresh")).toEqual([depth, 5 * 60_000_000]);
+    expect(of("exact")).toEqual([depth, 1]);
+    expect(of("complete", features.slice(2))).toEqual([24 * 60, 60 * 60_000_000]);
+    expect(of("complete", [])).toEqual([0, 60 * 60_000_000]);
+  });
 });
