@@ -52,7 +52,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   "cli-progress": ["sdk/notebook/progress_bar.ts"],
   "bullmq": ["cluster/queue/bullmq.ts"],
   "tsx": ["cluster/cli/load_definitions.ts"],
-  "fastify": ["cluster/server/server.ts"],
+  "fastify": ["cluster/server/fastify.ts"],
   "commander": ["cluster/cli/main.ts"],
   "pino": ["cluster/log.ts"],
   "@fastify/under-pressure": ["cluster/server/server.ts"],

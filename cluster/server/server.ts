@@ -1,9 +1,7 @@
-/** The HTTP server: Tecton's `get-features`, `/health` and `/ready`; the door to fastify. */
+/** The HTTP server: Tecton's `get-features`, `/health` and `/ready`. */
 import { randomUUID } from "node:crypto";
 import { isIP } from "node:net";
 import underPressure from "@fastify/under-pressure";
-import fastify from "fastify";
-import type { FastifyInstance, FastifyReply } from "fastify";
 import { messageOf, VarveError } from "varve";
 import type { Clock } from "varve";
 import type { Serving } from "varve/serving";
@@ -12,6 +10,8 @@ import { LogGate } from "../log.ts";
 import type { Logger } from "../log.ts";
 import { Connections } from "./connections.ts";
 import { answerBadHttp, errorAnswer } from "./errors_http.ts";
+import { fastify } from "./fastify.ts";
+import type { FastifyInstance, FastifyReply } from "./fastify.ts";
 import { getFeatures } from "./get_features.ts";
 import { getFeaturesSchema, readParams } from "./get_features_schema.ts";
 
