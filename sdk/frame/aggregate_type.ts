@@ -7,25 +7,33 @@ import type { NamedAggregate } from "./query.ts";
 
 /** The type of an aggregate's result; throws INVALID_DEFINITION when its inputs do not fit. */
 export function aggregateType(item: NamedAggregate, schema: Schema): DataType {
-  const fail = (why: string): VarveError =>
-    new VarveError("INVALID_DEFINITION", `Cannot aggregate "${item.name}" by ${item.function}: ${why}`);
+  const fail = failureOf(item);
   if (item.where) {
     const where = typeOfExpr(item.where, schema);
     if (where !== "boolean") throw fail(`the condition is ${formatType(where)}; it must be boolean`);
   }
-  if (item.function === "count" && !item.input) return "int64";
-  if (!item.input) throw fail("it needs an input column");
-  const type = typeOfExpr(item.input, schema);
-  const numeric = (): void => {
-    if (!isNumericType(type)) {
-      throw fail(
-        `the input is ${formatType(type)}; it must be a number${type === "boolean" ? ", cast it to int32" : ""}`,
-      );
-    }
-  };
+  return functionType(
+    item,
+    item.input && typeOfExpr(item.input, schema),
+    item.by && typeOfExpr(item.by, schema),
+  );
+}
+
+/** The type of a function's result, by the types of its input and of what orders the rows. */
+export function functionType(
+  item: Pick<NamedAggregate, "name" | "function" | "quantile">,
+  type: DataType | undefined,
+  by: DataType | undefined,
+): DataType {
+  const fail = failureOf(item);
+  if (type === undefined) {
+    if (item.function === "count") return "int64";
+    throw fail("it needs an input column");
+  }
+  const numeric = (): void => requireNumeric(type, fail);
   const order = (): void => {
-    if (!item.by) throw fail("it needs a column that orders the rows; give by");
-    requireOrdered(typeOfExpr(item.by, schema), fail);
+    if (by === undefined) throw fail("it needs a column that orders the rows; give by");
+    requireOrdered(by, fail);
   };
   switch (item.function) {
     case "count":
@@ -60,7 +68,7 @@ export function aggregateType(item: NamedAggregate, schema: Schema): DataType {
       order();
       return type;
     case "list":
-      if (item.by) order();
+      if (by !== undefined) order();
       return Object.freeze({ list: type });
     case "any":
     case "all":
@@ -69,6 +77,16 @@ export function aggregateType(item: NamedAggregate, schema: Schema): DataType {
   }
 }
 
-function requireOrdered(type: DataType, fail: (why: string) => VarveError): void {
+/** Makes the errors of an aggregate: they name it and its function. */
+export function failureOf(item: { readonly name: string; readonly function: string }): (why: string) => VarveError {
+  return (why) => new VarveError("INVALID_DEFINITION", `Cannot aggregate "${item.name}" by ${item.function}: ${why}`);
+}
+
+export function requireNumeric(type: DataType, fail: (why: string) => VarveError): void {
+  if (isNumericType(type)) return;
+  throw fail(`the input is ${formatType(type)}; it must be a number${type === "boolean" ? ", cast it to int32" : ""}`);
+}
+
+export function requireOrdered(type: DataType, fail: (why: string) => VarveError): void {
   if (isListType(type) || isStructType(type)) throw fail(`values of type ${formatType(type)} have no order`);
 }
