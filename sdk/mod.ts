@@ -141,6 +141,7 @@ export type { Applied, ApplyPlanOptions } from "./store_plan.ts";
 export type { DoneView, WaitOptions } from "./store_jobs.ts";
 export { ReadResult } from "./store_result.ts";
 export type { FailedJob, OnlineStatus, StoreStatus, VersionStatus, ViewStatus } from "./store_status.ts";
+export type { FeatureSkew, SkewExample, SkewOptions, SkewReport } from "./store_skew.ts";
 export type { Vacuumed, VacuumOptions } from "./store_vacuum.ts";
 export type { TrainOptions } from "./retrieve/training.ts";
 export { TrainingSet } from "./retrieve/training_set.ts";

@@ -21,6 +21,7 @@ import type { StoreParts } from "./store_parts.ts";
 import { StorePlan } from "./store_plan.ts";
 import { newestView, OnlineReaders, type Readable, readsFor, requireView } from "./store_reads.ts";
 import { ReadResult } from "./store_result.ts";
+import { skew, type SkewOptions, type SkewReport } from "./store_skew.ts";
 import { estimateSources } from "./store_sources.ts";
 import { type StoreStatus, storeStatus } from "./store_status.ts";
 import { vacuum, type Vacuumed, type VacuumOptions } from "./store_vacuum.ts";
@@ -329,6 +330,12 @@ export class Store {
     const reader = await this.#readers.reader(readable);
     const at = options.at === undefined ? this.#parts.clock.now() : toMicros(options.at);
     return { features: reader.features, answers: await reader.read(keys, { at, signal: options.signal }) };
+  }
+
+  /** Compares what a view serves, and what training reads of it, with what its definition gives from the source (S11). */
+  async skew(view: string | FeatureView, options: SkewOptions = {}): Promise<SkewReport> {
+    this.#checkOpen("compare");
+    return await skew(this.#parts, nameOf(view), options);
   }
 
   /** Finds what nothing refers to any more, and removes it when told to. */

@@ -74,6 +74,12 @@ program.command("cancel <view>")
 program.command("retry <job>")
   .description("put a dead job back in line; `varve status` shows its id")
   .action(run(async (context, [job]) => (await import("./materialize.ts")).retry(context, job!)));
+program.command("skew <view>")
+  .description("compare what a view serves with what its definition gives; exits with 1 when something differs")
+  .option("--keys <count>", "how many keys to draw", "1000")
+  .option("--at <instant>", "for which instant (default: the last one for which everything is loaded)")
+  .option("--seed <number>", "draws other keys", "1")
+  .action(run(async (context, [view], options) => (await import("./skew.ts")).skew(context, view!, options)));
 program.command("vacuum")
   .description("find stored data that nothing refers to any more")
   .option("--apply", "remove it")
