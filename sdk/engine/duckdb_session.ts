@@ -123,6 +123,10 @@ export class DuckDbSession implements EngineSession {
     return tableRelation(name, schema);
   }
 
+  async append(name: string, schema: Schema, batches: Iterable<ColumnBatch>, signal?: AbortSignal): Promise<void> {
+    await this.#client.append(name, schema.map((field) => field.type), batches, signal);
+  }
+
   async table(name: string, data: unknown, schema?: Schema, signal?: AbortSignal): Promise<Relation> {
     const snapshot = snapshotOf(data, schema);
     await createTable(this.#client, name, snapshot, "TEMP ", signal);

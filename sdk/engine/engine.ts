@@ -83,6 +83,8 @@ export interface EngineSession {
   collectBatches(sql: string, schema: Schema, signal?: AbortSignal): Promise<ColumnBatch[]>;
   /** Makes a temporary table of batches, rows in order; gives its relation. How sweeps over vectors hand their results back. */
   fill(name: string, schema: Schema, batches: Iterable<ColumnBatch>, signal?: AbortSignal): Promise<Relation>;
+  /** Adds batches to a temporary table that {@link fill} made, rows in order. Each batch is copied before the next is asked for. */
+  append(name: string, schema: Schema, batches: Iterable<ColumnBatch>, signal?: AbortSignal): Promise<void>;
   /** Makes a temporary table of rows, a polars DataFrame or an Arrow table; gives its relation. */
   table(name: string, data: unknown, schema?: Schema): Promise<Relation>;
   /** A nodejs-polars DataFrame through the fast bridge. */

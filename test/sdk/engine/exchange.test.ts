@@ -3,10 +3,10 @@ import pl from "nodejs-polars";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import "../../../sdk/engine/install.ts";
 import { createDuckDbEngine } from "../../../sdk/engine/duckdb.ts";
-import type { EngineSession } from "../../../sdk/engine/engine.ts";
+import type { ColumnBatch, EngineSession } from "../../../sdk/engine/engine.ts";
 import type { DataFrame } from "../../../sdk/engine/polars.ts";
 import { fromArrow, fromPolars, fromRows } from "../../../sdk/frame/sources.ts";
-import type { Row } from "../../../sdk/schema.ts";
+import type { Row, Schema } from "../../../sdk/schema.ts";
 import { Timestamp } from "../../../sdk/time.ts";
 
 const schema = {
@@ -125,6 +125,29 @@ describe("exchange", () => {
       .toEqual(data);
     const made = tableFromIPC(tableToIPC(tableFromArrays({ a: Int32Array.of(1, 2), s: ["x", "y"] })));
     expect(await fromArrow(made).rows()).toEqual([{ a: 1, s: "x" }, { a: 2, s: "y" }]);
+  });
+
+  it("batches are added to a table one by one, each copied before the next is made", async () => {
+    const columns: Schema = [{ name: "n", type: "float64" }, { name: "s", type: "string" }];
+    const values = new Float64Array(3000);
+    const texts = new Array<string>(3000);
+    function* batches(first: number, count: number): Iterable<ColumnBatch> {
+      for (let batch = first; batch < first + count; batch++) {
+        values.fill(batch);
+        texts.fill(`batch ${batch}`);
+        const never = { isNull: () => false, hasNulls: false };
+        yield { rowCount: values.length, columns: [{ values, ...never }, { values: texts, ...never }] };
+      }
+    }
+    const { sql } = await session.fill("added", columns, batches(0, 1));
+    await session.append("added", columns, batches(1, 2));
+    await session.append("added", columns, []);
+    const runs = await session.rows(
+      `SELECT n, s, count(*) AS c, min(rowid) AS first FROM added GROUP BY ALL ORDER BY n`,
+    );
+    expect(runs).toEqual([0, 1, 2].map((n) => ({ n, s: `batch ${n}`, c: 3000n, first: BigInt(n) * 3000n })));
+    expect((await session.rows(`SELECT * FROM (${sql}) LIMIT 1`))[0]).toEqual({ n: 0, s: "batch 0" });
+    await expect(session.append("no_such_table", columns, batches(0, 1))).rejects.toThrow(/no_such_table/);
   });
 
   it("later changes to data are not seen", async () => {
