@@ -9,6 +9,7 @@ import { openRegistry } from "./registry/registry.ts";
 import type { Registry } from "./registry/registry.ts";
 import type { RegistryState } from "./registry/state.ts";
 import { readsOf } from "./retrieve/feature_read.ts";
+import { type FeatureRef, readsOfRefs } from "./retrieve/feature_refs.ts";
 import { compileService } from "./retrieve/online.ts";
 import type { ServiceReader } from "./retrieve/online.ts";
 import type { ObjectStore } from "./storage/object_store.ts";
@@ -18,7 +19,16 @@ import type { Clock } from "./time.ts";
 
 export type { Answer, FeatureRequest, ReadFeaturesOptions, ServedFeature, ServiceReader } from "./retrieve/online.ts";
 export type { FeatureStatus } from "./retrieve/status.ts";
+export type { FeatureRef } from "./retrieve/feature_refs.ts";
+export type { RegisteredView, RegistryState, ViewVersion } from "./registry/state.ts";
 export type { Places, S3Settings } from "./places.ts";
+export { openKeys } from "./keys.ts";
+export type { KeysOptions, OpenedKeys } from "./keys.ts";
+export { hasScope, hasWorkspace, KeyChecker, keyScopes } from "./registry/api_key.ts";
+export type { ApiKey, KeyRefusal, KeyScope, KeySecret, KeyVerdict } from "./registry/api_key.ts";
+export type { KeyAction, KeysState } from "./registry/key_changes.ts";
+export type { KeyRing, KeyRingOptions, KeyWithText, NewKey, RotateOptions } from "./registry/key_ring.ts";
+export type { WatchOptions } from "./registry/change_log.ts";
 
 /** How a serving store is opened. */
 export interface ServingOptions extends Places {
@@ -34,6 +44,10 @@ export interface ServingOptions extends Places {
 export interface Serving {
   /** The reader of a service; NOT_FOUND lists those there are. Readers follow definitions and loads by themselves: ask each time. */
   service(name: string, signal?: AbortSignal): Promise<ServiceReader>;
+  /** A reader of these features of views, grouped by view; NOT_FOUND names what there is. Ask each time. */
+  features(refs: readonly FeatureRef[], signal?: AbortSignal): Promise<ServiceReader>;
+  /** What is registered, as of now. */
+  definitions(signal?: AbortSignal): Promise<RegistryState>;
   /** Why requests would fail now; empty when ready. */
   problems(signal?: AbortSignal): Promise<string[]>;
   /** Stops following, and releases everything. */
@@ -59,8 +73,10 @@ export async function openServing(options: ServingOptions = {}): Promise<Serving
   }
 }
 
-/** A missing service is looked for in the registry again, but not more often than this. */
+/** A missing service or view is looked for in the registry again, but not more often than this. */
 const missesEveryMs = 250;
+/** Readers of loose features that are kept; there is no end to the lists clients may ask for. */
+const maxLooseReaders = 256;
 
 class LiveServing implements Serving {
   readonly #registry: Registry;
@@ -70,6 +86,8 @@ class LiveServing implements Serving {
   #state: RegistryState;
   #states = new Map<string, ViewState>();
   #readers = new Map<string, ServiceReader>();
+  /** By their features; the oldest first. */
+  #looseReaders = new Map<string, ServiceReader>();
   #lastMiss = -Infinity;
   #timer: NodeJS.Timeout | undefined;
   #refreshing: Promise<void> | undefined;
@@ -110,7 +128,10 @@ class LiveServing implements Serving {
     // Also when the registry does not answer: a collection that another one has replaced is there for minutes only.
     const states = await this.#online.states();
     this.#states = new Map(states.map((item) => [stateName(item.view, item.version), item]));
-    if (state.revision !== this.#state.revision) this.#readers = new Map();
+    if (state.revision !== this.#state.revision) {
+      this.#readers = new Map();
+      this.#looseReaders = new Map();
+    }
     this.#state = state;
     if (failure) throw failure.error;
   }
@@ -118,12 +139,40 @@ class LiveServing implements Serving {
   async service(name: string, signal?: AbortSignal): Promise<ServiceReader> {
     const known = this.#readers.get(name);
     if (known) return known;
-    if (this.#state.services[name] === undefined && performance.now() - this.#lastMiss > missesEveryMs) {
-      this.#lastMiss = performance.now();
-      await raced(this.refresh(), signal, `${this.#objects.description} and ${this.#online.description}`);
-    }
+    if (this.#state.services[name] === undefined) await this.#lookAgain(signal);
     return this.#reader(name);
   }
+
+  async features(refs: readonly FeatureRef[], signal?: AbortSignal): Promise<ServiceReader> {
+    const key = JSON.stringify(refs.map(({ view, feature }) => [view, feature]));
+    const known = this.#looseReaders.get(key);
+    if (known) return known;
+    if (refs.some(({ view }) => this.#state.views[view] === undefined)) await this.#lookAgain(signal);
+    const reads = readsOfRefs(refs, this.#state.views);
+    const names = reads.map(({ alias }) => `"${alias}"`).join(", ");
+    const reader = compileService(key, reads, this.#online, this.#findState, `features of ${names}`);
+    if (this.#looseReaders.size >= maxLooseReaders) {
+      for (const oldest of this.#looseReaders.keys()) {
+        this.#looseReaders.delete(oldest);
+        break;
+      }
+    }
+    this.#looseReaders.set(key, reader);
+    return reader;
+  }
+
+  async definitions(signal?: AbortSignal): Promise<RegistryState> {
+    await raced(this.refresh(), signal, `${this.#objects.description} and ${this.#online.description}`);
+    return this.#state;
+  }
+
+  async #lookAgain(signal: AbortSignal | undefined): Promise<void> {
+    if (performance.now() - this.#lastMiss <= missesEveryMs) return;
+    this.#lastMiss = performance.now();
+    await raced(this.refresh(), signal, `${this.#objects.description} and ${this.#online.description}`);
+  }
+
+  readonly #findState = (view: string, version: number) => this.#states.get(stateName(view, version));
 
   #reader(name: string): ServiceReader {
     const known = this.#readers.get(name);
@@ -142,12 +191,7 @@ class LiveServing implements Serving {
       const version = registered?.versions.find((item) => item.version === registered.serving);
       return version && { definition: version.definition, version: version.version };
     });
-    const reader = compileService(
-      name,
-      reads,
-      this.#online,
-      (view, version) => this.#states.get(stateName(view, version)),
-    );
+    const reader = compileService(name, reads, this.#online, this.#findState);
     this.#readers.set(name, reader);
     return reader;
   }

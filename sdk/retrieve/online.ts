@@ -17,6 +17,10 @@ export interface ServedFeature {
   readonly namespace: string;
   /** Its name in the answer. */
   readonly name: string;
+  /** The view it comes from. */
+  readonly view: string;
+  /** The version of that view. */
+  readonly version: number;
   /** The type of its values. */
   readonly type: DataType;
   /** The feature's own, else absent. */
@@ -33,6 +37,10 @@ export interface Answer {
   readonly statuses: FeatureStatus[];
   /** When the row became effective, in micros; undefined where there is none. */
   readonly effectiveTimes: (Micros | undefined)[];
+  /** When the row's values were true, in micros; undefined where there is none. */
+  readonly eventTimes: (Micros | undefined)[];
+  /** How many bytes the store gave for it. */
+  readonly storedBytes: number;
 }
 
 /** One request: join keys by name. Keys may be null (S7), but not left out. */
@@ -61,12 +69,13 @@ export interface ServiceReader {
 /** The state of a view version as the server knows it now: asked at every request, so that it can move under a reader. */
 export type FindState = (view: string, version: number) => ViewState | undefined;
 
-/** Compiles a service's reads into a reader. */
+/** Compiles a service's reads into a reader. Errors call it by its title. */
 export function compileService(
   service: string,
   reads: readonly FeatureRead[],
   store: OnlineStore,
   findState: FindState,
+  title = `service "${service}"`,
 ): ServiceReader {
   const joinKeys: Field[] = [];
   const keySets = new Map<string, KeySet>();
@@ -74,7 +83,7 @@ export function compileService(
     if (!read.definition.online) {
       throw new VarveError(
         "INVALID_REQUEST",
-        `Cannot serve service "${service}": view "${read.definition.name}" is not kept online; publish it with online: true`,
+        `Cannot serve ${title}: view "${read.definition.name}" is not kept online; publish it with online: true`,
         { details: { service, view: read.definition.name } },
       );
     }
@@ -85,7 +94,7 @@ export function compileService(
     keySets.set(signature, keys);
     return compileUse(read, keys);
   });
-  return new CompiledReader(service, Object.freeze(joinKeys), [...keySets.values()], uses, store, findState);
+  return new CompiledReader(service, Object.freeze(joinKeys), [...keySets.values()], uses, store, findState, title);
 }
 
 /** Columns of a request that make one encoded key: views of one entity share it. */
@@ -127,6 +136,7 @@ class CompiledReader implements ServiceReader {
   readonly #uses: readonly ViewUse[];
   readonly #store: OnlineStore;
   readonly #findState: FindState;
+  readonly #title: string;
 
   constructor(
     service: string,
@@ -135,8 +145,10 @@ class CompiledReader implements ServiceReader {
     uses: readonly ViewUse[],
     store: OnlineStore,
     findState: FindState,
+    title: string,
   ) {
     this.service = service;
+    this.#title = title;
     this.joinKeys = joinKeys;
     this.#keySets = keySets;
     this.#uses = uses;
@@ -150,6 +162,8 @@ class CompiledReader implements ServiceReader {
           return Object.freeze({
             namespace: read.alias,
             name: as,
+            view: read.definition.name,
+            version: read.version,
             type: layout.features[slots[i]!]!.type,
             ...(description !== undefined && { description }),
             ...(tags !== undefined && { tags }),
@@ -166,8 +180,8 @@ class CompiledReader implements ServiceReader {
     // Where the value of request r and view v will be; -1 is a null key, for which nothing is looked up (S7).
     const places = new Int32Array(requests.length * served.length);
     let place = 0;
-    for (const request of requests) {
-      const encoded = this.#keySets.map(({ fields }) => this.#encode(fields, request));
+    for (let r = 0; r < requests.length; r++) {
+      const encoded = this.#encodeAll(requests, r);
       for (let v = 0; v < served.length; v++) {
         const key = encoded[this.#uses[v]!.keys.index];
         if (key === null) places[place++] = -1;
@@ -187,9 +201,19 @@ class CompiledReader implements ServiceReader {
     if (state?.collection !== undefined) return state.collection;
     throw new VarveError(
       "UNAVAILABLE",
-      `Cannot read service "${this.service}": view "${read.definition.name}" version ${read.version} is not loaded online yet; wait for its first load`,
+      `Cannot read ${this.#title}: view "${read.definition.name}" version ${read.version} is not loaded online yet; wait for its first load`,
       { details: { service: this.service, view: read.definition.name, version: read.version } },
     );
+  }
+
+  #encodeAll(requests: readonly FeatureRequest[], r: number): (Uint8Array | null)[] {
+    try {
+      return this.#keySets.map(({ fields }) => this.#encode(fields, requests[r]!));
+    } catch (error) {
+      if (requests.length === 1 || !(error instanceof VarveError)) throw error;
+      const details = { ...error.details, row: r };
+      throw new VarveError(error.code, `${error.message} (row ${r} of ${requests.length}, from 0)`, { details });
+    }
   }
 
   #encode(fields: readonly Field[], request: FeatureRequest): Uint8Array | null {
@@ -207,7 +231,7 @@ class CompiledReader implements ServiceReader {
     const missing = this.joinKeys.filter(({ name }) => !Object.hasOwn(request, name) || request[name] === undefined);
     return new VarveError(
       "INVALID_REQUEST",
-      `Cannot read service "${this.service}": join key ${
+      `Cannot read ${this.#title}: join key ${
         missing.map(({ name }) => `"${name}"`).join(", ")
       } is missing; join keys are ${
         this.joinKeys.map(({ name, type }) => `${name} ${formatType(type)}`).join(", ")
@@ -221,6 +245,8 @@ class CompiledReader implements ServiceReader {
     const values = new Array<unknown>(count);
     const statuses = new Array<FeatureStatus>(count);
     const effectiveTimes = new Array<Micros | undefined>(count);
+    const eventTimes = new Array<Micros | undefined>(count);
+    let storedBytes = 0;
     let feature = 0;
     for (let v = 0; v < this.#uses.length; v++) {
       const { layout, slots, defaults, schedule, dataDelay, ttl } = this.#uses[v]!;
@@ -229,8 +255,11 @@ class CompiledReader implements ServiceReader {
       let status: FeatureStatus = place < 0 ? "NULL_KEY" : "MISSING";
       let row: readonly unknown[] | undefined;
       let effective: Micros | undefined;
+      let eventTime: Micros | undefined;
       if (bytes) {
         const { eventTimestamp } = readHeader(bytes);
+        storedBytes += bytes.length;
+        eventTime = eventTimestamp;
         effective = effectiveMicros(eventTimestamp, schedule, dataDelay);
         status = ttl !== undefined && eventTimestamp <= at - ttl ? "EXPIRED" : "PRESENT"; // S6
         if (status === "PRESENT") row = layout.decodeUser(bytes);
@@ -238,9 +267,10 @@ class CompiledReader implements ServiceReader {
       for (let i = 0; i < slots.length; i++) {
         values[feature] = row?.[slots[i]!] ?? defaults[i];
         statuses[feature] = status;
-        effectiveTimes[feature++] = effective;
+        effectiveTimes[feature] = effective;
+        eventTimes[feature++] = eventTime;
       }
     }
-    return { values, statuses, effectiveTimes };
+    return { values, statuses, effectiveTimes, eventTimes, storedBytes };
   }
 }

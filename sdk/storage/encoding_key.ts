@@ -108,7 +108,8 @@ function writePart(writer: ByteWriter, key: Field, value: unknown): void {
       break;
     }
     case "int32": {
-      const integer = typeof value === "bigint" ? Number(value) : value;
+      const isText = typeof value === "string" && /^-?\d{1,10}$/.test(value);
+      const integer = isText || typeof value === "bigint" ? Number(value) : value;
       if (typeof integer === "number" && (integer | 0) === integer) {
         return writeInteger(writer, 0x10, integer >> 31, integer);
       }
@@ -127,7 +128,7 @@ const accepted: Readonly<Record<string, string>> = {
   string: "text",
   boolean: "true or false",
   int64: "a bigint, a safe integer or its decimal text",
-  int32: "an integer from -2147483648 to 2147483647",
+  int32: "an integer from -2147483648 to 2147483647 or its decimal text",
   date: 'text like "2001-03-31" or days since 1970-01-01',
 };
 

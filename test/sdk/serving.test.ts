@@ -81,6 +81,36 @@ describe("openServing()", () => {
     await expect.poll(() => amount(serving), { timeout: 10_000 }).toBeNull();
   });
 
+  it("reads loose features of views, and follows what serves", async () => {
+    const serving = await open(20);
+    const store = await rig.connect();
+    await (await store.publish(rig.view())).apply();
+    const read = async (feature = "amount", view = "driver_amounts") => {
+      const reader = await serving.features([{ view, feature }]);
+      const [answer] = await reader.read([{ driver: "x", zone: 1n }], { at: rig.clock.now() });
+      return [reader.features[0]!.version, answer!.values[0]];
+    };
+    // Not at its next look: a view that it does not know is looked for.
+    await expect.poll(() => read(), { timeout: 10_000 }).toEqual([1, 4]);
+    expect((await serving.definitions()).views["driver_amounts"]!.serving).toBe(1);
+    await (await store.publish(rig.view(10))).apply();
+    await expect.poll(() => read(), { timeout: 10_000 }).toEqual([2, 40]);
+    await expect(read("speed")).rejects.toMatchObject({
+      code: "NOT_FOUND",
+      message: 'Cannot read feature "speed" of view "driver_amounts" version 2: its features are amount',
+    });
+    for (const name of ["none", "__proto__", "constructor"]) {
+      await expect(read("amount", name)).rejects.toMatchObject({
+        code: "NOT_FOUND",
+        message: `Cannot read view "${name}": views are driver_amounts`,
+      });
+    }
+    const reader = await serving.features([{ view: "driver_amounts", feature: "amount" }]);
+    await expect(reader.read([{ driver: "x" }], { at: rig.clock.now() })).rejects.toThrow(
+      'Cannot read features of "driver_amounts": join key "zone" is missing',
+    );
+  });
+
   it("closes once, however often it is told to", async () => {
     const serving = await open(20);
     await Promise.all([serving.close(), serving.close()]);

@@ -118,16 +118,22 @@ describe("compileService()", () => {
       at: 12n * hour,
     });
     expect(store.calls).toBe(1);
+    const bytesOf = (collection: string, nth = 0) =>
+      [...store.values].filter(([key]) => key.startsWith(collection))[nth]![1].length;
     expect(answers).toEqual([
       {
         values: ["first", 1.5, 2n ** 60n, new Timestamp(7n)],
         statuses: ["PRESENT", "PRESENT", "PRESENT", "PRESENT"],
         effectiveTimes: [10n * hour + hour / 2n, ...Array(3).fill(11n * hour + hour / 2n)],
+        eventTimes: [9n * hour, ...Array(3).fill(10n * hour)],
+        storedBytes: bytesOf("c2") + bytesOf("c1"),
       },
       {
         values: ["second", 0.5, null, new Timestamp(0n)],
         statuses: ["PRESENT", "MISSING", "MISSING", "MISSING"],
         effectiveTimes: [10n * hour + hour / 2n, undefined, undefined, undefined],
+        eventTimes: [9n * hour, undefined, undefined, undefined],
+        storedBytes: bytesOf("c2", 1),
       },
     ]);
   });
@@ -180,6 +186,12 @@ describe("compileService()", () => {
       /Cannot use 3 as join key "uid": it is of type string/,
     );
     await expect(reader.read([Object.create({ a: 1n, b: 2n, uid: "x" })], { at: 0n })).rejects.toThrow(/is missing/);
+    await expect(reader.read([{ a: 1n, b: 2n, uid: "x" }, { a: 1n, b: 2n, uid: 3 }], { at: 0n })).rejects.toMatchObject(
+      {
+        message: expect.stringMatching(/join key "uid".*\(row 1 of 2, from 0\)/),
+        details: { joinKey: "uid", row: 1 },
+      },
+    );
   });
 
   it("refuses views that are not kept online", () => {

@@ -43,6 +43,8 @@ describe("encodeKey()", () => {
     expect(key(["date"], ["2001-03-31"])).toBe(key(["date"], [11412]));
     expect(key(["date"], [new Date("2001-03-31T00:00Z")])).toBe(key(["date"], [11412]));
     expect(key(["int32"], [7n])).toBe(key(["int32"], [7]));
+    expect(key(["int32"], ["-2147483648"])).toBe(key(["int32"], [-2147483648]));
+    expect(key(["int32"], ["-0"])).toBe(key(["int32"], [0]));
   });
 
   test("gives different keys for different values of every type", () => {
@@ -103,6 +105,8 @@ describe("encodeKey()", () => {
       ["int64", "x"],
       ["int64", true],
       ["int32", 2 ** 31],
+      ["int32", "2147483648"],
+      ["int32", "1e3"],
       ["string", 1],
       ["string", "\ud800"],
       ["boolean", 1],
