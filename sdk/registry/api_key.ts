@@ -1,0 +1,174 @@
+/**
+ * API keys: how their text is made and read, and what is stored of them. A secret is 256 random bits, so one SHA-256 is as good as
+ * a slow hash: there is nothing to guess.
+ */
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { VarveError } from "../errors.ts";
+import { nameProblem } from "../schema.ts";
+import { toMicros } from "../time.ts";
+
+/** What a key may be allowed to do. */
+export const keyScopes = ["read", "ingest", "publish", "admin"] as const;
+
+/**
+ * `read`: ask for features. `ingest`: push records. `publish`: change definitions and run jobs. `admin`: everything, keys
+ * included.
+ */
+export type KeyScope = (typeof keyScopes)[number];
+
+/** A secret of a key, as it is stored. */
+export interface KeySecret {
+  /** SHA-256 of the secret, in hex. */
+  readonly hash: string;
+  /** Until when it is accepted after a newer one took its place, as ISO text; absent for the newest. */
+  readonly validUntil?: string;
+}
+
+/** What is known of a key; its text is known to whoever created it and nobody else. */
+export interface ApiKey {
+  /** The part of its text that is no secret: in logs and metrics. */
+  readonly id: string;
+  /** For people; unique among keys that are not revoked. */
+  readonly name: string;
+  /** What it may do. */
+  readonly scopes: readonly KeyScope[];
+  /** Where it may do it. */
+  readonly workspaces: "all" | readonly string[];
+  /** Requests a second that a server answers it, where the key has its own rate. */
+  readonly ratePerSecond?: number;
+  /** Who created it. */
+  readonly author: string;
+  /** When, as ISO text. */
+  readonly createdAt: string;
+  /** When it got its newest secret, if it was ever rotated. */
+  readonly rotatedAt?: string;
+  /** From when on it is refused. */
+  readonly expiresAt?: string;
+  /** When it was revoked. */
+  readonly revokedAt?: string;
+  /** The newest one last. */
+  readonly secrets: readonly KeySecret[];
+}
+
+/** Why a text is refused. `unknown` also stands for a wrong secret of a key that there is. */
+export type KeyRefusal = "unknown" | "expired" | "revoked" | "rotated";
+
+/** What became of a text: the key it is of, or why it is refused; a refusal names the key only to who knows its secret. */
+export type KeyVerdict =
+  | { readonly key: ApiKey; readonly refusal?: undefined }
+  | { readonly key?: ApiKey; readonly refusal: KeyRefusal };
+
+const textPattern = /^vk_([0-9a-f]{12})_([0-9a-f]{64})$/;
+
+/** A new id: not a secret, but hard to meet by chance. */
+export function newKeyId(): string {
+  return randomBytes(6).toString("hex");
+}
+
+/** A key's text with a new secret, and the hash that is stored of it. */
+export function newKeyText(id: string): { readonly text: string; readonly hash: string } {
+  const secret = randomBytes(32).toString("hex");
+  return { text: `vk_${id}_${secret}`, hash: hashOf(secret).toString("hex") };
+}
+
+function hashOf(secret: string): Buffer {
+  return createHash("sha256").update(secret, "latin1").digest();
+}
+
+/** Tells which of some keys a text is of. Made once per state of the keys; a check costs one SHA-256. */
+export class KeyChecker {
+  readonly #keys: ReadonlyMap<string, CheckedKey>;
+
+  /** Makes one for these keys. */
+  constructor(keys: Iterable<ApiKey>) {
+    this.#keys = new Map([...keys].map((key) => [key.id, checkedKey(key)]));
+  }
+
+  /** Which key the text is of; `now` gives the time in micros, asked only where a time matters. */
+  check(text: string, now: () => bigint): KeyVerdict {
+    const match = textPattern.exec(text);
+    const found = match === null ? undefined : this.#keys.get(match[1]!);
+    if (found === undefined) return unknown;
+    const hash = hashOf(match![2]!);
+    // The newest is the likeliest. Every one is compared in constant time.
+    const secret = found.secrets.find((candidate) => timingSafeEqual(candidate.hash, hash));
+    if (secret === undefined) return unknown;
+    const { key, expiresAt } = found;
+    if (key.revokedAt !== undefined) return { key, refusal: "revoked" };
+    if (expiresAt !== undefined && now() >= expiresAt) return { key, refusal: "expired" };
+    if (secret.validUntil !== undefined && now() >= secret.validUntil) return { key, refusal: "rotated" };
+    return found.accepted;
+  }
+}
+
+const unknown: KeyVerdict = { refusal: "unknown" };
+
+interface CheckedKey {
+  readonly key: ApiKey;
+  readonly accepted: KeyVerdict;
+  readonly expiresAt: bigint | undefined;
+  /** The newest first. */
+  readonly secrets: readonly { readonly hash: Buffer; readonly validUntil: bigint | undefined }[];
+}
+
+function checkedKey(key: ApiKey): CheckedKey {
+  return {
+    key,
+    accepted: Object.freeze({ key }),
+    expiresAt: optionalMicros(key.expiresAt),
+    secrets: key.secrets.map(({ hash, validUntil }) => ({
+      hash: Buffer.from(hash, "hex"),
+      validUntil: optionalMicros(validUntil),
+    })).reverse(),
+  };
+}
+
+function optionalMicros(text: string | undefined): bigint | undefined {
+  return text === undefined ? undefined : toMicros(text);
+}
+
+/** Whether a key may do something; `admin` may do everything. */
+export function hasScope(key: Pick<ApiKey, "scopes">, scope: KeyScope): boolean {
+  return key.scopes.includes(scope) || key.scopes.includes("admin");
+}
+
+/** Whether a key may be used in a workspace. */
+export function hasWorkspace(key: Pick<ApiKey, "workspaces">, workspace: string): boolean {
+  return key.workspaces === "all" || key.workspaces.includes(workspace);
+}
+
+/** How many characters a key's name may have: it is a label in metrics and a column in lists. */
+const maxNameLength = 64;
+
+/** Throws INVALID_REQUEST unless a key can be named like this. */
+export function checkKeyName(name: string): void {
+  // What looks like an id would be taken for one.
+  if (/^(?![0-9a-f]{12}$)[A-Za-z][A-Za-z0-9._@-]*$/.test(name) && name.length <= maxNameLength) return;
+  throw new VarveError(
+    "INVALID_REQUEST",
+    `Cannot name a key ${
+      JSON.stringify(name.slice(0, 80))
+    }: names start with a letter, hold letters, digits and ._@-, have at most ${maxNameLength} characters, and are no id of a key`,
+  );
+}
+
+/** Throws INVALID_REQUEST unless these are scopes, at least one. */
+export function checkScopes(scopes: readonly string[]): asserts scopes is readonly KeyScope[] {
+  const strange = scopes.filter((scope) => !(keyScopes as readonly string[]).includes(scope));
+  if (scopes.length > 0 && strange.length === 0) return;
+  const what = scopes.length === 0 ? "no scope is given" : `${strange.join(", ")} is no scope`;
+  throw new VarveError("INVALID_REQUEST", `Cannot create the key: ${what}; scopes are ${keyScopes.join(", ")}`);
+}
+
+/** Throws INVALID_REQUEST unless these can be workspaces, at least one. They need not exist yet. */
+export function checkWorkspaces(workspaces: "all" | readonly string[]): void {
+  if (workspaces === "all") return;
+  if (workspaces.length === 0) {
+    throw new VarveError("INVALID_REQUEST", "Cannot create the key: no workspace is given; name one, or all");
+  }
+  for (const name of workspaces) {
+    const problem = nameProblem(name);
+    if (problem === undefined) continue;
+    throw new VarveError("INVALID_REQUEST", `Cannot create the key for workspace ${JSON.stringify(name)}: ${problem}`);
+  }
+}
