@@ -11,7 +11,8 @@ export interface Slot {
   readonly name: string;
   /**
    * How it is stored. In memory float64 is a Float64Array, int32 an Int32Array, int64 a BigInt64Array; anything else is an
-   * array of values in row form (bigint for timestamps and durations, days for dates, Uint8Array for binary), null included.
+   * array of values in row form (bigint for timestamps and durations, days for dates, Uint8Array for binary), null included;
+   * between {@link Aggregator.pack}s it may hold something else that is faster to work with.
    */
   readonly type: DataType;
 }
@@ -33,13 +34,18 @@ export interface Aggregator {
   readonly slots: readonly Slot[];
   /** The type of the result. */
   readonly result: DataType;
+  /**
+   * Set where a secondary key splits the rows: `update` is then told of every row that has one, also of those that do not
+   * count, and their value is null.
+   */
+  readonly grouped?: true;
   /** Makes place i the state of no rows. */
   clear(states: States, i: number): void;
   /**
    * Adds a row whose input is not null and whose condition holds. `value` is in row form: undefined for `count()` without an
-   * input. `time` is the row's event time in micros. `by` may be null.
+   * input. `time` is the row's event time in micros. `by` may be null. `key` is the secondary key where rows are `grouped`.
    */
-  update(states: States, i: number, value: unknown, time: number, by: unknown): void;
+  update(states: States, i: number, value: unknown, time: number, by: unknown, key?: unknown): void;
   /** Adds the rows of a later state. `from` stays as it is. */
   merge(into: States, i: number, from: States, j: number): void;
   /**
@@ -49,6 +55,11 @@ export interface Aggregator {
   subtract?(into: States, i: number, from: States, j: number): void;
   /** The result in row form (as of {@link Slot.type}); null where there is none (S7). The state stays as it is. */
   finalize(states: States, i: number): unknown;
+  /**
+   * Puts place i into row form, as storing it needs. Every method takes states in either form; packing twice changes
+   * nothing. Absent: states always are in row form.
+   */
+  pack?(states: States, i: number): void;
 }
 
 /** Columns for `count` states; their places hold nothing until they are cleared. */
