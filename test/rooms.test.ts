@@ -56,6 +56,8 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   "commander": ["cluster/cli/main.ts"],
   "pino": ["cluster/log.ts"],
   "@fastify/under-pressure": ["cluster/server/server.ts"],
+  "@fastify/swagger": ["cluster/server/openapi.ts"],
+  "@fastify/swagger-ui": ["cluster/server/openapi.ts"],
 };
 
 interface Import {

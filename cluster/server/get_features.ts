@@ -1,12 +1,12 @@
-/** Answers one `get-features` request in Tecton's shape. */
+/** Answers `get-features` and `get-features-batch` in Tecton's shape: the place where its answers are made. */
 import { formatTimestamp, VarveError } from "varve";
-import type { Answer, ServiceReader, Serving } from "varve/serving";
-import type { GetFeaturesParams } from "./get_features_schema.ts";
+import type { Answer, ServiceReader } from "varve/serving";
 import { jsonEncoder, tectonType } from "./tecton_json.ts";
 import type { TectonType } from "./tecton_json.ts";
+import type { VectorOptions, VectorRow } from "./tecton_params.ts";
 
 /** One feature's place in the answer. */
-interface Slot {
+export interface Slot {
   readonly name: string;
   readonly index: number;
   readonly type: TectonType;
@@ -26,80 +26,67 @@ export interface GetFeaturesContext {
   readonly started: number;
 }
 
-/** The answer's body. */
+/** A row's features; undefined when they did not come in time. */
+type Row = Answer | undefined;
+
+/** What the store gave, and how long it took. */
+interface Rows {
+  readonly rows: readonly Row[];
+  readonly storeSeconds: number;
+}
+
+/** Answers above these do not count when latency is judged: the store, not the server, is slow then. */
+const sloLimits = { bytes: 2 * 1024 * 1024, seconds: 0.025 } as const;
+
+/** The answer's body for one row. */
 export async function getFeatures(
-  serving: Serving,
-  params: GetFeaturesParams,
+  reader: ServiceReader,
+  row: VectorRow,
+  options: VectorOptions,
   context: GetFeaturesContext,
 ): Promise<object> {
-  const reader = await serving.service(params.featureServiceName, context.signal);
-  refuseUnknown(reader, params);
-  const read = performance.now();
-  const [answer] = await reader.read([params.joinKeyMap], { at: context.at, signal: context.signal });
-  const storeSeconds = (performance.now() - read) / 1000;
+  const { rows: [answer], storeSeconds } = await readRows(reader, [row], options, context);
   const slots = slotsOf(reader);
-  const result = { features: slots.map((slot) => slot.encode(answer!.values[slot.index])) };
-  const options = params.metadataOptions;
-  if (!Object.values(options).includes(true)) return { result };
-  const features = slots.map((slot) => describe(slot, answer!, options));
-  const sloInfo = options["includeSloInfo"]
-    ? {
-      sloInfo: {
-        sloEligible: true,
-        sloServerTimeSeconds: seconds(context.started),
-        storeMaxLatency: storeSeconds,
-        serverTimeSeconds: seconds(context.started),
-      },
-    }
-    : {};
-  return { result, metadata: { features, ...sloInfo } };
+  const result = vector(slots, answer);
+  const wanted = options.metadataOptions ?? {};
+  if (!Object.values(wanted).includes(true)) return { result };
+  const features = slots.map((slot) => ({
+    ...describe(slot, wanted),
+    ...(wanted["includeEffectiveTimes"] && { effectiveTime: timeText(answer?.effectiveTimes[slot.index]) }),
+    ...(wanted["includeServingStatus"] && { status: statusOf(slot, answer), reason: reasonOf(slot, answer) }),
+  }));
+  if (!wanted["includeSloInfo"]) return { result, metadata: { features } };
+  return { result, metadata: { features, sloInfo: sloInfo([answer], storeSeconds, context) } };
 }
 
-/** A name that nothing reads is a mistake of the client: better told than ignored. */
-function refuseUnknown(reader: ServiceReader, { joinKeyMap, requestContextMap }: GetFeaturesParams): void {
-  const known = new Set(reader.joinKeys.map(({ name }) => name));
-  const extra = Object.keys(joinKeyMap).filter((name) => !known.has(name));
-  if (extra.length > 0) {
-    throw new VarveError(
-      "INVALID_REQUEST",
-      `Cannot read service "${reader.service}": ${
-        extra.map((name) => JSON.stringify(name)).join(", ")
-      } is no join key of it; join keys are ${[...known].join(", ")}`,
-      { details: { service: reader.service, extra } },
-    );
-  }
-  const context = Object.keys(requestContextMap);
-  if (context.length === 0) return;
-  throw new VarveError(
-    "INVALID_REQUEST",
-    `Cannot read service "${reader.service}": it takes no request context, and ${
-      context.map((name) => JSON.stringify(name)).join(", ")
-    } is given; leave requestContextMap out`,
-    { details: { service: reader.service, extra: context } },
-  );
+/** The answer's body for many rows: statuses are lists with an entry per row. */
+export async function getFeaturesBatch(
+  reader: ServiceReader,
+  rows: readonly VectorRow[],
+  options: VectorOptions,
+  context: GetFeaturesContext,
+): Promise<object> {
+  const { rows: answers, storeSeconds } = await readRows(reader, rows, options, context);
+  const slots = slotsOf(reader);
+  const result = answers.map((answer) => vector(slots, answer));
+  const wanted = options.metadataOptions ?? {};
+  if (!Object.values(wanted).includes(true)) return { result };
+  const features = slots.map((slot) => ({
+    ...describe(slot, wanted),
+    ...(wanted["includeEffectiveTimes"] && effectiveTimes(slot, answers)),
+    ...(wanted["includeServingStatus"] && {
+      status: answers.map((answer) => statusOf(slot, answer)),
+      reason: answers.map((answer) => reasonOf(slot, answer)),
+    }),
+  }));
+  if (!wanted["includeSloInfo"]) return { result, metadata: { features } };
+  const each = answers.map((answer) => sloInfo([answer], storeSeconds, context));
+  const all = sloInfo(answers, storeSeconds, context);
+  return { result, metadata: { features, sloInfo: each, batchSloInfo: all } };
 }
 
-function describe(slot: Slot, answer: Answer, options: Readonly<Record<string, boolean>>): object {
-  const effective = answer.effectiveTimes[slot.index];
-  return {
-    ...(options["includeNames"] ? { name: slot.name } : {}),
-    ...(options["includeEffectiveTimes"]
-      ? { effectiveTime: effective === undefined ? null : formatTimestamp(effective) }
-      : {}),
-    ...(options["includeDataTypes"] ? { dataType: slot.type } : {}),
-    // Tecton knows present and missing; why a value is missing (expired, null key, no row) is said in varve's own status.
-    ...(options["includeServingStatus"]
-      ? {
-        status: answer.statuses[slot.index] === "PRESENT" ? "PRESENT" : "MISSING_DATA",
-        reason: answer.statuses[slot.index],
-      }
-      : {}),
-    ...(options["includeFeatureDescriptions"] ? { description: slot.description ?? null } : {}),
-    ...(options["includeFeatureTags"] ? { tags: slot.tags } : {}),
-  };
-}
-
-function slotsOf(reader: ServiceReader): readonly Slot[] {
+/** The order and the types of a service's answers; compiled once. */
+export function slotsOf(reader: ServiceReader): readonly Slot[] {
   let slots = slotsByReader.get(reader);
   if (!slots) {
     slots = reader.features
@@ -117,6 +104,104 @@ function slotsOf(reader: ServiceReader): readonly Slot[] {
   return slots;
 }
 
-function seconds(since: number): number {
-  return (performance.now() - since) / 1000;
+async function readRows(
+  reader: ServiceReader,
+  rows: readonly VectorRow[],
+  options: VectorOptions,
+  { at, signal }: GetFeaturesContext,
+): Promise<Rows> {
+  const { latencyBudgetMs, ignoreExtraRequestContextFields = false } = options.requestOptions ?? {};
+  refuseUnknown(reader, rows, ignoreExtraRequestContextFields);
+  const started = performance.now();
+  const storeSeconds = () => (performance.now() - started) / 1000;
+  try {
+    const answers = await reader.read(rows.map(({ joinKeyMap = {} }) => joinKeyMap), { at, signal });
+    return { rows: answers, storeSeconds: storeSeconds() };
+  } catch (error) {
+    // Whoever names a budget, or takes partial results, wants an answer then and looks at the statuses.
+    const isPartialWanted = latencyBudgetMs !== undefined || options.allowPartialResults === true;
+    if (!isPartialWanted || !(error instanceof VarveError) || error.code !== "TIMEOUT") throw error;
+    return { rows: rows.map(() => undefined), storeSeconds: storeSeconds() };
+  }
+}
+
+/** A name that nothing reads is a mistake of the client: better told than ignored. */
+function refuseUnknown(reader: ServiceReader, rows: readonly VectorRow[], ignoreContext: boolean): void {
+  const known = new Set(reader.joinKeys.map(({ name }) => name));
+  for (const [i, { joinKeyMap = {}, requestContextMap = {} }] of rows.entries()) {
+    const where = rows.length === 1 ? "" : ` (row ${i} of ${rows.length}, from 0)`;
+    const extra = Object.keys(joinKeyMap).filter((name) => !known.has(name));
+    if (extra.length > 0) {
+      throw new VarveError(
+        "INVALID_REQUEST",
+        `Cannot read service "${reader.service}": ${quoted(extra)} is no join key of it; join keys are ${
+          [...known].join(", ")
+        }${where}`,
+        { details: { service: reader.service, extra } },
+      );
+    }
+    const context = Object.keys(requestContextMap);
+    if (context.length === 0 || ignoreContext) continue;
+    throw new VarveError(
+      "INVALID_REQUEST",
+      `Cannot read service "${reader.service}": it takes no request context, and ${
+        quoted(context)
+      } is given; leave requestContextMap out${where}`,
+      { details: { service: reader.service, extra: context } },
+    );
+  }
+}
+
+function quoted(names: readonly string[]): string {
+  return names.map((name) => JSON.stringify(name)).join(", ");
+}
+
+function vector(slots: readonly Slot[], row: Row): { readonly features: readonly unknown[] } {
+  return { features: slots.map(({ encode, index }) => row === undefined ? null : encode(row.values[index])) };
+}
+
+function describe(slot: Slot, wanted: Readonly<Record<string, boolean>>): object {
+  return {
+    ...(wanted["includeNames"] && { name: slot.name }),
+    ...(wanted["includeDataTypes"] && { dataType: slot.type }),
+    ...(wanted["includeFeatureDescriptions"] && { description: slot.description ?? null }),
+    ...(wanted["includeFeatureTags"] && { tags: slot.tags }),
+  };
+}
+
+/** Tecton knows present, missing and late; why a value is missing (expired, null key, no row) is told as the reason. */
+function statusOf({ index }: Slot, row: Row): string {
+  return row === undefined ? "TIME_OUT" : row.statuses[index] === "PRESENT" ? "PRESENT" : "MISSING_DATA";
+}
+
+function reasonOf({ index }: Slot, row: Row): string {
+  return row?.statuses[index] ?? "TIME_OUT";
+}
+
+/** Clients read one time per feature: the newest, by which every row had its value. Each row's own stands beside it. */
+function effectiveTimes({ index }: Slot, rows: readonly Row[]): object {
+  const times = rows.map((row) => row?.effectiveTimes[index]);
+  const newest = times.reduce((a, b) => a === undefined || (b !== undefined && b > a) ? b : a, undefined);
+  return { effectiveTime: timeText(newest), effectiveTimes: times.map(timeText) };
+}
+
+function timeText(micros: bigint | undefined): string | null {
+  return micros === undefined ? null : formatTimestamp(micros);
+}
+
+function sloInfo(rows: readonly Row[], storeSeconds: number, { started }: GetFeaturesContext): object {
+  const bytes = rows.reduce((sum, row) => sum + (row?.storedBytes ?? 0), 0);
+  const reasons = [
+    ...(bytes > sloLimits.bytes ? ["REDIS_RESPONSE_SIZE_LIMIT_EXCEEDED"] : []),
+    ...(storeSeconds > sloLimits.seconds ? ["REDIS_LATENCY_LIMIT_EXCEEDED"] : []),
+  ];
+  const seconds = (performance.now() - started) / 1000;
+  return {
+    sloEligible: reasons.length === 0,
+    ...(reasons.length > 0 && { sloIneligibilityReasons: reasons }),
+    sloServerTimeSeconds: seconds,
+    storeMaxLatency: storeSeconds,
+    serverTimeSeconds: seconds,
+    storeResponseSizeBytes: bytes,
+  };
 }

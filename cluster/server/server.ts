@@ -1,10 +1,8 @@
-/** The HTTP server: Tecton's `get-features`, `/health` and `/ready`. */
+/** The HTTP server: what all routes share; every dialect has a file of its own. */
 import { randomUUID } from "node:crypto";
 import { isIP } from "node:net";
 import underPressure from "@fastify/under-pressure";
 import { messageOf, VarveError } from "varve";
-import type { Clock } from "varve";
-import type { Serving } from "varve/serving";
 import type { ServerConfig } from "../config.ts";
 import { LogGate } from "../log.ts";
 import type { Logger } from "../log.ts";
@@ -12,14 +10,13 @@ import { Connections } from "./connections.ts";
 import { answerBadHttp, errorAnswer } from "./errors_http.ts";
 import { fastify } from "./fastify.ts";
 import type { FastifyInstance, FastifyReply } from "./fastify.ts";
-import { getFeatures } from "./get_features.ts";
-import { getFeaturesSchema, readParams } from "./get_features_schema.ts";
+import { healthRoutes } from "./health.ts";
+import { readJsonOnly } from "./json_body.ts";
+import { describeApi } from "./openapi.ts";
+import { tectonRoutes } from "./tecton.ts";
+import type { ReadRoutes } from "./tecton.ts";
 
-export interface ServerOptions {
-  readonly serving: Serving;
-  readonly workspace: string;
-  readonly clock: Clock;
-  readonly config: ServerConfig;
+export interface ServerOptions extends ReadRoutes {
   readonly logger: Logger;
 }
 
@@ -67,7 +64,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
 /** The routes, without a socket: what tests inject requests into. */
 export function createApp(options: ServerOptions, state: ServerState = { closing: false }): FastifyInstance {
-  const { serving, config, clock } = options;
+  const { config } = options;
   const app = fastify({
     logger: false,
     bodyLimit: config.bodyLimitBytes,
@@ -96,27 +93,9 @@ export function createApp(options: ServerOptions, state: ServerState = { closing
     await Promise.resolve();
   });
 
-  app.get("/health", async () => await Promise.resolve({ status: "ok" }));
-  app.get("/ready", async (_request, reply) => {
-    const signal = AbortSignal.timeout(config.requestTimeoutMs);
-    const problems = state.closing ? ["shutting down"] : await serving.problems(signal);
-    return await reply.code(problems.length === 0 ? 200 : 503).send({ ready: problems.length === 0, problems });
-  });
-  // Plugins come first, so that their hooks see these requests.
-  app.post("/api/v1/feature-service/get-features", { schema: { body: getFeaturesSchema } }, async (request) => {
-    const started = performance.now();
-    const params = readParams(request.body);
-    if (params.workspaceName !== undefined && params.workspaceName !== options.workspace) {
-      throw new VarveError(
-        "NOT_FOUND",
-        `Cannot read workspace ${JSON.stringify(params.workspaceName)}: this server serves ${
-          JSON.stringify(options.workspace)
-        }`,
-      );
-    }
-    const budgetMs = Math.min(config.requestTimeoutMs, params.latencyBudgetMs ?? Infinity);
-    return await getFeatures(serving, params, { at: clock.now(), signal: AbortSignal.timeout(budgetMs), started });
-  });
+  describeApi(app);
+  void app.register(healthRoutes, { serving: options.serving, config, state });
+  void app.register(tectonRoutes, options);
   return app;
 }
 
@@ -124,24 +103,6 @@ export function createApp(options: ServerOptions, state: ServerState = { closing
 function requestId(request: { readonly headers: Readonly<Record<string, unknown>> }): string {
   const given = request.headers["x-request-id"];
   return typeof given === "string" && /^[\w.:/+=-]{1,128}$/.test(given) ? given : randomUUID();
-}
-
-/** Bodies are JSON in valid UTF-8 and nothing else. Replaces fastify's parsers: they read text/plain too, and put replacement characters where bytes are no text. */
-function readJsonOnly(app: FastifyInstance): void {
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  // Keys like __proto__ are refused.
-  const parse = app.getDefaultJsonParser("error", "error");
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser("application/json", { parseAs: "buffer" }, (request, body, done) => {
-    let text: string;
-    try {
-      text = decoder.decode(body as Buffer);
-    } catch {
-      done(new VarveError("INVALID_REQUEST", "Cannot read the request: its body is not valid UTF-8"));
-      return;
-    }
-    void parse(request, text, done);
-  });
 }
 
 /** Sheds load when the event loop is late, except for whoever asks whether the process lives. */

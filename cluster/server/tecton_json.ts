@@ -1,4 +1,8 @@
-/** How values and types are written in Tecton's dialect (S9): int64 as text, NaN and infinities as text, instants as ISO text, structs as arrays. */
+/**
+ * How values and types are written in Tecton's dialect (S9): int64 as text, NaN and infinities as text, instants as ISO text,
+ * structs as arrays. It knows fewer types than varve; its clients refuse an answer whose types they do not know. So int32
+ * and durations (microseconds) are int64 there, a float32 by itself is a float64, days and bytes are text.
+ */
 import type { DataType, Field } from "varve";
 
 /** A type as `dataType` in the answer's metadata. */
@@ -8,10 +12,25 @@ export interface TectonType {
   readonly fields?: readonly { readonly name: string; readonly dataType: TectonType }[];
 }
 
+const scalarTypes: Readonly<Record<Extract<DataType, string>, string>> = {
+  boolean: "boolean",
+  int32: "int64",
+  int64: "int64",
+  float32: "float64",
+  float64: "float64",
+  string: "string",
+  binary: "string",
+  date: "string",
+  timestamp: "timestamp",
+  duration: "int64",
+};
+
 /** The answer's name of a type. */
 export function tectonType(type: DataType): TectonType {
-  if (typeof type === "string") return { type: type === "date" ? "string" : type === "duration" ? "int64" : type };
-  if ("list" in type) return { type: "array", elementType: tectonType(type.list) };
+  if (typeof type === "string") return { type: scalarTypes[type] };
+  if ("list" in type) {
+    return { type: "array", elementType: type.list === "float32" ? { type: "float32" } : tectonType(type.list) };
+  }
   return {
     type: "struct",
     fields: type.struct.map((field) => ({ name: field.name, dataType: tectonType(field.type) })),
@@ -37,6 +56,7 @@ function nonNullEncoder(type: DataType): (value: unknown) => unknown {
     case "float32":
     case "float64":
       return (value) => Number.isFinite(value) ? value : String(value);
+    case "int32":
     case "int64":
     case "duration":
     case "timestamp":
@@ -45,7 +65,6 @@ function nonNullEncoder(type: DataType): (value: unknown) => unknown {
       return (value) => Buffer.from(value as Uint8Array).toString("base64");
     case "string":
     case "boolean":
-    case "int32":
     case "date":
       return (value) => value;
   }

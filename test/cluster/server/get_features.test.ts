@@ -53,7 +53,7 @@ describe("get-features", () => {
       ["level", "likes", "low", "name", "peak", "score", "seen", "visits"].map((name) => `profile.${name}`),
     );
     expect(body.result.features).toEqual([
-      7,
+      "7",
       ["1", null],
       "-Infinity",
       "Zoë",
@@ -86,7 +86,7 @@ describe("get-features", () => {
     const { body } = await ask({ ...all, metadataOptions });
     const types = body.metadata.features.map(({ dataType }: { dataType: object }) => dataType);
     expect(types).toEqual([
-      { type: "int32" },
+      { type: "int64" },
       { type: "array", elementType: { type: "int64" } },
       { type: "float64" },
       { type: "string" },
@@ -105,6 +105,7 @@ describe("get-features", () => {
       sloServerTimeSeconds: expect.any(Number),
       storeMaxLatency: expect.any(Number),
       serverTimeSeconds: expect.any(Number),
+      storeResponseSizeBytes: expect.any(Number),
     });
   });
 
@@ -148,7 +149,12 @@ describe("get-features", () => {
 
 describe("get-features, asked wrongly,", () => {
   it("lists the services there are", async () => {
-    expectError(await ask({ ...all, featureServiceName: "none" }), 404, "NOT_FOUND", /services are model, small/);
+    expectError(
+      await ask({ ...all, featureServiceName: "none" }),
+      404,
+      "NOT_FOUND",
+      /services are model, small, checkout/,
+    );
     for (const name of ["__proto__", "constructor", "toString"]) {
       expectError(await ask({ ...all, featureServiceName: name }), 404, "NOT_FOUND", /services are/);
     }
@@ -164,7 +170,7 @@ describe("get-features, asked wrongly,", () => {
     ["an extra join key", { ...big, zone: 1 }, /"zone" is no join key of it; join keys are user, active/],
     ["a key of Object.prototype", { ...big, constructor: "x" }, /"constructor" is no join key/],
     ["text for int64", { user: "x", active: true }, /"x" as join key "user"/],
-    ["a number JSON cannot hold exactly", { user: 9007199254740993, active: true }, /join key "user"/],
+    ["a number that 64 bits cannot hold", { user: 2 ** 64, active: true }, /join key "user"/],
     ["a fraction", { user: 1.5, active: true }, /join key "user"/],
     ["text for boolean", { user: 1, active: "true" }, /join key "active"/],
     ["a list", { user: [1], active: true }, /\/params\/joinKeyMap\/user/],

@@ -91,7 +91,55 @@ const profile = view(
   },
 );
 
+const shop = entity("shop", { shop: "string", region: "int32" });
+
+const shops = view(
+  "shop_stats",
+  fromRows([
+    {
+      shop: "Zoë's",
+      region: 7,
+      at: at("2001-01-04T06:00Z"),
+      sales: 9_007_199_254_740_995n,
+      share: 0.25,
+      ratio: 0.5,
+      open: true,
+      label: "a.b",
+      level: -3,
+      recent: [9_007_199_254_740_993n, 2n],
+      names: ["x", ""],
+      vector: [0.5, -1],
+    },
+    { ...emptyShop("nulls"), at: at("2001-01-04T06:00:00.000001Z") },
+    { ...emptyShop("old"), at: at("2001-01-02T06:00Z"), sales: 5n },
+  ], {
+    schema: {
+      shop: "string",
+      region: "int32",
+      at: "timestamp",
+      sales: "int64",
+      share: "float64",
+      ratio: "float32",
+      open: "boolean",
+      label: "string",
+      level: "int32",
+      recent: { list: "int64" },
+      names: { list: "string" },
+      vector: { list: "float32" },
+    },
+    eventTimestamp: "at",
+  }).by(shop),
+  { schedule: "1d", start: "2001-01-01", ttl: "3d", online: true, description: "What shops sell" },
+);
+
+function emptyShop(name: string) {
+  const none = { sales: null, share: null, ratio: null, open: null, label: null, level: null };
+  return { shop: name, region: 7, ...none, recent: null, names: null, vector: null };
+}
+
 export const model = service("model", [profile]);
+/** Types that every public client knows. */
+export const checkout = service("checkout", [shops]);
 export const small = service("small", [profile.select("visits", "name").prefix("p_")]);
 
 /** See the file's sentence. */
@@ -114,7 +162,7 @@ export class ServedStore {
   async publish(): Promise<void> {
     const store = await connect(this.options);
     try {
-      await (await store.plan([model, small])).apply();
+      await (await store.plan([model, small, checkout])).apply();
     } finally {
       await store.close();
     }

@@ -94,7 +94,13 @@ describe("a server whose Redis", () => {
     process.kill(redis.pid, "SIGSTOP");
     try {
       expect(await ask()).toMatchObject({ code: "TIMEOUT" });
-      expect(await ask({ requestOptions: { latencyBudgetMs: 5 } })).toMatchObject({ code: "TIMEOUT" });
+      const metadataOptions = { includeServingStatus: true };
+      const late = {
+        result: { features: [null, null] },
+        metadata: { features: Array(2).fill({ status: "TIME_OUT", reason: "TIME_OUT" }) },
+      };
+      expect(await ask({ requestOptions: { latencyBudgetMs: 5 }, metadataOptions })).toEqual(late);
+      expect(await ask({ allowPartialResults: true, metadataOptions })).toEqual(late);
       expect(await ask({ featureServiceName: "none" })).toMatchObject({ code: "TIMEOUT" });
       const ready = await app.inject({ url: "/ready" });
       expect([ready.statusCode, ready.json().problems[0]]).toEqual([503, expect.stringMatching(/in time/)]);

@@ -1,0 +1,21 @@
+/** How errors look in the description of the API. */
+
+/** The body of every error; shared by name. */
+export const errorSchema = {
+  $id: "Error",
+  type: "object",
+  required: ["error", "code", "message", "details"],
+  additionalProperties: false,
+  properties: {
+    error: { type: "string", description: "The HTTP status in words." },
+    code: { type: "string", description: "What kind of error it is, for programs." },
+    message: { type: "string", description: "What cannot be done, why, and the way out." },
+    details: { type: "object", description: "What the message names, for programs.", additionalProperties: true },
+  },
+};
+
+/** For the answers of a route. */
+export const errorAnswers = {
+  "4xx": { description: "The request is wrong; `message` says how to mend it.", $ref: "Error#" },
+  "5xx": { description: "The server cannot answer now.", $ref: "Error#" },
+};

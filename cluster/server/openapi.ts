@@ -1,0 +1,43 @@
+/** The description of the API, made of the schemas that check requests: `/openapi.json`, and `/docs` to browse it. */
+import swagger from "@fastify/swagger";
+import swaggerUi from "@fastify/swagger-ui";
+import { errorSchema } from "./error_schema.ts";
+import type { FastifyInstance } from "./fastify.ts";
+
+/** Of the API, not of the package: it changes when clients must. */
+const version = "1.0.0";
+
+/** The page loads nothing from elsewhere. */
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+  "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/** Describes the routes of the plugins that are registered after it. */
+export function describeApi(app: FastifyInstance): void {
+  app.addSchema(errorSchema);
+  // Answers are described by their schemas, not written by them.
+  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
+  void app.register(swagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info: {
+        title: "varve",
+        version,
+        description: "Feature vectors for models, in the dialects of Tecton and Feast. Every error has the same body.",
+      },
+      tags: [
+        { name: "Features", description: "Tecton's HTTP API." },
+        { name: "Feast", description: "The API of Feast's feature server." },
+        { name: "Server", description: "Whether it lives, and whether it can answer." },
+      ],
+    },
+    refResolver: { buildLocalReference: ({ $id }) => String($id) },
+  });
+  void app.register(swaggerUi, {
+    routePrefix: "/docs",
+    staticCSP: pagePolicy,
+    // The badge of a validator elsewhere would be asked for, and told the address.
+    uiConfig: { validatorUrl: null, displayRequestDuration: true, defaultModelsExpandDepth: 0, tryItOutEnabled: true },
+    theme: { title: "varve: HTTP API" },
+  });
+  app.get("/openapi.json", { schema: { hide: true } }, async () => await Promise.resolve(app.swagger()));
+}

@@ -1,0 +1,110 @@
+/** Tecton's dialect: `get-features`, `get-features-batch` and `metadata`, by the paths of versions 1 and 2. */
+import type { Clock } from "varve";
+import type { ServiceReader, Serving } from "varve/serving";
+import type { ServerConfig } from "../config.ts";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "./fastify.ts";
+import { getFeatures, getFeaturesBatch, slotsOf } from "./get_features.ts";
+import type { GetFeaturesContext } from "./get_features.ts";
+import { tectonType } from "./tecton_json.ts";
+import { camelCased, serviceMeant } from "./tecton_params.ts";
+import type { ServiceNames, VectorOptions, VectorRow } from "./tecton_params.ts";
+import { dataTypeSchema, tectonSchemas } from "./tecton_schema.ts";
+
+/** What the routes read from. */
+export interface ReadRoutes {
+  readonly serving: Serving;
+  readonly workspace: string;
+  readonly clock: Clock;
+  readonly config: ServerConfig;
+}
+
+type Params = ServiceNames & VectorOptions & VectorRow & { readonly requestData?: readonly VectorRow[] };
+type Answers = Readonly<
+  Record<"getFeatures" | "getFeaturesBatch" | "metadata", (request: FastifyRequest) => Promise<object>>
+>;
+
+/** Adds the routes; a plugin of its own, so that its hooks are its own. */
+export async function tectonRoutes(app: FastifyInstance, options: ReadRoutes): Promise<void> {
+  app.addSchema(dataTypeSchema);
+  app.addHook("preValidation", (request, _reply, done) => {
+    try {
+      if (request.body !== undefined) request.body = camelCased(request.body);
+      done();
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+  app.addHook("onSend", tellJavaClient);
+  const { getFeatures: one, getFeaturesBatch: many, metadata, v2 } = tectonSchemas;
+  const answers = answersFrom(options);
+  const first = "/api/v1/feature-service";
+  app.post(`${first}/get-features`, { schema: one }, answers.getFeatures);
+  app.post(`${first}/get-features-batch`, { schema: many }, answers.getFeaturesBatch);
+  app.post(`${first}/metadata`, { schema: metadata }, answers.metadata);
+  const second = "/api/v2/workspaces/:workspace/feature-services/:featureService";
+  app.post(`${second}/get-features`, { schema: v2.getFeatures }, answers.getFeatures);
+  app.post(`${second}/get-features-batch`, { schema: v2.getFeaturesBatch }, answers.getFeaturesBatch);
+  app.get(`${second}/metadata`, { schema: v2.metadata }, answers.metadata);
+  await Promise.resolve();
+}
+
+function answersFrom({ serving, workspace, clock, config }: ReadRoutes): Answers {
+  const contextOf = (params: Params): GetFeaturesContext => {
+    const budgetMs = Math.min(config.requestTimeoutMs, params.requestOptions?.latencyBudgetMs ?? Infinity);
+    return { at: clock.now(), signal: AbortSignal.timeout(budgetMs), started: performance.now() };
+  };
+  const readerOf = async (request: FastifyRequest, params: Params, signal: AbortSignal): Promise<ServiceReader> => {
+    return await serving.service(serviceMeant(workspace, namesInPath(request), params), signal);
+  };
+  return {
+    getFeatures: async (request) => {
+      const params = paramsOf(request);
+      const context = contextOf(params);
+      return await getFeatures(await readerOf(request, params, context.signal), params, params, context);
+    },
+    getFeaturesBatch: async (request) => {
+      const params = paramsOf(request);
+      const context = contextOf(params);
+      const reader = await readerOf(request, params, context.signal);
+      return await getFeaturesBatch(reader, params.requestData!, params, context);
+    },
+    metadata: async (request) => {
+      const params = paramsOf(request);
+      return serviceMetadata(await readerOf(request, params, contextOf(params).signal));
+    },
+  };
+}
+
+function paramsOf(request: FastifyRequest): Params {
+  return (request.body as { readonly params: Params } | undefined)?.params ?? {};
+}
+
+function namesInPath(request: FastifyRequest): ServiceNames {
+  const { workspace, featureService } = request.params as { workspace?: string; featureService?: string };
+  return {
+    ...(workspace !== undefined && { workspaceName: workspace }),
+    ...(featureService !== undefined && { featureServiceName: featureService }),
+  };
+}
+
+function serviceMetadata(reader: ServiceReader): object {
+  return {
+    featureServiceType: "DEFAULT",
+    inputJoinKeys: reader.joinKeys.map(({ name, type }) => ({ name, dataType: tectonType(type) })),
+    inputRequestContextKeys: [],
+    featureValues: slotsOf(reader).map(({ name, type }) => ({ name, dataType: type })),
+  };
+}
+
+/**
+ * The public Java client expects an error's code to be a number; where it is none, it drops the body and shows the words of
+ * the status line. There it finds the message.
+ */
+async function tellJavaClient(request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<unknown> {
+  const agent = request.headers["user-agent"] ?? "";
+  if (reply.statusCode >= 400 && agent.startsWith("tecton-http-java-client") && typeof payload === "string") {
+    const { message } = JSON.parse(payload) as { message: string };
+    reply.raw.statusMessage = message.replace(/[^\x20-\x7e]+/g, "?").slice(0, 1_000);
+  }
+  return await Promise.resolve(payload);
+}

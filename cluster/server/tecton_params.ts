@@ -1,0 +1,93 @@
+/** Reads the parameters of a request in Tecton's dialect, whose fields come in camelCase and in snake_case. */
+import { VarveError } from "varve";
+
+/** What both endpoints read beside the rows. */
+export interface VectorOptions {
+  readonly metadataOptions?: Readonly<Record<string, boolean>>;
+  readonly requestOptions?: {
+    readonly latencyBudgetMs?: number;
+    readonly ignoreExtraRequestContextFields?: boolean;
+  };
+  readonly allowPartialResults?: boolean;
+}
+
+/** One row of a request. */
+export interface VectorRow {
+  readonly joinKeyMap?: Readonly<Record<string, unknown>>;
+  readonly requestContextMap?: Readonly<Record<string, unknown>>;
+}
+
+/** Which service of which workspace is meant. */
+export interface ServiceNames {
+  readonly workspaceName?: string;
+  readonly featureServiceName?: string;
+  readonly featureServiceId?: string;
+}
+
+/** The body with the fields of the request itself in camelCase; join keys and request context have the names users gave. */
+export function camelCased(body: unknown): unknown {
+  if (!isRecord(body) || !isRecord(body["params"])) return body;
+  const params = camelKeys(body["params"]);
+  const inner: Record<string, unknown> = {};
+  for (const name of ["metadataOptions", "requestOptions"]) change(inner, params, name, camelKeysOf);
+  change(inner, params, "requestData", (rows) => Array.isArray(rows) ? rows.map(camelKeysOf) : rows);
+  if (params === body["params"] && Object.keys(inner).length === 0) return body;
+  return { ...body, params: { ...params, ...inner } };
+}
+
+function change(
+  target: Record<string, unknown>,
+  source: Readonly<Record<string, unknown>>,
+  name: string,
+  map: (value: unknown) => unknown,
+): void {
+  if (source[name] !== undefined) target[name] = map(source[name]);
+}
+
+function camelKeysOf(value: unknown): unknown {
+  return isRecord(value) ? camelKeys(value) : value;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function camelKeys(value: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const keys = Object.keys(value);
+  if (!keys.some((key) => key.includes("_"))) return value;
+  const found: Record<string, unknown> = {};
+  for (const key of keys) {
+    const name = key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    if (Object.hasOwn(found, name)) {
+      const text = `Cannot read the request: ${name} is there twice, in camelCase and in snake_case; give it once`;
+      throw new VarveError("INVALID_REQUEST", text);
+    }
+    found[name] = value[key];
+  }
+  return found;
+}
+
+/** The service that is meant; what the path and the body both name must be the same. */
+export function serviceMeant(workspace: string, ...given: readonly ServiceNames[]): string {
+  const names = new Set(given.flatMap((each) => [each.featureServiceName, each.featureServiceId]));
+  const workspaces = new Set(given.map((each) => each.workspaceName));
+  names.delete(undefined);
+  workspaces.delete(undefined);
+  for (const name of workspaces) {
+    if (name !== workspace) {
+      throw new VarveError(
+        "NOT_FOUND",
+        `Cannot read workspace ${JSON.stringify(name)}: this server serves ${JSON.stringify(workspace)}`,
+        { details: { workspace: name! } },
+      );
+    }
+  }
+  const [name] = names;
+  if (names.size === 1) return name!;
+  throw new VarveError(
+    "INVALID_REQUEST",
+    `Cannot read the request: it names ${
+      [...names].map((each) => JSON.stringify(each)).join(" and ")
+    }; name one service`,
+  );
+}

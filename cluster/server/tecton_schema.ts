@@ -1,0 +1,263 @@
+/**
+ * Requests and answers of Tecton's dialect as JSON Schema, with a cap on everything that clients send. Requests are checked
+ * by them, answers are described by them.
+ */
+import { errorAnswers } from "./error_schema.ts";
+
+/** The most rows of one batch. */
+export const maxBatchRows = 1_000;
+
+const name = { type: "string", minLength: 1, maxLength: 128 } as const;
+const keyMap = (description: string, value: object) => ({
+  type: "object",
+  description,
+  maxProperties: 64,
+  propertyNames: { maxLength: 128 },
+  additionalProperties: value,
+});
+const scalar = { type: ["string", "number", "boolean", "null"], maxLength: 4096 };
+
+const joinKeyMap = keyMap(
+  "The value of every join key by its name; int64 as text or as a number, null where there is none (nothing is looked up then).",
+  scalar,
+);
+const requestContextMap = keyMap("What the request itself knows, by name; int64 as text.", scalar);
+
+const flags = (meanings: Readonly<Record<string, string>>) => ({
+  type: "object",
+  additionalProperties: false,
+  properties: Object.fromEntries(
+    Object.entries(meanings).map(([key, description]) => [key, { type: "boolean", description }]),
+  ),
+});
+
+const metadataOptions = {
+  ...flags({
+    includeNames: "The name of every feature: view.feature.",
+    includeEffectiveTimes: "When every value became effective.",
+    includeDataTypes: "The type of every feature.",
+    includeServingStatus: "What became of every look-up.",
+    includeSloInfo: "How long it took.",
+    includeFeatureDescriptions: "The description of every feature.",
+    includeFeatureTags: "The tags of every feature's view.",
+  }),
+  description: "What to tell beside the values.",
+};
+
+const requestOptions = {
+  type: "object",
+  description: "How to answer.",
+  additionalProperties: false,
+  properties: {
+    readFromCache: {
+      type: "boolean",
+      description: "Taken and without effect: every answer is read from the online store.",
+    },
+    writeToCache: { type: "boolean", description: "Taken and without effect, as there is no cache of answers." },
+    latencyBudgetMs: {
+      type: "integer",
+      minimum: 1,
+      maximum: 600_000,
+      description: "The longest the client waits. Values that have not come by then are null, their status TIME_OUT.",
+    },
+    ignoreExtraRequestContextFields: {
+      type: "boolean",
+      description: "Leave request context unread that the service does not know, instead of refusing it.",
+    },
+    coerceNullCountsToZero: {
+      type: "boolean",
+      description: "Taken and without effect: a count over nothing is 0.",
+    },
+  },
+};
+
+const options = {
+  metadataOptions,
+  requestOptions,
+  allowPartialResults: {
+    type: "boolean",
+    description:
+      "When the store does not answer in time: null and TIME_OUT for what did not come, instead of an error.",
+  },
+};
+
+const names = {
+  workspaceName: { ...name, description: "The workspace that this server serves; may be left out." },
+  featureServiceName: { ...name, description: "The feature service." },
+  featureServiceId: { ...name, description: "In place of the name: a feature service's id is its name." },
+};
+
+const rows = {
+  type: "array",
+  description: "One entry per row of the answer.",
+  minItems: 1,
+  maxItems: maxBatchRows,
+  items: { type: "object", additionalProperties: false, properties: { joinKeyMap, requestContextMap } },
+};
+
+/** `{ params: {…} }`; unknown fields are refused rather than ignored. */
+function paramsBody(properties: Readonly<Record<string, object>>, required: readonly string[], named: boolean) {
+  return {
+    type: "object",
+    description: "Fields may be written in camelCase or in snake_case.",
+    required: ["params"],
+    additionalProperties: false,
+    properties: {
+      params: {
+        type: "object",
+        additionalProperties: false,
+        properties: { ...names, ...properties },
+        ...(required.length > 0 && { required }),
+        ...(named && { anyOf: [{ required: ["featureServiceName"] }, { required: ["featureServiceId"] }] }),
+      },
+    },
+  };
+}
+
+const one = { joinKeyMap, requestContextMap, ...options };
+const many = { requestData: rows, ...options };
+
+/** What the path of version 2 names. */
+const pathParams = {
+  type: "object",
+  required: ["workspace", "featureService"],
+  properties: {
+    workspace: { ...name, description: "The workspace that this server serves." },
+    featureService: { ...name, description: "The feature service." },
+  },
+};
+
+const typeName = ["boolean", "int64", "string", "float64", "float32", "timestamp", "array", "struct"];
+
+/** A type in an answer; by its name, since it holds itself. */
+export const dataTypeSchema = {
+  $id: "DataType",
+  type: "object",
+  required: ["type"],
+  properties: {
+    type: { type: "string", enum: typeName },
+    elementType: { $ref: "DataType#" },
+    fields: {
+      type: "array",
+      items: {
+        type: "object",
+        required: ["name", "dataType"],
+        properties: { name: { type: "string" }, dataType: { $ref: "DataType#" } },
+      },
+    },
+  },
+};
+
+const value = {
+  description:
+    "As its type says: int64 as text, other numbers as numbers, NaN and infinities as text, timestamps as ISO text, structs as arrays, null where there is none.",
+};
+const vector = {
+  type: "object",
+  required: ["features"],
+  properties: { features: { type: "array", items: value } },
+};
+const instant = { type: ["string", "null"], format: "date-time" };
+const status = { type: "string", enum: ["PRESENT", "MISSING_DATA", "TIME_OUT"] };
+const reason = {
+  type: "string",
+  enum: ["PRESENT", "MISSING", "EXPIRED", "NULL_KEY", "TIME_OUT"],
+  description: "The status in full: why there is no value.",
+};
+
+const sloInfo = {
+  type: "object",
+  required: ["sloEligible", "sloServerTimeSeconds", "serverTimeSeconds", "storeMaxLatency"],
+  properties: {
+    sloEligible: { type: "boolean", description: "Whether the request counts when latency is judged." },
+    sloIneligibilityReasons: {
+      type: "array",
+      items: { type: "string", enum: ["REDIS_RESPONSE_SIZE_LIMIT_EXCEEDED", "REDIS_LATENCY_LIMIT_EXCEEDED"] },
+      description: "More than 2 MiB, or longer than 25 ms.",
+    },
+    sloServerTimeSeconds: { type: "number" },
+    serverTimeSeconds: { type: "number" },
+    storeMaxLatency: { type: "number", description: "How long the online store took, in seconds." },
+    storeResponseSizeBytes: { type: "integer", description: "How much the online store gave." },
+  },
+};
+
+const described = {
+  name: { type: "string" },
+  dataType: { $ref: "DataType#" },
+  description: { type: ["string", "null"] },
+  tags: { type: "object", additionalProperties: { type: "string" } },
+};
+const listOf = (items: object) => ({ type: "array", items });
+const metadata = (feature: object, slo: object) => ({
+  type: "object",
+  required: ["features"],
+  properties: { features: listOf({ type: "object", properties: { ...described, ...feature } }), ...slo },
+});
+
+const oneAnswer = {
+  description: "The features in the order of their names.",
+  type: "object",
+  required: ["result"],
+  properties: {
+    result: vector,
+    metadata: metadata({ effectiveTime: instant, status, reason }, { sloInfo }),
+  },
+};
+const manyAnswer = {
+  description: "One vector per row.",
+  type: "object",
+  required: ["result"],
+  properties: {
+    result: listOf(vector),
+    metadata: metadata({
+      effectiveTime: { ...instant, description: "The newest of the rows." },
+      effectiveTimes: listOf(instant),
+      status: listOf(status),
+      reason: listOf(reason),
+    }, { sloInfo: listOf(sloInfo), batchSloInfo: sloInfo }),
+  },
+};
+const fields = listOf({
+  type: "object",
+  required: ["name", "dataType"],
+  properties: { name: { type: "string" }, dataType: { $ref: "DataType#" } },
+});
+const metadataAnswer = {
+  description: "What the service reads and gives.",
+  type: "object",
+  required: ["featureServiceType", "inputJoinKeys", "inputRequestContextKeys", "featureValues"],
+  properties: {
+    featureServiceType: { type: "string", enum: ["DEFAULT"] },
+    inputJoinKeys: fields,
+    inputRequestContextKeys: fields,
+    featureValues: { ...fields, description: "In the order of the vectors." },
+  },
+};
+
+const tags = ["Features"];
+const oneOf = { tags, response: { 200: oneAnswer, ...errorAnswers } };
+const manyOf = { tags, response: { 200: manyAnswer, ...errorAnswers } };
+const metadataOf = { tags, response: { 200: metadataAnswer, ...errorAnswers } };
+
+/** The schema of every route, by version. */
+export const tectonSchemas = {
+  getFeatures: { summary: "The features of one key", body: paramsBody(one, [], true), ...oneOf },
+  getFeaturesBatch: { summary: "The features of many keys", body: paramsBody(many, ["requestData"], true), ...manyOf },
+  metadata: { summary: "What a feature service reads and gives", body: paramsBody({}, [], true), ...metadataOf },
+  v2: {
+    getFeatures: {
+      summary: "The features of one key",
+      params: pathParams,
+      body: paramsBody(one, [], false),
+      ...oneOf,
+    },
+    getFeaturesBatch: {
+      summary: "The features of many keys",
+      params: pathParams,
+      body: paramsBody(many, ["requestData"], false),
+      ...manyOf,
+    },
+    metadata: { summary: "What a feature service reads and gives", params: pathParams, ...metadataOf },
+  },
+};
