@@ -41,6 +41,13 @@ program.command("status")
 program.command("doctor")
   .description("check this computer, Redis and the object store; says the way out of every problem")
   .action(run(async (context) => (await import("./doctor.ts")).doctor(context)));
+program.command("notebook [folder]")
+  .description("open Jupyter with this project's kernels, tslab on Node and Deno; nothing global changes")
+  .option("--no-browser", "do not open a browser")
+  .option("--no-open", "only set the kernels up, and print JUPYTER_PATH")
+  .action(
+    run(async (context, [folder], options) => (await import("./notebook.ts")).notebook(context, folder, options)),
+  );
 program.command("plan <file>")
   .description("show what publishing the definitions of a file would change")
   .option("--delete <name...>", "delete these: view:x, service:y, entity:z")
