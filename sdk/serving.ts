@@ -10,6 +10,8 @@ import type { Registry } from "./registry/registry.ts";
 import type { RegistryState } from "./registry/state.ts";
 import { readsOf } from "./retrieve/feature_read.ts";
 import { type FeatureRef, readsOfRefs } from "./retrieve/feature_refs.ts";
+import { countedReader, timedStore } from "./retrieve/observe.ts";
+import type { ReadObserver, ReadStore } from "./retrieve/observe.ts";
 import { compileService } from "./retrieve/online.ts";
 import type { ServiceReader } from "./retrieve/online.ts";
 import type { ObjectStore } from "./storage/object_store.ts";
@@ -19,6 +21,8 @@ import type { Clock } from "./time.ts";
 
 export type { Answer, FeatureRequest, ReadFeaturesOptions, ServedFeature, ServiceReader } from "./retrieve/online.ts";
 export type { FeatureStatus } from "./retrieve/status.ts";
+export type { LookupCounts, ReadObserver } from "./retrieve/observe.ts";
+export type { ViewState } from "./storage/online_store.ts";
 export type { FeatureRef } from "./retrieve/feature_refs.ts";
 export type { RegisteredView, RegistryState, ViewVersion } from "./registry/state.ts";
 export type { Places, S3Settings } from "./places.ts";
@@ -38,6 +42,8 @@ export interface ServingOptions extends Places {
   readonly pollMs?: number;
   /** Told what went wrong in the background; serving goes on with what it knows. */
   readonly onProblem?: (error: unknown) => void;
+  /** Told of reads, for metrics. */
+  readonly observer?: ReadObserver;
 }
 
 /** Reads features of services online. */
@@ -48,6 +54,8 @@ export interface Serving {
   features(refs: readonly FeatureRef[], signal?: AbortSignal): Promise<ServiceReader>;
   /** What is registered, as of now. */
   definitions(signal?: AbortSignal): Promise<RegistryState>;
+  /** What is loaded of the versions that serve, as it was seen last: a version that was never loaded is not among them. */
+  loaded(): ViewState[];
   /** Why requests would fail now; empty when ready. */
   problems(signal?: AbortSignal): Promise<string[]>;
   /** Stops following, and releases everything. */
@@ -83,6 +91,8 @@ class LiveServing implements Serving {
   readonly #online: OnlineStore;
   readonly #objects: ObjectStore;
   readonly #options: ServingOptions;
+  /** The online store as readers see it. */
+  readonly #store: ReadStore;
   #state: RegistryState;
   #states = new Map<string, ViewState>();
   #readers = new Map<string, ServiceReader>();
@@ -98,6 +108,7 @@ class LiveServing implements Serving {
     this.#online = online;
     this.#objects = objects;
     this.#options = options;
+    this.#store = options.observer ? timedStore(online, options.observer) : online;
     this.#state = registry.cached;
   }
 
@@ -150,7 +161,7 @@ class LiveServing implements Serving {
     if (refs.some(({ view }) => this.#state.views[view] === undefined)) await this.#lookAgain(signal);
     const reads = readsOfRefs(refs, this.#state.views);
     const names = reads.map(({ alias }) => `"${alias}"`).join(", ");
-    const reader = compileService(key, reads, this.#online, this.#findState, `features of ${names}`);
+    const reader = this.#counted(compileService(key, reads, this.#store, this.#findState, `features of ${names}`));
     if (this.#looseReaders.size >= maxLooseReaders) {
       for (const oldest of this.#looseReaders.keys()) {
         this.#looseReaders.delete(oldest);
@@ -172,6 +183,17 @@ class LiveServing implements Serving {
     await raced(this.refresh(), signal, `${this.#objects.description} and ${this.#online.description}`);
   }
 
+  #counted(reader: ServiceReader): ServiceReader {
+    return this.#options.observer ? countedReader(reader, this.#options.observer) : reader;
+  }
+
+  loaded(): ViewState[] {
+    return Object.values(this.#state.views).flatMap(({ name, serving }) => {
+      const state = serving === undefined ? undefined : this.#findState(name, serving);
+      return state?.collection === undefined ? [] : [state];
+    });
+  }
+
   readonly #findState = (view: string, version: number) => this.#states.get(stateName(view, version));
 
   #reader(name: string): ServiceReader {
@@ -191,7 +213,7 @@ class LiveServing implements Serving {
       const version = registered?.versions.find((item) => item.version === registered.serving);
       return version && { definition: version.definition, version: version.version };
     });
-    const reader = compileService(name, reads, this.#online, this.#findState);
+    const reader = this.#counted(compileService(name, reads, this.#store, this.#findState));
     this.#readers.set(name, reader);
     return reader;
   }

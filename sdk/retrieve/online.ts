@@ -73,7 +73,7 @@ export type FindState = (view: string, version: number) => ViewState | undefined
 export function compileService(
   service: string,
   reads: readonly FeatureRead[],
-  store: OnlineStore,
+  store: Pick<OnlineStore, "getMany">,
   findState: FindState,
   title = `service "${service}"`,
 ): ServiceReader {
@@ -134,7 +134,7 @@ class CompiledReader implements ServiceReader {
   readonly joinKeys: readonly Field[];
   readonly #keySets: readonly KeySet[];
   readonly #uses: readonly ViewUse[];
-  readonly #store: OnlineStore;
+  readonly #store: Pick<OnlineStore, "getMany">;
   readonly #findState: FindState;
   readonly #title: string;
 
@@ -143,7 +143,7 @@ class CompiledReader implements ServiceReader {
     joinKeys: readonly Field[],
     keySets: readonly KeySet[],
     uses: readonly ViewUse[],
-    store: OnlineStore,
+    store: Pick<OnlineStore, "getMany">,
     findState: FindState,
     title: string,
   ) {

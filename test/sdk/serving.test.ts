@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Micros } from "../../sdk/time.ts";
 import { lmdbOnlineStore } from "../../sdk/storage/online_lmdb.ts";
-import { openServing, type Serving } from "../../sdk/serving.ts";
+import { type LookupCounts, openServing, type Serving } from "../../sdk/serving.ts";
 import { StoreRig, trips } from "./store_rig.ts";
 
 let rig: StoreRig;
@@ -50,6 +50,33 @@ describe("openServing()", () => {
     const store = await rig.connect();
     await (await store.publish(rig.service())).apply();
     expect(await amount(serving)).toBe(4);
+  });
+
+  it("tells its observer of look-ups, by view and what became of them, and of the store's time; and what is loaded", async () => {
+    const store = await rig.connect();
+    await (await store.publish(rig.service())).apply();
+    const counts = new Map<string, LookupCounts>();
+    const took: number[] = [];
+    const serving = await openServing({
+      storage: `${rig.folder}/store`,
+      clock: rig.clock,
+      pollMs: never,
+      observer: {
+        countsOf: (view) => counts.get(view) ?? counts.set(view, {}).get(view)!,
+        storeTook: (milliseconds) => took.push(milliseconds),
+      },
+    });
+    closing.push(serving);
+    const reader = await serving.service("model");
+    const keys = [{ driver: "x", zone: 1n }, { driver: "nobody", zone: 1n }, { driver: "x", zone: 1n }];
+    await reader.read(keys, { at: rig.clock.now() });
+    const [view] = [...new Set(reader.features.map((feature) => feature.view))];
+    expect(Object.fromEntries(counts)).toEqual({ [view!]: { PRESENT: 2, MISSING: 1 } });
+    await reader.read([{ driver: null, zone: 1n }], { at: rig.clock.now() });
+    expect(counts.get(view!)).toEqual({ PRESENT: 2, MISSING: 1, NULL_KEY: 1 });
+    // A null key asks the store nothing.
+    expect(took).toEqual([expect.any(Number)]);
+    expect(serving.loaded()).toEqual([expect.objectContaining({ view, version: 1, watermark: expect.any(String) })]);
   });
 
   it("serves the old version until the new one is complete, and follows it and back", async () => {

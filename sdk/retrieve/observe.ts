@@ -1,0 +1,57 @@
+/** Counts and times online reads, for metrics. */
+import type { OnlineStore } from "../storage/online_store.ts";
+import type { ServiceReader } from "./online.ts";
+import type { FeatureStatus } from "./status.ts";
+
+/** How many look-ups became what. */
+export type LookupCounts = Partial<Record<FeatureStatus, number>>;
+
+/** Told of online reads. Both are called at every request: they must cost next to nothing, and never throw. */
+export interface ReadObserver {
+  /** Where the look-ups of a view are counted; asked once per view and reader. */
+  countsOf(view: string): LookupCounts;
+  /** The online store took this long for the keys of one read, failed reads included. */
+  storeTook(milliseconds: number): void;
+}
+
+/** What readers need of a store. */
+export type ReadStore = Pick<OnlineStore, "getMany">;
+
+/** A store whose reads are timed. */
+export function timedStore(store: ReadStore, observer: ReadObserver): ReadStore {
+  return {
+    async getMany(collections, keys, signal) {
+      const started = performance.now();
+      try {
+        return await store.getMany(collections, keys, signal);
+      } finally {
+        observer.storeTook(performance.now() - started);
+      }
+    },
+  };
+}
+
+/** A reader whose look-ups are counted: one per view and request, as the features of a view are found or missing together. */
+export function countedReader(reader: ServiceReader, observer: ReadObserver): ServiceReader {
+  const seen = new Set<string>();
+  const views = reader.features.flatMap(({ namespace, view }, feature) => {
+    if (seen.has(namespace)) return [];
+    seen.add(namespace);
+    return [{ feature, counts: observer.countsOf(view) }];
+  });
+  return {
+    service: reader.service,
+    features: reader.features,
+    joinKeys: reader.joinKeys,
+    async read(requests, options) {
+      const answers = await reader.read(requests, options);
+      for (const { statuses } of answers) {
+        for (const { feature, counts } of views) {
+          const status = statuses[feature]!;
+          counts[status] = (counts[status] ?? 0) + 1;
+        }
+      }
+      return answers;
+    },
+  };
+}
