@@ -55,7 +55,8 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   "fastify": ["cluster/server/fastify.ts"],
   "commander": ["cluster/cli/main.ts"],
   "pino": ["cluster/log.ts"],
-  "@fastify/under-pressure": ["cluster/server/server.ts"],
+  "@fastify/under-pressure": ["cluster/server/guard.ts"],
+  "prom-client": ["cluster/server/metrics.ts"],
   "@fastify/swagger": ["cluster/server/openapi.ts"],
   "@fastify/swagger-ui": ["cluster/server/openapi.ts"],
 };

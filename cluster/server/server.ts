@@ -1,20 +1,22 @@
 /** The HTTP server: what all routes share; every dialect has a file of its own. */
 import { randomUUID } from "node:crypto";
 import { isIP } from "node:net";
-import underPressure from "@fastify/under-pressure";
 import { messageOf, VarveError } from "varve";
 import type { ServerConfig } from "../config.ts";
-import { LogGate } from "../log.ts";
 import type { Logger } from "../log.ts";
 import { Connections } from "./connections.ts";
 import { answerBadHttp, errorAnswer } from "./errors_http.ts";
 import { fastify } from "./fastify.ts";
 import type { FastifyInstance, FastifyReply } from "./fastify.ts";
+import { guard } from "./guard.ts";
+import type { ServerState } from "./guard.ts";
 import { healthRoutes } from "./health.ts";
 import { readJsonOnly } from "./json_body.ts";
 import { describeApi } from "./openapi.ts";
 import { tectonRoutes } from "./tecton.ts";
 import type { ReadRoutes } from "./tecton.ts";
+
+export type { ServerState } from "./guard.ts";
 
 export interface ServerOptions extends ReadRoutes {
   readonly logger: Logger;
@@ -26,11 +28,6 @@ export interface RunningServer {
   readonly url: string;
   /** Tells clients to go, answers what they ask meanwhile, and closes. */
   close(): Promise<void>;
-}
-
-/** What changes while the server runs. */
-export interface ServerState {
-  closing: boolean;
 }
 
 /** How long clients have to take their last answer and go. */
@@ -84,15 +81,7 @@ export function createApp(options: ServerOptions, state: ServerState = { closing
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: false, allowUnionTypes: true } },
   }) as unknown as FastifyInstance;
   readJsonOnly(app);
-  refuseUnderPressure(app);
-  answerErrors(app, options.logger);
-  app.addHook("onSend", async (request, reply) => {
-    reply.header("x-request-id", request.id);
-    // A kept-alive connection would hold close() until it times out: tell clients to let go.
-    if (state.closing) reply.header("connection", "close");
-    await Promise.resolve();
-  });
-
+  guard(app, state, options.logger);
   describeApi(app);
   void app.register(healthRoutes, { serving: options.serving, config, state });
   void app.register(tectonRoutes, options);
@@ -103,41 +92,6 @@ export function createApp(options: ServerOptions, state: ServerState = { closing
 function requestId(request: { readonly headers: Readonly<Record<string, unknown>> }): string {
   const given = request.headers["x-request-id"];
   return typeof given === "string" && /^[\w.:/+=-]{1,128}$/.test(given) ? given : randomUUID();
-}
-
-/** Sheds load when the event loop is late, except for whoever asks whether the process lives. */
-function refuseUnderPressure(app: FastifyInstance): void {
-  void app.register(underPressure, {
-    maxEventLoopDelay: 1_000,
-    pressureHandler: async (request, _reply, _type, delayMs) => {
-      await Promise.resolve();
-      if (request.routeOptions.url === "/health") return;
-      throw new VarveError(
-        "UNAVAILABLE",
-        `Cannot answer now: the server is overloaded (its event loop is ${
-          Math.round(delayMs ?? 0)
-        } ms late); try again in a second`,
-      );
-    },
-  });
-}
-
-function answerErrors(app: FastifyInstance, logger: Logger): void {
-  // A store that is down fails every request: one line in the log a second is enough.
-  const gate = new LogGate(1_000);
-  app.setErrorHandler(async (error, request, reply) => {
-    const { status, body } = errorAnswer(error);
-    if (status >= 500 && gate.opens(body.code)) {
-      const facts = { requestId: request.id, route: request.routeOptions.url, code: body.code, err: error };
-      logger.error({ ...facts, untold: gate.takeUntold(body.code) }, "request failed");
-    }
-    if (status === 503) reply.header("retry-after", "1");
-    return await reply.code(status).send(body);
-  });
-  app.setNotFoundHandler(async (request, reply) => {
-    const text = `Cannot ${request.method} ${request.url.split("?")[0]!.slice(0, 200)}: there is no such route`;
-    return await reply.code(404).send(errorAnswer(new VarveError("NOT_FOUND", text)).body);
-  });
 }
 
 function cannotListen(error: unknown, { host, port }: ServerConfig): VarveError {
