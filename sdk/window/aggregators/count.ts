@@ -1,0 +1,51 @@
+/** Numbers of rows: count, and any and all, which are counts of true and false. */
+import type { Aggregator } from "../aggregator.ts";
+
+/** The number of rows. State: a double. */
+export function countAggregator(): Aggregator {
+  return {
+    slots: [{ name: "count", type: "float64" }],
+    result: "int64",
+    clear: ([counts], i) => {
+      (counts as Float64Array)[i] = 0;
+    },
+    update: ([counts], i) => {
+      (counts as Float64Array)[i]! += 1;
+    },
+    merge: ([into], i, [from], j) => {
+      (into as Float64Array)[i]! += (from as Float64Array)[j]!;
+    },
+    subtract: ([into], i, [from], j) => {
+      (into as Float64Array)[i]! -= (from as Float64Array)[j]!;
+    },
+    finalize: ([counts], i) => BigInt((counts as Float64Array)[i]!),
+  };
+}
+
+/** Whether some (any), or every (all) value is true. State: two doubles. */
+export function booleanAggregator(kind: "any" | "all"): Aggregator {
+  const columns = (states: readonly unknown[]) => states as readonly [Float64Array, Float64Array];
+  return {
+    slots: [{ name: "count", type: "float64" }, { name: "true", type: "float64" }],
+    result: "boolean",
+    clear(states, i) {
+      for (const column of columns(states)) column[i] = 0;
+    },
+    update(states, i, value) {
+      const [counts, trues] = columns(states);
+      counts[i]! += 1;
+      if (value === true) trues[i]! += 1;
+    },
+    merge(into, i, from, j) {
+      columns(into).forEach((column, k) => column[i]! += columns(from)[k]![j]!);
+    },
+    subtract(into, i, from, j) {
+      columns(into).forEach((column, k) => column[i]! -= columns(from)[k]![j]!);
+    },
+    finalize(states, i) {
+      const [counts, trues] = columns(states);
+      if (counts[i] === 0) return null;
+      return kind === "any" ? trues[i]! > 0 : trues[i] === counts[i];
+    },
+  };
+}

@@ -1,0 +1,71 @@
+/** Sums and means of floats, rounded once at the end. */
+import type { Aggregator, States } from "../aggregator.ts";
+import { addToSum, meanAt, sumAt } from "./exact_sum.ts";
+import { addRest, packRest, type RestColumn } from "./rest.ts";
+
+type Columns = readonly [counts: Float64Array, heads: Float64Array, tails: Float64Array, rests: RestColumn];
+
+const columns = (states: States): Columns => states as unknown as Columns;
+
+/** The sum. State: three doubles, and now and then some bytes. */
+export function floatSumAggregator(): Aggregator {
+  return {
+    ...floatSums,
+    finalize(states, i) {
+      const all = columns(states);
+      return all[0][i] === 0 ? null : sumAt(all[1], all[2], all[3], i);
+    },
+  };
+}
+
+/** The mean. State: as of sums. */
+export function floatMeanAggregator(): Aggregator {
+  return {
+    ...floatSums,
+    finalize(states, i) {
+      const all = columns(states);
+      const count = all[0][i]!;
+      return count === 0 ? null : meanAt(all[1], all[2], all[3], i, count);
+    },
+  };
+}
+
+// Places of columns rather than destructuring: these run for every row.
+const floatSums: Omit<Aggregator, "finalize"> = {
+  slots: [
+    { name: "count", type: "float64" },
+    { name: "head", type: "float64" },
+    { name: "tail", type: "float64" },
+    { name: "rest", type: "binary" },
+  ],
+  result: "float64",
+  clear(states, i) {
+    const [counts, heads, tails, rests] = columns(states);
+    counts[i] = heads[i] = tails[i] = 0;
+    rests[i] = null;
+  },
+  update(states, i, value) {
+    const all = columns(states);
+    all[0][i]! += 1;
+    addToSum(all[1], all[2], all[3], i, value as number, 0, 1);
+  },
+  merge(into, i, from, j) {
+    const all = columns(into);
+    const other = columns(from);
+    all[0][i]! += other[0][j]!;
+    addToSum(all[1], all[2], all[3], i, other[1][j]!, 0, 1);
+    if (other[2][j] !== 0) addToSum(all[1], all[2], all[3], i, other[2][j]!, 0, 1);
+    if (other[3][j] !== null) addRest(all[3], i, other[3], j, 1, 1);
+  },
+  subtract(into, i, from, j) {
+    const all = columns(into);
+    const other = columns(from);
+    all[0][i]! -= other[0][j]!;
+    addToSum(all[1], all[2], all[3], i, -other[1][j]!, 0, 1);
+    if (other[2][j] !== 0) addToSum(all[1], all[2], all[3], i, -other[2][j]!, 0, 1);
+    if (other[3][j] !== null) addRest(all[3], i, other[3], j, 1, -1);
+  },
+  pack(states, i) {
+    packRest(columns(states)[3], i);
+  },
+};
