@@ -4,9 +4,14 @@
  */
 import { reservedColumns, type ViewDefinition } from "../define/definitions.ts";
 import { VarveError } from "../errors.ts";
-import { findField, formatType, sameType, type Schema } from "../schema.ts";
+import { type Field, findField, formatType, sameType, type Schema } from "../schema.ts";
 import { durationToMicros, formatTimestamp, type TimeRange } from "../time.ts";
 import { type EngineSession, quoteName, type Relation, timestampSql } from "./engine.ts";
+
+/** What is read of a view: its query must give the columns, which are the features of a view of attributes. */
+export type SlicedView =
+  & Pick<ViewDefinition, "name" | "entity" | "query" | "schedule" | "eventTimestamp" | "writtenTimestamp">
+  & { readonly features: readonly Field[] };
 
 /** The first column: the start of the slice that a row is computed in. */
 export const sliceColumn = "__slice";
@@ -17,7 +22,7 @@ export const sliceColumn = "__slice";
  */
 export async function* sliceRelations(
   session: EngineSession,
-  { query, schedule }: ViewDefinition,
+  { query, schedule }: Pick<SlicedView, "query" | "schedule">,
   range: TimeRange | undefined,
   signal?: AbortSignal,
 ): AsyncIterable<Relation> {
@@ -44,7 +49,7 @@ export async function* sliceRelations(
 }
 
 /** Fails when the query does not give what the definition promises any more. `verb` begins the message: `materialize`. */
-export function checkSliceColumns(definition: ViewDefinition, schema: Schema, verb: string): void {
+export function checkSliceColumns(definition: SlicedView, schema: Schema, verb: string): void {
   const { writtenTimestamp } = definition;
   const times = [definition.eventTimestamp, ...writtenTimestamp === undefined ? [] : [writtenTimestamp]];
   const wanted: Schema = [
@@ -72,7 +77,7 @@ export function checkSliceColumns(definition: ViewDefinition, schema: Schema, ve
  * `keepUnstorable` says so, to be counted.
  */
 export function sliceRowsSql(
-  definition: ViewDefinition,
+  definition: SlicedView,
   relation: Relation,
   { keepUnstorable = false }: { readonly keepUnstorable?: boolean } = {},
 ): string {
@@ -89,7 +94,7 @@ export function sliceRowsSql(
     ...features,
   ];
   const order = [writtenTimestamp, ...position, ...features].map((column) => `${column} DESC NULLS LAST`);
-  const isStorable = storableSql(definition);
+  const isStorable = storableSql(definition.entity.joinKeys);
   return `SELECT ${[sliceColumn, ...keys, eventTimestamp, writtenTimestamp, ...features].join(", ")} ` +
     `FROM (SELECT ${[...named, ...position].join(", ")} FROM (${relation.sql})) ` +
     `${keepUnstorable ? "" : `WHERE ${isStorable} `}QUALIFY ${
@@ -98,14 +103,18 @@ export function sliceRowsSql(
     `PARTITION BY ${[sliceColumn, ...keys, eventTimestamp].join(", ")} ORDER BY ${order.join(", ")}) = 1`;
 }
 
-/** Whether a row can be stored: nothing could ever find one without a key or a time. */
-export function storableSql(definition: ViewDefinition): string {
-  const columns = [...definition.entity.joinKeys.map((key) => quoteName(key.name)), reservedColumns.eventTimestamp];
+/** Whether a row can be stored: nothing could ever find one without its keys or a time. */
+export function storableSql(keys: readonly Pick<Field, "name">[]): string {
+  const columns = [...keys.map((key) => quoteName(key.name)), reservedColumns.eventTimestamp];
   return columns.map((column) => `${column} IS NOT NULL`).join(" AND ");
 }
 
 /** Says that a row lies outside the slice that it was computed in: it would be seen too early or too late (S4). */
-export function strayRow(definition: ViewDefinition, eventMicros: bigint, verb: string): VarveError {
+export function strayRow(
+  definition: Pick<SlicedView, "name" | "eventTimestamp">,
+  eventMicros: bigint,
+  verb: string,
+): VarveError {
   return new VarveError(
     "SCHEMA_MISMATCH",
     `Cannot ${verb} view "${definition.name}": column "${definition.eventTimestamp}" is ${

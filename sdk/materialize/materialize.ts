@@ -10,14 +10,8 @@ import { makeAttemptFolder } from "./attempt_folder.ts";
 import { closedRange, sliceLength, slicesIn } from "./due_slices.ts";
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
 import type { Progress } from "./progress.ts";
-import {
-  countNullTimestamps,
-  type DroppedRows,
-  dropStaged,
-  inView,
-  stageSlices,
-  storedSchema,
-} from "./stage_slices.ts";
+import { countNullTimestamps, inView, stageSlices, storedSchema } from "./stage_slices.ts";
+import type { DroppedRows } from "./staged.ts";
 import { writeParts } from "./write_parts.ts";
 
 /** What to materialize. */
@@ -194,9 +188,8 @@ async function computeSlices(
     dropped.nullKey += staged.dropped.nullKey;
     const maxRowsPerPart = context.maxRowsPerPart;
     files.push(
-      ...await writeParts(session, staged, {
+      ...await writeParts(staged, {
         table,
-        definition,
         runId,
         folder,
         failpoint,
@@ -205,7 +198,7 @@ async function computeSlices(
         ...(maxRowsPerPart && { maxRowsPerPart }),
       }),
     );
-    await dropStaged(session);
+    await staged.drop();
     const rowsPerSlice = Math.max(1, staged.rows / Number((range.end - range.start) / length));
     size = Math.min(maxSlicesPerQuery, Math.max(1, Math.floor(rowsPerQuery / rowsPerSlice)));
   }

@@ -1,16 +1,12 @@
 /** Writes staged slices as sorted Parquet parts and puts them into the table's folder. */
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
-import type { ViewDefinition } from "../define/definitions.ts";
-import type { EngineSession } from "../engine/engine.ts";
 import type { DeltaFile, DeltaTable } from "../storage/delta_format.ts";
 import type { Failpoint } from "./failpoint.ts";
-import { sliceSql, type StagedSlice, type StagedSlices } from "./stage_slices.ts";
+import type { LocalPart, StagedSlice, StagedSlices } from "./staged.ts";
 
 /** What writing parts needs. */
 export interface WritePartsOptions {
   readonly table: DeltaTable;
-  readonly definition: ViewDefinition;
   readonly runId: string;
   /** A folder of this attempt alone; the caller removes it. */
   readonly folder: string;
@@ -26,20 +22,20 @@ export interface WritePartsOptions {
 const uploadsAtOnce = 8;
 
 /** Writes the parts of every staged slice, newest slice first; gives the files to commit. */
-export async function writeParts(
-  session: EngineSession,
-  staged: StagedSlices,
-  options: WritePartsOptions,
-): Promise<DeltaFile[]> {
+export async function writeParts(staged: StagedSlices, options: WritePartsOptions): Promise<DeltaFile[]> {
+  const { folder, maxRowsPerPart = 4_000_000, signal } = options;
   const files: DeltaFile[] = [];
   const running = new Set<Promise<void>>();
   const failures: unknown[] = [];
   try {
     for (const slice of [...staged.slices].reverse()) {
-      const paths = await writeSlice(session, slice, options);
+      const parts: LocalPart[] = [];
+      for await (const part of staged.write(slice, { folder, maxRowsPerPart, ...(signal && { signal }) })) {
+        parts.push(part);
+      }
       while (running.size >= uploadsAtOnce) await Promise.race(running);
       if (failures.length > 0) break;
-      const upload: Promise<void> = storeSlice(slice, paths, options)
+      const upload: Promise<void> = storeSlice(slice, parts, options)
         .then((stored) => void files.push(...stored))
         .catch((error: unknown) => void failures.push(error))
         .finally(() => running.delete(upload));
@@ -51,29 +47,6 @@ export async function writeParts(
   }
   if (failures.length > 0) throw failures[0];
   return files;
-}
-
-interface LocalPart {
-  readonly path: string;
-  readonly rows: number;
-}
-
-async function writeSlice(
-  session: EngineSession,
-  slice: StagedSlice,
-  options: WritePartsOptions,
-): Promise<LocalPart[]> {
-  const count = Math.ceil(slice.rows / (options.maxRowsPerPart ?? 4_000_000));
-  const parts: LocalPart[] = [];
-  for (let part = 0; part < count; part++) {
-    options.signal?.throwIfAborted();
-    const path = join(options.folder, `${slice.range.start}-${part}.parquet`);
-    const sql = sliceSql(options.definition, slice.range, part, count);
-    const written = await session.writeParquet(sql, path, { compression: "zstd" }, options.signal);
-    if (written.rows > 0) parts.push({ path, rows: written.rows });
-    else await rm(path, { force: true });
-  }
-  return parts;
 }
 
 async function storeSlice(
@@ -92,6 +65,6 @@ async function storeSlice(
     await options.failpoint("after-part-write");
     await rm(path, { force: true });
   }
-  options.onSlice(slice.rows, files.reduce((sum, file) => sum + file.size, 0));
+  options.onSlice(files.reduce((sum, file) => sum + file.rows, 0), files.reduce((sum, file) => sum + file.size, 0));
   return files;
 }

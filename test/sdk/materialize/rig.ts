@@ -2,12 +2,13 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { AttributeView } from "../../../sdk/define/definitions.ts";
+import type { AttributeView, ViewDefinition } from "../../../sdk/define/definitions.ts";
 import { createDuckDbEngine } from "../../../sdk/engine/duckdb.ts";
 import type { Engine } from "../../../sdk/engine/engine.ts";
 import type { ScanStep } from "../../../sdk/frame/query.ts";
 import { Collections } from "../../../sdk/materialize/collections.ts";
-import { loadOnline, type LoadOnlineContext, type LoadOnlineResult } from "../../../sdk/materialize/load_online.ts";
+import type { LoadOnlineContext } from "../../../sdk/materialize/load_context.ts";
+import { loadOnline, type LoadOnlineResult } from "../../../sdk/materialize/load_online.ts";
 import { materialize, type MaterializeContext, type MaterializeResult } from "../../../sdk/materialize/materialize.ts";
 import type { Row } from "../../../sdk/schema.ts";
 import type { DeltaFile, DeltaTable } from "../../../sdk/storage/delta_format.ts";
@@ -127,7 +128,7 @@ export class Rig {
   async run(
     from: number,
     to: number,
-    more: { definition?: AttributeView; overwrite?: boolean; context?: Partial<MaterializeContext> } = {},
+    more: { definition?: ViewDefinition; overwrite?: boolean; context?: Partial<MaterializeContext> } = {},
   ): Promise<MaterializeResult> {
     const range = { start: january(from), end: january(to) };
     const { definition = this.definition(), overwrite = false, context = {} } = more;

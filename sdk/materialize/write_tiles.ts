@@ -1,0 +1,128 @@
+/**
+ * Rows in order -> tiles in Parquet files. States are made in blocks and handed to the engine as vectors; the engine puts keys
+ * beside them by their numbers, so that keys never pass through JavaScript.
+ */
+import { join } from "node:path";
+import { reservedColumns } from "../define/definitions.ts";
+import { type ColumnBatch, type EngineSession, quoteName } from "../engine/engine.ts";
+import { messageOf, VarveError } from "../errors.ts";
+import type { DataType } from "../schema.ts";
+import { formatRange } from "../time.ts";
+import { slotColumn } from "../window/inputs.ts";
+import { type TileBlock, TileError, TileStates } from "../window/tile_states.ts";
+import type { LocalPart, SliceWriteOptions, StagedSlice } from "./staged.ts";
+import { TilePart } from "./tile_part.ts";
+import type { TileRows } from "./tile_rows.ts";
+import { effectiveSql, writtenSql } from "./staged_windows.ts";
+
+const countTable = "varve_counts";
+
+/** Rows that are read at once: numbers, and values that may be as long as they like. */
+const rowsAtOnce = { fixed: 262_144, varying: 16_384 } as const;
+/** States of one part, which the engine holds while it writes them. */
+const maxPartBytes = 512 * 2 ** 20;
+/** States of one row group of a file, and how many rows the engine puts into one by itself. */
+const maxGroupBytes = 64 * 2 ** 20;
+const maxGroupRows = 122_880;
+const minGroupRows = 2_048;
+
+/** Writes the tiles of one slice, sorted by key and time. Parts end where keys do. */
+export async function* writeTiles(
+  session: EngineSession,
+  rows: TileRows,
+  slice: StagedSlice,
+  options: SliceWriteOptions & { readonly now: bigint },
+): AsyncIterable<LocalPart> {
+  const { signal, maxRowsPerPart } = options;
+  const { first, end } = rows.rowsOf(slice);
+  const columns = rows.schema.map(({ name }) => quoteName(name)).join(", ");
+  const step = rows.schema.every(({ type }) => isFixedWidth(type)) ? rowsAtOnce.fixed : rowsAtOnce.varying;
+  const states = new TileStates(rows.plan);
+  let part = new TilePart(rows);
+  const cutWhenFull = () => {
+    if (part.tiles >= maxRowsPerPart || part.bytes >= maxPartBytes) states.cut();
+  };
+  try {
+    for (let row = first; row < end; row += step) {
+      signal?.throwIfAborted();
+      const until = Math.min(end, row + step);
+      const sql = `SELECT ${columns} FROM ${rows.table} WHERE rowid >= ${row} AND rowid < ${until}`;
+      const blocks = blocksOf(states, await session.collectBatches(sql, rows.schema, signal));
+      while (await part.take(session, blocks, cutWhenFull, signal)) {
+        yield await writePart(session, rows, part, slice, options);
+        part = new TilePart(rows, part.index + 1);
+      }
+    }
+    await part.take(session, states.finish(), cutWhenFull, signal);
+  } catch (error) {
+    throw error instanceof TileError ? await explained(session, rows, slice, error) : error;
+  }
+  if (part.tiles > 0) yield await writePart(session, rows, part, slice, options);
+}
+
+function* blocksOf(states: TileStates, batches: readonly ColumnBatch[]): Generator<TileBlock, void, undefined> {
+  for (const batch of batches) yield* states.add(batch);
+}
+
+async function writePart(
+  session: EngineSession,
+  { view, aggregators, keyTable }: TileRows,
+  part: TilePart,
+  { range }: StagedSlice,
+  { folder, signal, now }: SliceWriteOptions & { readonly now: bigint },
+): Promise<LocalPart> {
+  const { eventTimestamp, effectiveTimestamp, writtenTimestamp } = reservedColumns;
+  const joinKeys = view.entity.joinKeys.map(({ name }) => quoteName(name)).join(", ");
+  const { first, end } = part.keys;
+  let keys = `SELECT ${joinKeys} FROM ${keyTable} WHERE rowid >= ${first} AND rowid < ${end}`;
+  if (part.tiles > end - first) {
+    const never = { isNull: () => false, hasNulls: false };
+    const counts = { rowCount: end - first, columns: [{ values: part.counts, ...never }] };
+    await session.fill(countTable, [{ name: "__count", type: "int32" }], [counts], signal);
+    keys = `SELECT ${joinKeys}, unnest(range(__count)) FROM (${keys}) POSITIONAL JOIN ${countTable}`;
+  }
+  const slots = view.aggregations.flatMap(({ name }, i) =>
+    aggregators[i]!.slots.map((slot) => quoteName(slotColumn(name, slot.name)))
+  );
+  const columns = [
+    joinKeys,
+    `make_timestamptz(__start::BIGINT) AS ${eventTimestamp}`,
+    `${effectiveSql(view, range)} AS ${effectiveTimestamp}`,
+    `${writtenSql(view, "make_timestamptz(__written)", now)} AS ${writtenTimestamp}`,
+    ...slots,
+  ];
+  const sql = `SELECT ${columns.join(", ")} FROM (${keys}) POSITIONAL JOIN ${part.table}`;
+  const path = join(folder, `${range.start}-${part.index}.parquet`);
+  const rowGroupSize = Math.floor(Math.min(maxGroupRows, maxGroupBytes * part.tiles / part.bytes));
+  const written = await session.writeParquet(sql, path, {
+    compression: "zstd",
+    rowGroupSize: Math.max(minGroupRows, rowGroupSize),
+  }, signal);
+  if (written.rows !== part.tiles) {
+    throw new VarveError("CORRUPT", `Cannot write ${part.tiles} tiles: the engine has written ${written.rows} rows`);
+  }
+  return { path, rows: written.rows };
+}
+
+/** Says which key and slice an aggregator failed at. */
+async function explained(
+  session: EngineSession,
+  { view, keyTable }: TileRows,
+  slice: StagedSlice,
+  { aggregation, id, cause }: TileError,
+): Promise<VarveError> {
+  const keys = view.entity.joinKeys.map(({ name }) => quoteName(name)).join(", ");
+  const [row] = await session.rows(`SELECT ${keys} FROM ${keyTable} WHERE rowid = ${id}`);
+  const name = view.aggregations[aggregation]!.name;
+  const key = view.entity.joinKeys.map((each) => `${each.name} ${String(row?.[each.name])}`).join(", ");
+  const { code, details } = cause instanceof VarveError ? cause : { code: "INVALID_REQUEST" as const, details: {} };
+  return new VarveError(
+    code,
+    `aggregation "${name}" failed for ${key} in the slice ${formatRange(slice.range)}: ${messageOf(cause)}`,
+    { cause, details: { ...details, aggregation: name, key: { ...row }, slice: formatRange(slice.range) } },
+  );
+}
+
+function isFixedWidth(type: DataType): boolean {
+  return typeof type === "string" && type !== "string" && type !== "binary";
+}
