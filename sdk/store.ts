@@ -23,6 +23,7 @@ import { newestView, OnlineReaders, type Readable, readsFor, requireView } from 
 import { ReadResult } from "./store_result.ts";
 import { skew, type SkewOptions, type SkewReport } from "./store_skew.ts";
 import { estimateSources } from "./store_sources.ts";
+import { type LeakOptions, type LeakReport, leaks } from "./store_leaks.ts";
 import { type StoreStatus, storeStatus } from "./store_status.ts";
 import { vacuum, type Vacuumed, type VacuumOptions } from "./store_vacuum.ts";
 import { alignDown, alignUp, formatRange, formatTimestamp, type TimestampLike, toMicros } from "./time.ts";
@@ -272,6 +273,16 @@ export class Store {
   ): Promise<TrainingSet> {
     this.#checkOpen("train");
     return await rebuildTrainingSet(record, spine, await this.#readContext(), options);
+  }
+
+  /**
+   * Which features would leak the future into a training set: joins it by what had happened at each row's time and by what could
+   * have been served then (S4), and tells where the two differ.
+   */
+  async leaks(features: Readable, spine: SpineInput, options: LeakOptions = {}): Promise<LeakReport> {
+    this.#checkOpen("look for leaks in");
+    const reads = readsFor(await this.#parts.registry.state(), features, options.from ?? "offline");
+    return await leaks(this.#parts, reads, spine, options);
   }
 
   /** Every value of a view in `[start, end)` with the interval in which it was the one to serve. */
