@@ -1,7 +1,7 @@
 /**
  * How values and types are written in Tecton's dialect (S9): int64 as text, NaN and infinities as text, instants as ISO text,
  * structs as arrays. It knows fewer types than varve; its clients refuse an answer whose types they do not know. So int32
- * and durations (microseconds) are int64 there, a float32 by itself is a float64, days and bytes are text.
+ * and durations (microseconds) are int64 there, float32 is float64, days and bytes are text.
  */
 import type { DataType, Field } from "varve";
 
@@ -28,9 +28,7 @@ const scalarTypes: Readonly<Record<Extract<DataType, string>, string>> = {
 /** The answer's name of a type. */
 export function tectonType(type: DataType): TectonType {
   if (typeof type === "string") return { type: scalarTypes[type] };
-  if ("list" in type) {
-    return { type: "array", elementType: type.list === "float32" ? { type: "float32" } : tectonType(type.list) };
-  }
+  if ("list" in type) return { type: "array", elementType: tectonType(type.list) };
   return {
     type: "struct",
     fields: type.struct.map((field) => ({ name: field.name, dataType: tectonType(field.type) })),

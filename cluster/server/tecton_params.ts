@@ -24,24 +24,32 @@ export interface ServiceNames {
   readonly featureServiceId?: string;
 }
 
-/** The body with the fields of the request itself in camelCase; join keys and request context have the names users gave. */
+/** The body with the fields of the request itself in camelCase, without nulls; join keys and request context stay as they are. */
 export function camelCased(body: unknown): unknown {
   if (!isRecord(body) || !isRecord(body["params"])) return body;
   const params = camelKeys(body["params"]);
   const inner: Record<string, unknown> = {};
   for (const name of ["metadataOptions", "requestOptions"]) change(inner, params, name, camelKeysOf);
-  change(inner, params, "requestData", (rows) => Array.isArray(rows) ? rows.map(camelKeysOf) : rows);
+  change(inner, params, "requestData", camelRows);
   if (params === body["params"] && Object.keys(inner).length === 0) return body;
   return { ...body, params: { ...params, ...inner } };
 }
 
+/** Maps a field that is there, and notes it when that made another value. */
 function change(
   target: Record<string, unknown>,
   source: Readonly<Record<string, unknown>>,
   name: string,
   map: (value: unknown) => unknown,
 ): void {
-  if (source[name] !== undefined) target[name] = map(source[name]);
+  const mapped = map(source[name]);
+  if (mapped !== source[name]) target[name] = mapped;
+}
+
+function camelRows(rows: unknown): unknown {
+  if (!Array.isArray(rows)) return rows;
+  const mapped = rows.map(camelKeysOf);
+  return mapped.some((row, i) => row !== rows[i]) ? mapped : rows;
 }
 
 function camelKeysOf(value: unknown): unknown {
@@ -52,11 +60,13 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** A field that is null was not given: the public Java client sends such. */
 function camelKeys(value: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const keys = Object.keys(value);
-  if (!keys.some((key) => key.includes("_"))) return value;
+  if (!keys.some((key) => key.includes("_") || value[key] === null)) return value;
   const found: Record<string, unknown> = {};
   for (const key of keys) {
+    if (value[key] === null) continue;
     const name = key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
     if (Object.hasOwn(found, name)) {
       const text = `Cannot read the request: ${name} is there twice, in camelCase and in snake_case; give it once`;

@@ -127,7 +127,7 @@ const pathParams = {
   },
 };
 
-const typeName = ["boolean", "int64", "string", "float64", "float32", "timestamp", "array", "struct"];
+const typeName = ["boolean", "int64", "string", "float64", "timestamp", "array", "struct"];
 
 /** A type in an answer; by its name, since it holds itself. */
 export const dataTypeSchema = {
