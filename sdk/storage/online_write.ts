@@ -21,8 +21,9 @@ export interface WriteBatchesOptions {
   readonly onProgress?: (rows: number) => void;
 }
 
-/** Small batches are joined up to this many rows: a write has a cost of its own. */
+/** Small batches are joined up to this many rows or bytes: a write has a cost of its own. */
 const joinedRows = 8192;
+const joinedBytes = 4 << 20;
 
 /** Writes all batches; resolves when everything is acknowledged. At the first error it stops reading and throws. */
 export async function writeBatches(
@@ -68,13 +69,16 @@ export async function writeBatches(
 async function* joinBatches(batches: AsyncIterable<PackedBatch> | Iterable<PackedBatch>): AsyncIterable<PackedBatch> {
   let parts: PackedBatch[] = [];
   let count = 0;
+  let bytes = 0;
   for await (const batch of batches) {
     parts.push(batch);
     count += batch.count;
-    if (count < joinedRows) continue;
+    bytes += batch.valueOffsets[batch.count]!;
+    if (count < joinedRows && bytes < joinedBytes) continue;
     yield joinParts(parts, count);
     parts = [];
     count = 0;
+    bytes = 0;
   }
   if (count > 0) yield joinParts(parts, count);
 }
