@@ -83,10 +83,16 @@ export {
   Aggregate,
   all,
   any,
+  approxCountDistinct,
+  approxPercentile,
   count,
   countDistinct,
   first,
+  firstDistinct,
+  histogram,
+  kurtosis,
   last,
+  lastDistinct,
   list,
   max,
   maxBy,
@@ -95,18 +101,27 @@ export {
   min,
   minBy,
   quantile,
+  skew,
   stddevPop,
   stddevSamp,
   sum,
+  topK,
+  valueCounts,
   varPop,
   varSamp,
 } from "./frame/aggregates.ts";
 export type { ColumnInput, OrderOptions } from "./frame/aggregates.ts";
 
+// Aggregates over windows
+export { WindowedFrame } from "./frame/windowed_frame.ts";
+export type { KeyRow, WindowPreviewOptions } from "./frame/windowed_frame.ts";
+export { series } from "./frame/windows.ts";
+export type { AggregateOptions, OffsetWindow, SeriesOptions, SeriesWindow, WindowInput } from "./frame/window_types.ts";
+
 // Nouns: what is published
 export { Entity, entity } from "./define/entity.ts";
 export { FeatureView, view } from "./define/view.ts";
-export type { FeatureOptions, ViewOptions } from "./define/view_types.ts";
+export type { AggregateViewOptions, FeatureOptions, ViewOptions } from "./define/view_types.ts";
 export { ViewSelection } from "./define/selection.ts";
 export { FeatureService, service } from "./define/service.ts";
 export { parseDefinition } from "./define/parse.ts";
@@ -141,6 +156,7 @@ export type { Applied, ApplyPlanOptions } from "./store_plan.ts";
 export type { DoneView, WaitOptions } from "./store_jobs.ts";
 export { ReadResult } from "./store_result.ts";
 export type { FailedJob, OnlineStatus, StoreStatus, VersionStatus, ViewStatus } from "./store_status.ts";
+export type { FeatureLeak, LeakExample, LeakOptions, LeakReport } from "./store_leaks.ts";
 export type { FeatureSkew, SkewExample, SkewOptions, SkewReport } from "./store_skew.ts";
 export type { Vacuumed, VacuumOptions } from "./store_vacuum.ts";
 export type { TrainOptions } from "./retrieve/training.ts";
@@ -164,7 +180,6 @@ export type {
   CheckedChoice,
   ChosenName,
   DefaultedName,
-  DefaultValue,
   FeatureChoice,
   FeatureName,
   FeaturesOf,
@@ -177,6 +192,7 @@ export type { Descriptive, ServiceView } from "./define/definitions.ts";
 export type {
   AggregatesOver,
   ColumnName,
+  DefaultValue,
   Derived,
   Dropped,
   Grouped,
@@ -192,6 +208,35 @@ export type {
   Selected,
   Unnested,
 } from "./frame/frame_types.ts";
+export type {
+  Aggregated,
+  AggregatedList,
+  AggregatesInputOver,
+  AggregationName,
+  ByName,
+  CalledOf,
+  CalledValue,
+  DefaultOf,
+  FeaturesOfAggregate,
+  FeatureValue,
+  NamedFeature,
+  SecondaryKeys,
+  SeriesStep,
+  Signed,
+  Unsigned,
+  ValueOfFeature,
+  WindowFeatures,
+  WindowName,
+  WindowValue,
+} from "./frame/window_types.ts";
+export type { WindowedFeature, WindowedSpec } from "./frame/window_reading.ts";
+export { windowFunctions } from "./frame/window_functions.ts";
+export type { WindowFunction, WindowFunctionName, WindowParameter } from "./frame/window_functions.ts";
+export type { AggregationDefinition, WindowBoundary, WindowDefinition, WindowEdge } from "./frame/window_spec.ts";
+export type { CountedValue, ListedValue } from "./frame/expr_value.ts";
+export type { CalledAfter, Over, PercentileName } from "./frame/aggregates.ts";
+export type { WindowedKeyedSource } from "./define/view_types.ts";
+export type { AggregateView, AttributeView, ViewBase, WindowFeature } from "./define/definitions.ts";
 export type { PublishOptions } from "./define/view.ts";
 export type { ParquetFile, ParquetOptions } from "./engine/engine.ts";
 export type { AggregateSpec, InputColumns, InputValue } from "./frame/aggregates.ts";

@@ -1,10 +1,9 @@
 /** Checks that every kind of definition shares. Each gives issues; whoever builds or parses throws them all at once. */
 import type { Issue } from "../errors.ts";
-import { type DataType, type Field, formatType, nameProblem } from "../schema.ts";
-import { type Descriptive, type EntityDefinition, reservedColumns } from "./definitions.ts";
-
-/** Types that identify something: equal values have equal bytes, which floats and instants do not promise. */
-const keyTypes: readonly DataType[] = ["string", "int64", "int32", "boolean", "date"];
+import { literalProblem } from "../frame/expr_literal.ts";
+import { keyTypes } from "../frame/window_checks.ts";
+import { type Field, formatType, nameProblem } from "../schema.ts";
+import { type Descriptive, type EntityDefinition, type FeatureDefinition, reservedColumns } from "./definitions.ts";
 
 /** The most join keys that an entity may have. */
 export const maxJoinKeys = 8;
@@ -108,4 +107,14 @@ export function descriptive(value: Descriptive): Descriptive {
     ...(value.owner ? { owner: value.owner } : {}),
     ...(tags.length > 0 ? { tags: Object.freeze(Object.fromEntries(tags)) } : {}),
   };
+}
+
+/** Problems of the value that replaces null in a feature. */
+export function defaultIssues(feature: FeatureDefinition, path: string): Issue[] {
+  if (feature.default === undefined) return [];
+  if (feature.default === null) {
+    return [{ path: `${path}.default`, message: "null is what a default replaces; leave it out" }];
+  }
+  const problem = literalProblem(feature.default, feature.type);
+  return problem === undefined ? [] : [{ path: `${path}.default`, message: problem }];
 }

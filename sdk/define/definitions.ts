@@ -42,7 +42,7 @@ export interface FeatureDefinition {
 }
 
 /** What every batch view says. */
-interface ViewBase extends Descriptive {
+export interface ViewBase extends Descriptive {
   /** Tells definitions apart. */
   readonly kind: "view";
   /** Unique among views, whatever the case. */

@@ -43,6 +43,12 @@ export class JsonReader {
       : this.#typed(name, "a number", (value) => typeof value === "number", otherwise);
   }
 
+  /** One of some texts; the first of them when it is another. */
+  choice<T extends string>(name: string, choices: readonly T[]): T {
+    const isChoice = (value: unknown) => choices.includes(value as T);
+    return this.#typed(name, `one of ${choices.join(", ")}`, isChoice, choices[0]!);
+  }
+
   /** A record of texts; an empty one when it is absent. */
   texts(name: string): Readonly<Record<string, string>> {
     const isTexts = (value: unknown) =>

@@ -17,6 +17,7 @@ import type {
   ViewDefinition,
 } from "./definitions.ts";
 import { JsonReader } from "./json_reader.ts";
+import { canonicalAggregates, parseAggregateFields } from "./parse_aggregates.ts";
 import { serviceIssues } from "./service.ts";
 import { viewIssues } from "./view_checks.ts";
 
@@ -77,21 +78,18 @@ function parseEntity(reader: JsonReader): EntityDefinition {
 }
 
 function parseView(reader: JsonReader): ViewDefinition {
-  const mode = reader.text("mode");
-  if (mode !== "attributes" && mode !== "") {
-    reader.issues.push({ path: "mode", message: `${JSON.stringify(mode)} is not attributes` });
-  }
+  const mode = reader.choice("mode", ["attributes", "aggregates"] satisfies ViewDefinition["mode"][]);
   const written = reader.optionalText("writtenTimestamp");
   const end = reader.optionalText("end");
-  return {
+  const head = {
     kind: "view",
     name: reader.text("name"),
-    mode: "attributes",
     entity: reader.object("entity", parseEntity),
     query: reader.parsed("query", parseQuery) ?? nothing,
     eventTimestamp: reader.text("eventTimestamp"),
     ...(written === undefined ? {} : { writtenTimestamp: written }),
-    features: reader.list("features", parseFeature),
+  } as const;
+  const tail = {
     schedule: reader.text("schedule"),
     dataDelay: reader.optionalText("dataDelay") ?? "0s",
     start: reader.text("start"),
@@ -103,6 +101,9 @@ function parseView(reader: JsonReader): ViewDefinition {
     ...descriptive(parseDescriptive(reader)),
     ...(reader.flag("preventDestroy", false) ? { preventDestroy: true } : {}),
   };
+  return mode === "aggregates"
+    ? { ...head, mode, ...parseAggregateFields(reader, parseFeature), ...tail }
+    : { ...head, mode, features: reader.list("features", parseFeature), ...tail };
 }
 
 /** Stands in for a query that could not be read; the definition is refused before anybody looks at it. */
@@ -152,16 +153,19 @@ function parseDescriptive(reader: JsonReader): Descriptive {
 
 /** Times as the builders write them and features in the order of the query, so that equal definitions have equal JSON. */
 function canonical(definition: Definition): Definition {
-  if (definition.kind !== "view" || definition.mode !== "attributes") return definition;
-  const order = columnNames(schemaOf(definition.query));
+  if (definition.kind !== "view") return definition;
   const duration = (text: string) => formatDuration(durationToMicros(text, "duration", { allowZero: true }));
-  return Object.freeze({
-    ...definition,
-    features: Object.freeze([...definition.features].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))),
+  const times = {
     schedule: duration(definition.schedule),
     dataDelay: duration(definition.dataDelay),
     ttl: definition.ttl === "forever" ? "forever" : duration(definition.ttl),
     start: formatTimestamp(toMicros(definition.start)),
     ...(definition.end === undefined ? {} : { end: formatTimestamp(toMicros(definition.end)) }),
-  });
+  };
+  if (definition.mode === "aggregates") {
+    return Object.freeze({ ...definition, ...canonicalAggregates(definition), ...times });
+  }
+  const order = columnNames(schemaOf(definition.query));
+  const features = [...definition.features].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
+  return Object.freeze({ ...definition, features: Object.freeze(features), ...times });
 }

@@ -5,8 +5,17 @@ import { formatType, type Row, type SchemaTypes } from "../schema.ts";
 import type { EntityDefinition, ViewDefinition } from "./definitions.ts";
 import { queryWarnings } from "./query_checks.ts";
 import { type Prefixed, ViewSelection } from "./selection.ts";
+import { aggregateDefinition } from "./aggregate_definition.ts";
 import { viewDefinition } from "./view_definition.ts";
-import type { FeatureChoice, FeatureName, FeaturesOf, KeyedSource, ViewOptions } from "./view_types.ts";
+import type {
+  AggregateViewOptions,
+  FeatureChoice,
+  FeatureName,
+  FeaturesOf,
+  KeyedSource,
+  ViewOptions,
+  WindowedKeyedSource,
+} from "./view_types.ts";
 
 export type { KeyedSource } from "./view_types.ts";
 
@@ -16,7 +25,7 @@ export interface PublishOptions {
   readonly reason?: string;
 }
 
-/** A batch feature view: per key of its entity, the newest row counts (S3). Immutable. */
+/** A batch feature view: per key of its entity, the newest row (S3), or aggregations over windows (S5). Immutable. */
 // deno-lint-ignore no-explicit-any
 export class FeatureView<Keys extends SchemaTypes = any, Features extends Row = any> {
   /** The plain data that the registry stores. */
@@ -107,6 +116,22 @@ export class FeatureView<Keys extends SchemaTypes = any, Features extends Row = 
 }
 
 /**
+ * Makes a feature view of aggregations over windows. Every problem is told at once.
+ *
+ * `start` is moved back and `end` forward to boundaries of the schedule, as slices are whole.
+ */
+export function view<
+  R extends Row,
+  Keys extends SchemaTypes,
+  F extends Row,
+  const Choice extends FeatureChoice<F, FeatureName<F, Keys>> | undefined = undefined,
+  const Defaults extends FeatureName<F, Keys> = never,
+>(
+  name: string,
+  source: WindowedKeyedSource<R, Keys, F>,
+  options: AggregateViewOptions<R, Keys, F, Choice, Defaults>,
+): FeatureView<Keys, FeaturesOf<F, Keys, Choice, Defaults, never>>;
+/**
  * Makes a feature view of a frame about an entity. Every problem is told at once.
  *
  * `start` is moved back and `end` forward to boundaries of the schedule, as slices are whole.
@@ -121,6 +146,15 @@ export function view<
   name: string,
   source: KeyedSource<R, Keys>,
   options: ViewOptions<R, Keys, Choice, Defaults, Time>,
-): FeatureView<Keys, FeaturesOf<R, Keys, Choice, Defaults, Time>> {
-  return new FeatureView(viewDefinition(name, source, options as ViewOptions));
+): FeatureView<Keys, FeaturesOf<R, Keys, Choice, Defaults, Time>>;
+export function view(
+  name: string,
+  source: KeyedSource<Row, SchemaTypes> | WindowedKeyedSource<Row, SchemaTypes, Row>,
+  options: ViewOptions,
+): FeatureView {
+  return new FeatureView(
+    "spec" in source
+      ? aggregateDefinition(name, source.source, source.spec, options)
+      : viewDefinition(name, source, options),
+  );
 }

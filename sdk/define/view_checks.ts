@@ -1,11 +1,11 @@
 /** Every check of a view's definition, wherever it comes from: a builder, a file, another process. */
 import { type Issue, messageOf } from "../errors.ts";
-import { literalProblem } from "../frame/expr_literal.ts";
 import { schemaOf } from "../frame/query_schema.ts";
 import { columnNames, findField, formatType, sameType, type Schema } from "../schema.ts";
 import { alignDown, durationToMicros, formatDuration, toMicros } from "../time.ts";
-import { columnIssues, descriptiveIssues, entityIssues, nameIssues, twinIssues } from "./checks.ts";
-import type { FeatureDefinition, ViewDefinition } from "./definitions.ts";
+import { aggregateIssues } from "./aggregate_checks.ts";
+import { columnIssues, defaultIssues, descriptiveIssues, entityIssues, nameIssues, twinIssues } from "./checks.ts";
+import type { AttributeView, ViewDefinition } from "./definitions.ts";
 import { type TimeColumn, traceTimestamp } from "./event_time.ts";
 import { queryIssues } from "./query_checks.ts";
 
@@ -32,7 +32,12 @@ export function viewIssues(view: ViewDefinition): Issue[] {
   } catch (error) {
     return [...issues, { path: "query", message: messageOf(error) }];
   }
-  return [...issues, ...queryIssues(view.query), ...columnsIssues(view, schema), ...featureIssues(view, schema)];
+  return [
+    ...issues,
+    ...queryIssues(view.query),
+    ...columnsIssues(view, schema),
+    ...(view.mode === "aggregates" ? aggregateIssues(view, schema) : featureIssues(view, schema)),
+  ];
 }
 
 function timeIssues(view: ViewDefinition): Issue[] {
@@ -145,7 +150,7 @@ function roundingIssues(view: ViewDefinition, columns: readonly TimeColumn[]): I
   }];
 }
 
-function featureIssues(view: ViewDefinition, schema: Schema): Issue[] {
+function featureIssues(view: AttributeView, schema: Schema): Issue[] {
   if (view.features.length === 0) {
     return [{
       path: "features",
@@ -173,13 +178,4 @@ function featureIssues(view: ViewDefinition, schema: Schema): Issue[] {
     issues.push(...defaultIssues(feature, path));
   }
   return issues;
-}
-
-function defaultIssues(feature: FeatureDefinition, path: string): Issue[] {
-  if (feature.default === undefined) return [];
-  if (feature.default === null) {
-    return [{ path: `${path}.default`, message: "null is what a default replaces; leave it out" }];
-  }
-  const problem = literalProblem(feature.default, feature.type);
-  return problem === undefined ? [] : [{ path: `${path}.default`, message: problem }];
 }

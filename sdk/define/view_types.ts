@@ -1,7 +1,9 @@
 /** How the types of a view follow from its frame and its options; nothing here exists at run time. */
+import type { DefaultValue } from "../frame/frame_types.ts";
 import type { Query } from "../frame/query.ts";
+import type { WindowedSpec } from "../frame/window_reading.ts";
 import type { Field, Row, SchemaTypes } from "../schema.ts";
-import type { Duration, Timestamp, TimestampLike } from "../time.ts";
+import type { Duration, TimestampLike } from "../time.ts";
 import type { Descriptive } from "./definitions.ts";
 
 /** A frame with its entity, as `frame.by(entity)` gives it. */
@@ -19,12 +21,6 @@ export interface FeatureOptions<V = unknown> {
   /** What it is, in words. */
   readonly description?: string;
 }
-
-/** What can be a default where the column holds `V`. */
-export type DefaultValue<V> = unknown extends V ? unknown
-  : NonNullable<V> extends bigint ? bigint | number
-  : NonNullable<V> extends Timestamp ? TimestampLike
-  : NonNullable<V>;
 
 /** Columns that can be features: all but the join keys. */
 export type FeatureName<R extends Row, Keys extends SchemaTypes> = string extends keyof R ? string
@@ -92,6 +88,34 @@ export interface ViewOptions<
   /** The column that says when a row became true. @default where the source's event timestamp is in the result */
   readonly eventTimestamp?: Time;
   /** The column that says when a row was written. @default where the source's written timestamp is in the result */
+  readonly writtenTimestamp?: Extract<keyof R, string>;
+}
+
+/** Aggregations over windows, as `frame.by(entity).aggregate(…)` gives them. */
+export interface WindowedKeyedSource<R extends Row, Keys extends SchemaTypes, F extends Row> {
+  /** The rows, and what they are about. */
+  readonly source: KeyedSource<R, Keys>;
+  /** What is computed over which windows. */
+  readonly spec: WindowedSpec;
+  /** Type only: the features. */
+  readonly row: F;
+}
+
+/** The options of `view` for aggregations over windows: those of any view, without a ttl, as windows say how long rows count. */
+export interface AggregateViewOptions<
+  R extends Row = Row,
+  Keys extends SchemaTypes = SchemaTypes,
+  F extends Row = Row,
+  Choice = unknown,
+  Defaults extends string = string,
+> extends Omit<ViewSettings, "ttl"> {
+  /** Which features are kept, or more about some of them. @default all */
+  readonly features?: Choice & CheckedChoice<Choice, FeatureName<F, Keys>>;
+  /** Values that replace null, by feature (S7); they go before those of an aggregation. */
+  readonly defaults?: { readonly [P in Defaults]: DefaultValue<F[P]> };
+  /** The column that says when a row became true. @default where the source's event timestamp is in the rows */
+  readonly eventTimestamp?: FeatureName<R, Keys>;
+  /** The column that says when a row was written. @default where the source's written timestamp is in the rows */
   readonly writtenTimestamp?: Extract<keyof R, string>;
 }
 

@@ -3,7 +3,30 @@ import { VarveError } from "../errors.ts";
 import { formatType, isListType, isNumericType, isStructType } from "../schema.ts";
 import type { DataType, Schema } from "../schema.ts";
 import { typeOfExpr } from "./expr_type.ts";
-import type { NamedAggregate } from "./query.ts";
+import type { AggregateFunction, NamedAggregate } from "./query.ts";
+
+/** The functions of a group-by. */
+export const aggregateFunctions: readonly AggregateFunction[] = [
+  "count",
+  "sum",
+  "min",
+  "max",
+  "mean",
+  "median",
+  "quantile",
+  "varPop",
+  "varSamp",
+  "stddevPop",
+  "stddevSamp",
+  "first",
+  "last",
+  "countDistinct",
+  "minBy",
+  "maxBy",
+  "list",
+  "any",
+  "all",
+];
 
 /** The type of an aggregate's result; throws INVALID_DEFINITION when its inputs do not fit. */
 export function aggregateType(item: NamedAggregate, schema: Schema): DataType {

@@ -20,6 +20,18 @@ export interface PresentValue<T> {
   readonly present: T;
 }
 
+/** A list of values of type T, none of them null. */
+export interface ListedValue<T> {
+  /** What is listed. */
+  readonly listed: T;
+}
+
+/** A list of different values of type T, with how often each is there. */
+export interface CountedValue<T> {
+  /** What is counted. */
+  readonly counted: T;
+}
+
 /**
  * The value of an expression over rows R: with `{ delay: number | null }`, `ColumnValue<"delay">` is `number | null`.
  * A union of marks resolves each on its own.
@@ -28,6 +40,9 @@ export type ResolveExpr<R, T> = unknown extends T ? unknown
   : T extends ColumnValue<infer N> ? (N extends keyof R ? R[N] : unknown)
   : T extends ArithmeticValue<infer U> ? ArithmeticResult<ResolveOperand<R, U>>
   : T extends PresentValue<infer U> ? Exclude<ResolveOperand<R, U>, null>
+  : T extends ListedValue<infer U> ? readonly Exclude<ResolveExpr<R, U>, null>[]
+  : T extends CountedValue<infer U>
+    ? readonly { readonly value: Exclude<ResolveExpr<R, U>, null>; readonly count: bigint }[]
   : T;
 
 /** Operands are columns and plain values only: marks inside marks are flattened when expressions are built. */

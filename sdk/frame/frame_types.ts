@@ -1,5 +1,6 @@
 /** How the row type grows along a chain of steps. Flat mapped types only, so that long chains stay cheap to check. */
 import type { Row, RowOf, SchemaTypes } from "../schema.ts";
+import type { Timestamp, TimestampLike } from "../time.ts";
 import type { Aggregate, ColumnInput, InputValue } from "./aggregates.ts";
 import type { Expr } from "./expr.ts";
 import type { ResolveExpr } from "./expr_value.ts";
@@ -69,3 +70,9 @@ export type Unnested<R, K> = string extends keyof R ? Row
 
 /** The row that a declared schema gives; any row without one. */
 export type RowOfSchema<S> = S extends SchemaTypes ? RowOf<S> : Row;
+
+/** What can be a default where the column holds `V`. */
+export type DefaultValue<V> = unknown extends V ? unknown
+  : NonNullable<V> extends bigint ? bigint | number
+  : NonNullable<V> extends Timestamp ? TimestampLike
+  : NonNullable<V>;

@@ -1,8 +1,18 @@
 /** A frame whose rows are about an entity: what a feature view is made of. */
 import type { Field, Row, Schema } from "../schema.ts";
 import type { Frame } from "./frame.ts";
+import type { ColumnName } from "./frame_types.ts";
 import type { Query } from "./query.ts";
 import { checkEntityKeys, deepFreeze } from "./steps.ts";
+import type { AggregatesInput } from "./window_aggregations.ts";
+import { type WindowedFrame, windowedFrame } from "./windowed_frame.ts";
+import type {
+  AggregateOptions,
+  AggregatesInputOver,
+  AggregationName,
+  WindowFeatures,
+  WindowInput,
+} from "./window_types.ts";
 
 /** The part of an entity that a frame needs. */
 export interface KeyedEntity {
@@ -51,6 +61,33 @@ export class KeyedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEntity
   /** A few rows, without publishing. */
   async preview(count = 10): Promise<R[]> {
     return await this.frame.preview(count);
+  }
+
+  /**
+   * Aggregates the rows of each key over windows, seen back from the instant that is asked for (S5). Every aggregate is computed over
+   * every window, and named after both: `delayMean_24h`; those of a list after their column and function: `delay_mean_24h`.
+   *
+   * @example
+   * ```ts
+   * import { count, entity, fromRows, last, mean } from "varve";
+   * const flights = fromRows([{ origin: "ATL", date: new Date("2001-01-01"), delay: 5 }], { eventTimestamp: "date" });
+   * const delays = flights.by(entity("airport", { origin: "string" })).aggregate(
+   *   { delayMean: mean("delay"), departures: count(), lastDelays: last("delay", 10) },
+   *   { windows: ["1h", "24h", "7d"] },
+   * );
+   * console.log(delays.features); // delayMean_1h, departures_1h, lastDelays_1h, delayMean_24h …
+   * ```
+   */
+  aggregate<
+    const A extends AggregatesInputOver<R>,
+    const W extends readonly WindowInput[],
+    const S extends ColumnName<R> = never,
+    const D extends AggregationName<A> = never,
+  >(
+    aggregates: A,
+    options: AggregateOptions<R, A, W, S, D>,
+  ): WindowedFrame<R, E, WindowFeatures<R, A, W, S, D>> {
+    return windowedFrame(this, aggregates as AggregatesInput, options as AggregateOptions);
   }
 
   /** The steps as readable text. */

@@ -2,18 +2,10 @@
 import { messageOf, VarveError } from "../errors.ts";
 import { parseType } from "../schema.ts";
 import type { Schema } from "../schema.ts";
+import { aggregateFunctions } from "./aggregate_type.ts";
 import { parseExpr } from "./expr_json.ts";
 import type { ExprNode } from "./expr_node.ts";
-import type {
-  AggregateFunction,
-  JoinKey,
-  JoinStep,
-  NamedAggregate,
-  NamedExpr,
-  Query,
-  SortKey,
-  SourceSpec,
-} from "./query.ts";
+import type { JoinKey, JoinStep, NamedAggregate, NamedExpr, Query, SortKey, SourceSpec } from "./query.ts";
 import { schemaOf } from "./query_schema.ts";
 import { deepFreeze } from "./steps.ts";
 
@@ -277,34 +269,12 @@ function sortKey(value: unknown, path: string): SortKey {
   };
 }
 
-const functions = [
-  "count",
-  "sum",
-  "min",
-  "max",
-  "mean",
-  "median",
-  "quantile",
-  "varPop",
-  "varSamp",
-  "stddevPop",
-  "stddevSamp",
-  "first",
-  "last",
-  "countDistinct",
-  "minBy",
-  "maxBy",
-  "list",
-  "any",
-  "all",
-] as const satisfies readonly AggregateFunction[];
-
 function aggregate(value: unknown, path: string): NamedAggregate {
   const json = record(value, path);
   only(json, path, ["name", "function", "input", "by", "where", "quantile"]);
   return {
     name: text(json["name"], `${path}.name`),
-    function: choice(json["function"], functions, `${path}.function`),
+    function: choice(json["function"], aggregateFunctions, `${path}.function`),
     ...optional(json, "input", path, expr),
     ...optional(json, "by", path, expr),
     ...optional(json, "where", path, expr),

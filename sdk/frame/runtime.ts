@@ -5,6 +5,8 @@
 import { VarveError } from "../errors.ts";
 import type { Row, Schema } from "../schema.ts";
 import type { FileSource, Query } from "./query.ts";
+import type { WindowedSource } from "./window_reading.ts";
+import type { WindowPreviewOptions } from "./windowed_frame.ts";
 
 /** What readers return. The engine's door to each library adds its types here, so that this room imports none. */
 // deno-lint-ignore no-empty-interface
@@ -85,6 +87,25 @@ export interface FrameRuntime {
   batches(query: Query, options?: ReadOptions): AsyncIterable<Batch>;
   parquet(query: Query, path: string, options?: ToParquetOptions & ReadOptions): Promise<WrittenFile>;
   explain(query: Query): Promise<string>;
+}
+
+/** Computes what each key would have over windows, from the source. */
+export type PreviewWindows = (
+  windowed: WindowedSource,
+  options: WindowPreviewOptions,
+) => Promise<Row[]>;
+
+let previewer: PreviewWindows | undefined;
+
+/** Sets what previews windows: that is more than running a query. */
+export function setPreviewWindows(preview: PreviewWindows): void {
+  previewer = preview;
+}
+
+/** What previews windows, or an error that says how to get it. */
+export function previewWindows(): PreviewWindows {
+  if (previewer) return previewer;
+  throw new VarveError("UNSUPPORTED", 'Cannot preview windows: no engine is installed; import frames from "varve"');
 }
 
 let current: FrameRuntime | undefined;

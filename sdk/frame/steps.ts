@@ -2,11 +2,12 @@
 import { VarveError } from "../errors.ts";
 import { columnNames, formatType, isListType, requireField } from "../schema.ts";
 import { durationToMicros, formatDuration } from "../time.ts";
+import { aggregateFunctions, failureOf } from "./aggregate_type.ts";
 import { Aggregate } from "./aggregates.ts";
 import { inputNode } from "./aggregates.ts";
 import type { ColumnInput } from "./aggregates.ts";
 import { Expr } from "./expr.ts";
-import type { JoinKey, NamedAggregate, NamedExpr, Query, SortKey } from "./query.ts";
+import type { AggregateFunction, JoinKey, NamedAggregate, NamedExpr, Query, SortKey } from "./query.ts";
 import { schemaOf } from "./query_schema.ts";
 import { eventTimestampOf } from "./query_time.ts";
 
@@ -91,12 +92,21 @@ export function namedAggregates(input: Query, aggregates: Readonly<Record<string
         `Cannot aggregate "${name}": give an aggregate such as count() or mean("x")`,
       );
     }
-    const { spec } = aggregate;
-    const time = (spec.function === "first" || spec.function === "last") && !spec.by
-      ? eventTimestampOf(input)
-      : undefined;
-    return { name, ...spec, ...(time === undefined ? {} : { by: inputNode(time) }) };
+    const { function: called, parameters: _, ...rest } = aggregate.spec;
+    if (!isGroupFunction(called)) {
+      throw failureOf({ name, function: called })(
+        `it is a function over windows, as in .by(entity).aggregate(…); a group-by has ${
+          aggregateFunctions.join(", ")
+        }`,
+      );
+    }
+    const time = (called === "first" || called === "last") && !rest.by ? eventTimestampOf(input) : undefined;
+    return { name, function: called, ...rest, ...(time === undefined ? {} : { by: inputNode(time) }) };
   });
+}
+
+function isGroupFunction(name: string): name is AggregateFunction {
+  return (aggregateFunctions as readonly string[]).includes(name);
 }
 
 /** A tolerance in canonical text. */

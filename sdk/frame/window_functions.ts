@@ -6,7 +6,7 @@
  * empty, anything else null. NaN is the greatest number and equals itself, -0 equals 0, as in group-by steps. Rows are ordered
  * by event time, then by when they were written, then as the source has them.
  */
-import { type DataType, type Field, formatType, isListType, isStructType } from "../schema.ts";
+import { type DataType, formatType, isListType, isStructType } from "../schema.ts";
 import { failureOf, functionType, requireNumeric } from "./aggregate_type.ts";
 import type { LiteralValue } from "./expr_node.ts";
 import type { AggregateFunction } from "./query.ts";

@@ -54,7 +54,11 @@ describe("parseDefinition()", () => {
       { ...copy(airport.definition), joinKeys: [{ name: "a", type: "string", x: 1 }] },
       "joinKeys[0].x",
     ],
-    ["another mode", { ...copy(rich.definition), mode: "aggregates" }, '"aggregates" is not attributes'],
+    [
+      "another mode",
+      { ...copy(rich.definition), mode: "stream" },
+      'mode: it is "stream", not one of attributes, aggregates',
+    ],
     ["a query that is none", { ...copy(rich.definition), query: { kind: "scan" } }, "query: "],
     ["an unknown query step", { ...copy(rich.definition), query: { kind: "explode" } }, "query: "],
     ["a flag that is text", { ...copy(rich.definition), online: "yes" }, 'online: it is "yes", not true or false'],
