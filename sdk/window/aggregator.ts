@@ -36,9 +36,9 @@ export interface Aggregator {
   readonly result: DataType;
   /**
    * Set where a secondary key splits the rows: `update` is then told of every row that has one, also of those that do not
-   * count, and their value is null.
+   * count, and their value is null. The result is a list, parallel to the keys.
    */
-  readonly grouped?: true;
+  readonly grouped?: GroupKeys;
   /** Makes place i the state of no rows. */
   clear(states: States, i: number): void;
   /**
@@ -60,6 +60,12 @@ export interface Aggregator {
    * nothing. Absent: states always are in row form.
    */
   pack?(states: States, i: number): void;
+}
+
+/** What aggregators say where a secondary key splits the rows. */
+export interface GroupKeys {
+  /** The values of the secondary key that came, in ascending order and row form: the same of all aggregators over the same rows. */
+  keys(states: States, i: number): unknown[];
 }
 
 /** Columns for `count` states; their places hold nothing until they are cleared. */
