@@ -1,8 +1,8 @@
 /** What a store holds and what is missing: read from the registry, the commit logs, the online store and the queue. */
 import { messageOf } from "./errors.ts";
 import { closedSliceCount, dueSlices, sliceLength } from "./materialize/due_slices.ts";
-import { onlineLayout } from "./materialize/latest_rows.ts";
-import { watermarkOf } from "./materialize/load_online.ts";
+import { watermarkOf } from "./materialize/load_context.ts";
+import { onlineLayout } from "./materialize/online_layout.ts";
 import type { JobRecord, JobState } from "./queue/queue.ts";
 import { describeJob } from "./queue/jobs.ts";
 import type { RegisteredView, ViewVersion } from "./registry/state.ts";

@@ -1,9 +1,7 @@
 /** SQL over the files of a view's table: the newest row of every key, and whether a commit took newest rows away. */
-import { createHash } from "node:crypto";
 import { reservedColumns, type ViewDefinition } from "../define/definitions.ts";
 import { quoteName, quoteText, type Relation, timestampSql } from "../engine/engine.ts";
-import { findField, formatType, type Schema } from "../schema.ts";
-import { rowLayout } from "../storage/encoding.ts";
+import { findField, type Schema } from "../schema.ts";
 import { durationToMicros } from "../time.ts";
 import { storedSchema } from "./stage_slices.ts";
 
@@ -65,11 +63,4 @@ function filesSql(paths: readonly string[], after: bigint | undefined): string {
   const list = paths.map(quoteText).join(", ");
   const where = after === undefined ? "" : ` WHERE ${event} > ${timestampSql(after)}`;
   return `(SELECT * FROM read_parquet([${list}])${where})`;
-}
-
-/** What the values of a load depend on; another text asks for a fresh load. */
-export function onlineLayout(definition: ViewDefinition, epoch: string): string {
-  const keys = definition.entity.joinKeys.map((key) => [key.name, formatType(key.type)]);
-  const text = JSON.stringify([rowLayout(definition.features).hash, keys, definition.ttl, epoch]);
-  return createHash("sha256").update(text).digest("hex").slice(0, 32);
 }

@@ -1,42 +1,20 @@
 /** Brings the online store up to the last commit of one view version. Safe to repeat and to run twice at once. */
-import type { ViewDefinition } from "../define/definitions.ts";
-import type { Engine, EngineSession } from "../engine/engine.ts";
 import { messageOf, VarveError } from "../errors.ts";
-import type { DeltaFile, DeltaSnapshot, DeltaTable } from "../storage/delta_format.ts";
-import type { Collection, OnlineStore, ViewState } from "../storage/online_store.ts";
-import { type Clock, formatTimestamp, toMicros } from "../time.ts";
-import { changeState, type Collections } from "./collections.ts";
+import type { Collection, ViewState } from "../storage/online_store.ts";
+import { formatTimestamp, toMicros } from "../time.ts";
+import { changeState } from "./collections.ts";
 import { sliceLength } from "./due_slices.ts";
-import type { Failpoint } from "./failpoint.ts";
-import { oldestValid, onlineLayout, vanishedSql } from "./latest_rows.ts";
-import type { Progress } from "./progress.ts";
-import { filesWithin, writeLatest } from "./write_latest.ts";
-
-/** What to load. */
-export interface LoadOnlineRequest {
-  readonly definition: ViewDefinition;
-  readonly version: number;
-  /** Fill a fresh collection even if one is there. @default false */
-  readonly rebuild?: boolean;
-}
-
-/** What to load it with. */
-export interface LoadOnlineContext {
-  readonly engine: Engine;
-  readonly table: DeltaTable;
-  readonly online: OnlineStore;
-  /** The collections of this view version. */
-  readonly collections: Collections;
-  readonly clock: Clock;
-  /**
-   * Let the online store drop values by itself when their ttl has passed. Stores go by the computer's time, so this is wrong
-   * with any other clock. @default false
-   */
-  readonly expires?: boolean;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: Progress) => void;
-  readonly failpoint?: Failpoint;
-}
+import { attributeContent } from "./load_attributes.ts";
+import {
+  type Load,
+  type LoadOnlineContext,
+  type LoadOnlineRequest,
+  type OnlineContent,
+  watermarkOf,
+  type Written,
+} from "./load_context.ts";
+import { windowContent } from "./load_windows.ts";
+import { onlineLayout } from "./online_layout.ts";
 
 /** What a load did. */
 export interface LoadOnlineResult {
@@ -67,8 +45,11 @@ export async function loadOnline(request: LoadOnlineRequest, context: LoadOnline
     const session = await context.engine.session();
     try {
       const load: Load = { request, context, session, snapshot, layout, life };
-      const added = usable && !request.rebuild ? await filesSince(load, state.appliedVersion) : undefined;
-      return added ? await loadChanges(load, state!.collection!, added) : await loadFresh(load);
+      const content = definition.mode === "attributes"
+        ? attributeContent(load, definition)
+        : windowContent(load, definition);
+      const write = usable && !request.rebuild ? await content.changesSince(state.appliedVersion) : undefined;
+      return write ? await loadChanges(load, state!.collection!, write) : await loadFresh(load, content);
     } finally {
       session.close();
     }
@@ -82,53 +63,24 @@ export async function loadOnline(request: LoadOnlineRequest, context: LoadOnline
   }
 }
 
-interface Load {
-  readonly request: LoadOnlineRequest;
-  readonly context: LoadOnlineContext;
-  readonly session: EngineSession;
-  readonly snapshot: DeltaSnapshot;
-  readonly layout: string;
-  /** The store's life in which this load began. */
-  readonly life: string;
+/** A collection that is full, and what was found then. */
+interface Filled {
+  readonly written: Written;
+  /** Whether nobody removed it meanwhile. */
+  readonly isOpen: boolean;
+  /** The collection that was served. */
+  readonly retired: Collection | undefined;
 }
 
-/**
- * The live files since the applied version. Undefined when merging them would not do: a commit took newest rows of some key
- * away (a newer-wins store cannot go back, so a fresh collection is filled), or the log or the files of that time are gone.
- */
-async function filesSince(load: Load, appliedVersion: number): Promise<DeltaFile[] | undefined> {
-  const { snapshot, session, context: { table, clock, signal }, request: { definition } } = load;
-  const now = clock.now();
-  try {
-    const changes = await table.changes(appliedVersion, snapshot.version);
-    const live = new Set(snapshot.files.map((file) => file.path));
-    const added = changes.flatMap((change) => change.added).filter((file) => live.has(file.path));
-    const removed = filesWithin(definition, changes.flatMap((change) => change.removed), now);
-    if (removed.length === 0) return added;
-    const from = removed.map((file) => file.minEventTimestamp).reduce((a, b) => a < b ? a : b);
-    const covering = snapshot.files.filter((file) => file.rows > 0 && file.maxEventTimestamp >= from);
-    const gonePaths = await table.localPaths(removed, signal);
-    const livePaths = await table.localPaths(covering, signal);
-    const vanished = await session.rows(
-      vanishedSql(definition, gonePaths, livePaths, oldestValid(definition, now)),
-      signal,
-    );
-    return vanished.length > 0 ? undefined : added;
-  } catch (error) {
-    if (error instanceof VarveError && error.code === "NOT_FOUND") return undefined;
-    throw error;
-  }
-}
-
-async function loadFresh(load: Load): Promise<LoadOnlineResult> {
-  const { context: { collections, signal }, snapshot } = load;
+async function loadFresh(load: Load, content: OnlineContent): Promise<LoadOnlineResult> {
+  const { context: { collections, signal } } = load;
   const collection = await collections.open(signal);
-  let filled: { readonly rows: number; readonly isOpen: boolean; readonly retired: Collection | undefined };
+  let filled: Filled;
   try {
-    const rows = await write(load, snapshot.files, collection, false);
+    const written = await content.all(collection);
     const retired = await retireServed(load);
     await checkLife(load);
-    filled = { rows, retired, isOpen: await collections.isOpen(collection) };
+    filled = { written, retired, isOpen: await collections.isOpen(collection) };
   } catch (error) {
     await collections.drop(collection).catch(() => undefined); // It is noted, and swept later.
     throw error;
@@ -161,11 +113,7 @@ async function checkLife({ request: { definition, version }, context: { online }
 async function serveCollection(
   load: Load,
   collection: Collection,
-  { rows, isOpen, retired }: {
-    readonly rows: number;
-    readonly isOpen: boolean;
-    readonly retired: Collection | undefined;
-  },
+  { written: { rows, cutKeys }, isOpen, retired }: Filled,
 ): Promise<LoadOnlineResult> {
   const { request, context: { online, collections, clock }, snapshot, layout } = load;
   const { definition: { name: view }, version } = request;
@@ -180,7 +128,9 @@ async function serveCollection(
     if (!isOpen) return undefined; // It was taken for dead and removed.
     const ahead = current?.collection !== undefined && current.layout === layout &&
       (request.rebuild ? current.appliedVersion > snapshot.version : current.appliedVersion >= snapshot.version);
-    return ahead ? undefined : { view, version, collection, layout, ...reached };
+    return ahead
+      ? undefined
+      : { view, version, collection, layout, ...reached, ...(cutKeys !== undefined && { cutKeys }) };
   });
   if (state?.collection !== collection) {
     await collections.drop(collection);
@@ -192,9 +142,13 @@ async function serveCollection(
   return { outcome: "fresh", appliedVersion: snapshot.version, rows, watermark: state.watermark };
 }
 
-async function loadChanges(load: Load, collection: Collection, added: readonly DeltaFile[]): Promise<LoadOnlineResult> {
+async function loadChanges(
+  load: Load,
+  collection: Collection,
+  write: (collection: Collection) => Promise<Written>,
+): Promise<LoadOnlineResult> {
   const { request: { definition, version }, context: { online, clock }, snapshot } = load;
-  const rows = await write(load, added, collection, true);
+  const { rows, cutKeys } = await write(collection);
   const watermark = watermarkOf(snapshot, sliceLength(definition));
   await checkLife(load);
   const state = await changeState(online, definition.name, version, (current) => {
@@ -206,6 +160,7 @@ async function loadChanges(load: Load, collection: Collection, added: readonly D
       appliedVersion: snapshot.version,
       watermark: formatTimestamp(watermark > before ? watermark : before),
       updatedAt: formatTimestamp(clock.now()),
+      ...(cutKeys !== undefined && { cutKeys: Math.max(0, (current.cutKeys ?? 0) + cutKeys) }),
     };
   });
   if (state?.collection !== collection || state.appliedVersion !== snapshot.version) return superseded(state, rows);
@@ -215,50 +170,4 @@ async function loadChanges(load: Load, collection: Collection, added: readonly D
 function superseded(state: ViewState | undefined, rows: number): LoadOnlineResult {
   const { appliedVersion = -1, watermark = formatTimestamp(0n) } = state ?? {};
   return { outcome: "superseded", appliedVersion, rows, watermark };
-}
-
-/** Up to when rows are in a snapshot: the end of its newest slice. */
-export function watermarkOf(snapshot: DeltaSnapshot, length: bigint): bigint {
-  let newest: bigint | undefined;
-  for (const start of snapshot.slices.keys()) if (newest === undefined || start > newest) newest = start;
-  return newest === undefined ? 0n : newest + length;
-}
-
-/**
- * The sequence of all values is the snapshot's version, not that of each row's commit: of equal event times the row that is true at
- * the later snapshot wins (a corrected slice), and a repetition changes nothing.
- */
-async function write(
-  load: Load,
-  files: readonly DeltaFile[],
-  collection: Collection,
-  merge: boolean,
-): Promise<number> {
-  const { request: { definition, version }, context, session, snapshot } = load;
-  const { table, online, clock, expires = false, signal, failpoint } = context;
-  return await writeLatest({
-    session,
-    definition,
-    table,
-    files,
-    sequence: BigInt(snapshot.version),
-    now: clock.now(),
-    expires,
-    online,
-    collection,
-    merge,
-    onRows: (onlineRows) =>
-      context.onProgress?.({
-        view: definition.name,
-        version,
-        phase: "online",
-        slicesDone: 0,
-        slicesTotal: 0,
-        rows: 0,
-        bytes: 0,
-        onlineRows,
-      }),
-    ...(failpoint && { failpoint }),
-    ...(signal && { signal }),
-  });
 }

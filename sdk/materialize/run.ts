@@ -14,7 +14,7 @@ import { closedRange, dueSlices, sliceLength } from "./due_slices.ts";
 import type { Failpoint } from "./failpoint.ts";
 import { loadOnline, type LoadOnlineResult } from "./load_online.ts";
 import { materialize, type MaterializeResult } from "./materialize.ts";
-import { onlineLayout } from "./latest_rows.ts";
+import { onlineLayout } from "./online_layout.ts";
 import type { Progress } from "./progress.ts";
 
 /**

@@ -2,7 +2,7 @@
 import type { ViewVersion } from "../registry/state.ts";
 import type { DeltaTable } from "../storage/delta_format.ts";
 import type { OnlineStore } from "../storage/online_store.ts";
-import { onlineLayout } from "./latest_rows.ts";
+import { onlineLayout } from "./online_layout.ts";
 import type { VersionData } from "./reconcile.ts";
 
 /** Where data of view versions is found. */

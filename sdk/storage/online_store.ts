@@ -53,6 +53,8 @@ export interface ViewState {
   /** Hash of what the load depended on (features, encoding, ttl): another hash asks for a fresh load. */
   readonly layout: string;
   readonly updatedAt: string;
+  /** About how many keys have more rows in reach of windows than are kept (`edge: "exact"`); absent where all rows are kept. */
+  readonly cutKeys?: number;
 }
 
 /** Where servers read and loaders write. A few `load` or `merge` calls may run at once: that keeps the store busy while the next batch is made. */
