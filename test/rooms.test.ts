@@ -8,6 +8,7 @@ const root = join(import.meta.dirname, "..");
 const levels: readonly (readonly [prefix: string, level: number])[] = [
   ["sdk/errors.ts", 0],
   ["sdk/text.ts", 1],
+  ["sdk/display.ts", 1],
   ["sdk/time.ts", 1],
   ["sdk/schema.ts", 2],
   ["sdk/frame/", 10],
@@ -55,7 +56,6 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   "fastify": ["cluster/server/fastify.ts"],
   "commander": ["cluster/cli/main.ts"],
   "pino": ["cluster/log.ts"],
-  "@fastify/under-pressure": ["cluster/server/guard.ts"],
   "prom-client": ["cluster/server/metrics.ts"],
   "@fastify/swagger": ["cluster/server/openapi.ts"],
   "@fastify/swagger-ui": ["cluster/server/openapi.ts"],
