@@ -43,12 +43,32 @@ export interface S3Config {
 export interface ServerConfig {
   readonly host: string;
   readonly port: number;
-  /** Answer on other addresses than loopback although requests are not authenticated. */
-  readonly allowUnauthenticated: boolean;
+  /** Whether requests need an API key; absent: `varve up` on loopback answers without, everything else asks for one. */
+  readonly auth?: "on" | "off";
+  /** How many processes answer. */
+  readonly processes: number;
   /** The largest request body. */
   readonly bodyLimitBytes: number;
   /** The longest a request may take. */
   readonly requestTimeoutMs: number;
+  /** The longest text in a request, in characters. */
+  readonly maxTextLength: number;
+  /** The most elements of a list in a request, and fields of an object. */
+  readonly maxListLength: number;
+  /** How deep lists and objects may lie in each other. */
+  readonly maxJsonDepth: number;
+  /** Requests that one process answers at a time; more are told to come again. */
+  readonly maxInFlight: number;
+  /** Connections of one process. */
+  readonly maxConnections: number;
+  /** How late the event loop may be before requests are told to come again. */
+  readonly maxLoopLagMs: number;
+  /** Requests a second that one process answers each API key that has no rate of its own; absent: as many as come. */
+  readonly ratePerSecond?: number;
+  /** Requests that may come at once after a pause; absent: those of one second. */
+  readonly rateBurst?: number;
+  /** Which requests are logged, a line each: none, those that failed, all, or those that failed and this share of the others. */
+  readonly accessLog: "off" | "errors" | "all" | number;
 }
 
 export interface WorkerConfig {
@@ -82,9 +102,21 @@ const fileSchema = z.strictObject({
   server: z.strictObject({
     host: z.string().min(1),
     port: z.number().int().min(0).max(65535),
-    allowUnauthenticated: z.boolean(),
+    auth: z.enum(["on", "off"]),
+    processes: z.number().int().min(1).max(256),
     bodyLimitBytes: z.number().int().min(1024).max(64 * 1024 * 1024),
     requestTimeoutMs: z.number().int().min(10).max(600_000),
+    maxTextLength: z.number().int().min(1).max(64 * 1024 * 1024),
+    maxListLength: z.number().int().min(1).max(10_000_000),
+    maxJsonDepth: z.number().int().min(4).max(1_000),
+    maxInFlight: z.number().int().min(1).max(1_000_000),
+    maxConnections: z.number().int().min(1).max(1_000_000),
+    maxLoopLagMs: z.number().int().min(20).max(600_000),
+    ratePerSecond: z.number().positive().max(1_000_000),
+    rateBurst: z.number().int().min(1).max(1_000_000),
+    accessLog: z.union([z.enum(["off", "errors", "all"]), z.number().min(0).max(1)], {
+      error: "must be off, errors, all, or a share such as 0.01",
+    }),
   }).partial(),
   worker: z.strictObject({
     concurrency: z.number().int().min(1).max(64),
@@ -98,7 +130,7 @@ type FileConfig = z.infer<typeof fileSchema>;
 
 /** Where each environment variable goes, and how it is read. */
 const environment: Readonly<
-  Record<string, { readonly path: readonly string[]; readonly type: "text" | "number" | "boolean" }>
+  Record<string, { readonly path: readonly string[]; readonly type: "text" | "number" | "textOrNumber" }>
 > = {
   VARVE_WORKSPACE: { path: ["workspace"], type: "text" },
   VARVE_STORAGE: { path: ["storage"], type: "text" },
@@ -115,9 +147,19 @@ const environment: Readonly<
   VARVE_THREADS: { path: ["threads"], type: "number" },
   VARVE_HOST: { path: ["server", "host"], type: "text" },
   VARVE_PORT: { path: ["server", "port"], type: "number" },
-  VARVE_ALLOW_UNAUTHENTICATED: { path: ["server", "allowUnauthenticated"], type: "boolean" },
+  VARVE_AUTH: { path: ["server", "auth"], type: "text" },
+  VARVE_PROCESSES: { path: ["server", "processes"], type: "number" },
   VARVE_BODY_LIMIT_BYTES: { path: ["server", "bodyLimitBytes"], type: "number" },
   VARVE_REQUEST_TIMEOUT_MS: { path: ["server", "requestTimeoutMs"], type: "number" },
+  VARVE_MAX_TEXT_LENGTH: { path: ["server", "maxTextLength"], type: "number" },
+  VARVE_MAX_LIST_LENGTH: { path: ["server", "maxListLength"], type: "number" },
+  VARVE_MAX_JSON_DEPTH: { path: ["server", "maxJsonDepth"], type: "number" },
+  VARVE_MAX_IN_FLIGHT: { path: ["server", "maxInFlight"], type: "number" },
+  VARVE_MAX_CONNECTIONS: { path: ["server", "maxConnections"], type: "number" },
+  VARVE_MAX_LOOP_LAG_MS: { path: ["server", "maxLoopLagMs"], type: "number" },
+  VARVE_RATE_PER_SECOND: { path: ["server", "ratePerSecond"], type: "number" },
+  VARVE_RATE_BURST: { path: ["server", "rateBurst"], type: "number" },
+  VARVE_ACCESS_LOG: { path: ["server", "accessLog"], type: "textOrNumber" },
   VARVE_CONCURRENCY: { path: ["worker", "concurrency"], type: "number" },
   VARVE_SHUTDOWN_MS: { path: ["worker", "shutdownMs"], type: "number" },
   VARVE_LOG_LEVEL: { path: ["logLevel"], type: "text" },
@@ -186,17 +228,17 @@ function readEnvironment(
     }
     const value = readText(text, setting.type);
     if (value === undefined) {
-      issues.push({ path: name, message: setting.type === "number" ? "must be a number" : "must be true or false" });
+      issues.push({ path: name, message: "must be a number" });
       continue;
     }
     put(target, setting.path, value);
   }
 }
 
-function readText(text: string, type: "text" | "number" | "boolean"): string | number | boolean | undefined {
+function readText(text: string, type: "text" | "number" | "textOrNumber"): string | number | undefined {
   if (type === "text") return text;
-  if (type === "boolean") return text === "true" ? true : text === "false" ? false : undefined;
-  return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : undefined;
+  if (/^-?\d+(\.\d+)?$/.test(text)) return Number(text);
+  return type === "number" ? undefined : text;
 }
 
 function put(target: Record<string, unknown>, path: readonly string[], value: unknown): void {
@@ -237,9 +279,16 @@ function complete(values: FileConfig, folder: string): Config {
     server: Object.freeze({
       host: "127.0.0.1",
       port: 6566,
-      allowUnauthenticated: false,
+      processes: 1,
       bodyLimitBytes: 4 * 1024 * 1024,
       requestTimeoutMs: 2_000,
+      maxTextLength: 65_536,
+      maxListLength: 10_000,
+      maxJsonDepth: 32,
+      maxInFlight: 1_000,
+      maxConnections: 10_000,
+      maxLoopLagMs: 500,
+      accessLog: "errors",
       ...defined(values.server ?? {}),
     }),
     worker: Object.freeze({ concurrency: 1, shutdownMs: 30_000, ...defined(values.worker ?? {}) }),

@@ -9,7 +9,8 @@ export class Connections {
   readonly #busy = new Map<Socket, number>();
   #onEmpty: (() => void) | undefined;
 
-  constructor(server: Server) {
+  /** Counts requests that are being answered in `load`. */
+  constructor(server: Server, load: { inFlight: number }) {
     server.on("connection", (socket: Socket) => {
       this.#open.add(socket);
       socket.once("close", () => {
@@ -19,13 +20,20 @@ export class Connections {
       });
     });
     server.on("request", ({ socket }: IncomingMessage, response: ServerResponse) => {
+      load.inFlight++;
       this.#busy.set(socket, (this.#busy.get(socket) ?? 0) + 1);
       response.once("close", () => {
+        load.inFlight--;
         const left = (this.#busy.get(socket) ?? 1) - 1;
         if (left > 0) this.#busy.set(socket, left);
         else this.#busy.delete(socket);
       });
     });
+  }
+
+  /** How many are open. */
+  get count(): number {
+    return this.#open.size;
   }
 
   /**

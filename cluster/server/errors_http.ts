@@ -1,4 +1,5 @@
 /** How errors leave the server: `{ error, code, message, details }`, never a stack. */
+import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import { VarveError } from "varve";
 
@@ -61,21 +62,7 @@ function clientCode(status: number): string {
 }
 
 function statusText(status: number): string {
-  const texts: Readonly<Record<number, string>> = {
-    400: "Bad Request",
-    404: "Not Found",
-    408: "Request Timeout",
-    409: "Conflict",
-    413: "Payload Too Large",
-    415: "Unsupported Media Type",
-    422: "Unprocessable Entity",
-    431: "Request Header Fields Too Large",
-    501: "Not Implemented",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-    507: "Insufficient Storage",
-  };
-  return texts[status] ?? (status < 500 ? "Bad Request" : "Internal Server Error");
+  return STATUS_CODES[status] ?? (status === 499 ? "Client Closed Request" : "Unknown Status");
 }
 
 /** Answers what is not even HTTP, on the bare socket. */

@@ -1,3 +1,3 @@
 /** The door to fastify. */
 export { fastify } from "fastify";
-export type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from "fastify";
+export type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RouteOptions } from "fastify";

@@ -1,59 +1,184 @@
-/** What every request passes before its route, and every answer after it. */
-import underPressure from "@fastify/under-pressure";
+/** What every request passes before its route, and every answer after it: keys, limits, metrics, the access log. */
 import { VarveError } from "varve";
-import { LogGate } from "../log.ts";
+import type { ApiKey, KeyScope } from "varve/serving";
+import type { ServerConfig } from "../config.ts";
 import type { Logger } from "../log.ts";
-import { errorAnswer } from "./errors_http.ts";
-import type { FastifyInstance } from "./fastify.ts";
+import { AccessLog } from "./access_log.ts";
+import type { Authenticator } from "./auth.ts";
+import { authRefusal } from "./auth.ts";
+import type { FastifyInstance, FastifyRequest, RouteOptions } from "./fastify.ts";
+import { checkSizes } from "./json_limits.ts";
+import { isLoopbackHost } from "./loopback.ts";
+import type { ServerMetrics } from "./metrics.ts";
+import { RateLimiter } from "./rate_limit.ts";
+
+/** Who may ask for a route: everybody, or whoever has an API key with this scope. */
+export type Access = "everybody" | KeyScope;
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** Who may ask; every route must say so. */
+    access?: Access;
+    /** Answered also when the server sheds load: somebody must be able to see that it does. */
+    unshed?: boolean;
+  }
+  interface FastifyRequest {
+    /** `performance.now()` when it came in. */
+    startedAt: number;
+    /** The feature service that it reads, once that is known to exist: a label of the metrics. */
+    service: string | undefined;
+    /** Its API key, where one was asked for. */
+    apiKey: ApiKey | undefined;
+  }
+}
 
 /** What changes while the server runs. */
 export interface ServerState {
+  /** It has been told to end. */
   closing: boolean;
+  /** Requests that are being answered. */
+  inFlight: number;
+  /** How late the event loop was when it was looked at last. */
+  lagMs: number;
 }
 
-/** Hooks and error handlers; call it before routes are added. */
-export function guard(app: FastifyInstance, state: ServerState, logger: Logger): void {
-  refuseUnderPressure(app);
-  answerErrors(app, logger);
-  app.addHook("onSend", async (request, reply) => {
+/** The state of a server that begins. */
+export function newState(): ServerState {
+  return { closing: false, inFlight: 0, lagMs: 0 };
+}
+
+/** What requests are measured against. */
+export interface GuardOptions {
+  readonly config: ServerConfig;
+  readonly logger: Logger;
+  /** Absent: everybody on this computer may ask for everything. */
+  readonly auth?: Authenticator;
+  readonly metrics?: ServerMetrics;
+  /** Milliseconds that never go back. @default performance.now */
+  readonly now?: () => number;
+}
+
+/** Adds the hooks; call it before routes are added. */
+export function guard(app: FastifyInstance, state: ServerState, options: GuardOptions): void {
+  const { config, metrics } = options;
+  const admit = admitter(state, options);
+  const accessLog = new AccessLog(config.accessLog, options.logger);
+  refuseUndeclared(app);
+  app.decorateRequest("startedAt", 0);
+  app.decorateRequest("service", undefined);
+  app.decorateRequest("apiKey", undefined);
+  app.addHook("onRequest", (request, _reply, done) => {
+    request.startedAt = performance.now();
+    attempt(() => admit(request), done);
+  });
+  app.addHook("preValidation", (request, _reply, done) => {
+    attempt(() => checkSizes(request.body, config), done);
+  });
+  app.addHook("onSend", (request, reply, payload, done) => {
     reply.header("x-request-id", request.id);
     // A kept-alive connection would hold close() until it times out: tell clients to let go.
     if (state.closing) reply.header("connection", "close");
-    await Promise.resolve();
-  });
-}
-
-/** Sheds load when the event loop is late, except for whoever asks whether the process lives. */
-function refuseUnderPressure(app: FastifyInstance): void {
-  void app.register(underPressure, {
-    maxEventLoopDelay: 1_000,
-    pressureHandler: async (request, _reply, _type, delayMs) => {
-      await Promise.resolve();
-      if (request.routeOptions.url === "/health") return;
-      throw new VarveError(
-        "UNAVAILABLE",
-        `Cannot answer now: the server is overloaded (its event loop is ${
-          Math.round(delayMs ?? 0)
-        } ms late); try again in a second`,
-      );
-    },
-  });
-}
-
-function answerErrors(app: FastifyInstance, logger: Logger): void {
-  // A store that is down fails every request: one line in the log a second is enough.
-  const gate = new LogGate(1_000);
-  app.setErrorHandler(async (error, request, reply) => {
-    const { status, body } = errorAnswer(error);
-    if (status >= 500 && gate.opens(body.code)) {
-      const facts = { requestId: request.id, route: request.routeOptions.url, code: body.code, err: error };
-      logger.error({ ...facts, untold: gate.takeUntold(body.code) }, "request failed");
+    const status = reply.statusCode;
+    const ms = request.startedAt === 0 ? 0 : performance.now() - request.startedAt;
+    metrics?.answered(request.routeOptions.url, request.service, status, ms / 1_000);
+    if (accessLog.wants(status)) {
+      accessLog.write({
+        requestId: request.id,
+        method: request.method,
+        route: request.routeOptions.url,
+        service: request.service,
+        status,
+        ms: Math.round(ms * 1_000) / 1_000,
+        bytes: byteLength(payload),
+        key: request.apiKey?.id,
+      });
     }
-    if (status === 503) reply.header("retry-after", "1");
-    return await reply.code(status).send(body);
+    done();
   });
-  app.setNotFoundHandler(async (request, reply) => {
-    const text = `Cannot ${request.method} ${request.url.split("?")[0]!.slice(0, 200)}: there is no such route`;
-    return await reply.code(404).send(errorAnswer(new VarveError("NOT_FOUND", text)).body);
+}
+
+/** A route whose author forgot to say who may ask must not be open to more than was meant: the server does not start. */
+function refuseUndeclared(app: FastifyInstance): void {
+  const routes: RouteOptions[] = [];
+  app.addHook("onRoute", (route) => {
+    routes.push(route);
   });
+  app.addHook("onReady", (done) => {
+    const open = routes.filter(({ config }) => config?.access === undefined).map(({ url }) => url);
+    if (open.length === 0) return done();
+    done(new Error(`Cannot serve ${[...new Set(open)].join(", ")}: say who may ask, as config: { access }`));
+  });
+}
+
+function attempt(work: () => void, done: (error?: Error) => void): void {
+  try {
+    work();
+  } catch (error) {
+    done(error as Error);
+    return;
+  }
+  done();
+}
+
+/** Throws unless a request may go on to its route. */
+function admitter(
+  state: ServerState,
+  { config, auth, metrics, now }: GuardOptions,
+): (request: FastifyRequest) => void {
+  const limiter = new RateLimiter(now);
+  const common = config.ratePerSecond;
+  return (request) => {
+    const { url, access, unshed = false } = request.routeOptions.config;
+    // That there is no such route is no secret.
+    if (url === undefined || access === undefined) return;
+    if (!unshed) shed(state, config, metrics);
+    if (auth === undefined) {
+      // Also for /health: nobody else can reach it by an honest name.
+      if (!isLoopbackHost(request.headers.host)) throw strangeHost();
+    } else if (access !== "everybody") {
+      try {
+        request.apiKey = auth.authenticate(request.headers.authorization, access);
+      } catch (error) {
+        const reason = authRefusal(error);
+        if (reason !== undefined) metrics?.refused(reason);
+        throw error;
+      }
+    }
+    const perSecond = request.apiKey?.ratePerSecond ?? common;
+    if (access === "everybody" || perSecond === undefined) return;
+    const id = request.apiKey?.id ?? "none";
+    try {
+      limiter.take(id, { perSecond, burst: config.rateBurst ?? perSecond });
+    } catch (error) {
+      metrics?.rateLimited(id);
+      throw error;
+    }
+  };
+}
+
+/** Load that cannot be answered in time is better refused at once: whoever asks can go elsewhere. */
+function shed(state: ServerState, config: ServerConfig, metrics: ServerMetrics | undefined): void {
+  const late = state.lagMs > config.maxLoopLagMs;
+  if (!late && state.inFlight < config.maxInFlight) return;
+  metrics?.shed(late ? "loop_lag" : "in_flight");
+  const why = late
+    ? `its event loop is ${state.lagMs} ms late, and the limit is ${config.maxLoopLagMs} (VARVE_MAX_LOOP_LAG_MS)`
+    : `it answers ${config.maxInFlight} requests already, its limit (VARVE_MAX_IN_FLIGHT)`;
+  throw new VarveError(
+    "UNAVAILABLE",
+    `Cannot answer now: the server is overloaded: ${why}; try again in a second, or start more servers`,
+    { details: { retryAfterSeconds: 1 } },
+  );
+}
+
+function strangeHost(): VarveError {
+  return new VarveError(
+    "FORBIDDEN",
+    "Cannot answer a request to another host than this computer: authentication is off; ask for 127.0.0.1 or localhost, or start the server with VARVE_AUTH=on",
+  );
+}
+
+function byteLength(payload: unknown): number | undefined {
+  if (typeof payload === "string" || payload instanceof Uint8Array) return Buffer.byteLength(payload);
+  return payload === null || payload === undefined ? 0 : undefined;
 }

@@ -1,8 +1,8 @@
 /** Whether the process lives, and whether it can answer. */
 import type { Serving } from "varve/serving";
-import type { ServerConfig } from "../config.ts";
+import type { Authenticator } from "./auth.ts";
 import type { FastifyInstance } from "./fastify.ts";
-import type { ServerState } from "./server.ts";
+import type { ServerState } from "./guard.ts";
 
 const ready = {
   type: "object",
@@ -33,16 +33,31 @@ const schemas = {
   },
 };
 
+const untold = "ask with an API key to be told why, or see the server's log";
+
+/** What is asked. */
+export interface HealthOptions {
+  readonly serving: Serving;
+  readonly requestTimeoutMs: number;
+  readonly state: ServerState;
+  /** Absent: everybody is told everything. */
+  readonly auth?: Pick<Authenticator, "accepts">;
+}
+
 /** Adds `/health` and `/ready`. */
 export async function healthRoutes(
   app: FastifyInstance,
-  { serving, config, state }: { serving: Serving; config: ServerConfig; state: ServerState },
+  { serving, requestTimeoutMs, state, auth }: HealthOptions,
 ): Promise<void> {
-  app.get("/health", { schema: schemas.health }, async () => await Promise.resolve({ status: "ok" }));
-  app.get("/ready", { schema: schemas.ready }, async (_request, reply) => {
-    const signal = AbortSignal.timeout(config.requestTimeoutMs);
+  const config = { access: "everybody", unshed: true } as const;
+  app.get("/health", { schema: schemas.health, config }, async () => await Promise.resolve({ status: "ok" }));
+  app.get("/ready", { schema: schemas.ready, config: { access: "everybody" } }, async (request, reply) => {
+    const signal = AbortSignal.timeout(requestTimeoutMs);
     const problems = state.closing ? ["shutting down"] : await serving.problems(signal);
-    return await reply.code(problems.length === 0 ? 200 : 503).send({ ready: problems.length === 0, problems });
+    const isReady = problems.length === 0;
+    // Problems have addresses in them.
+    const isTold = isReady || state.closing || !auth || auth.accepts(request.headers.authorization);
+    return await reply.code(isReady ? 200 : 503).send({ ready: isReady, problems: isTold ? problems : [untold] });
   });
   await Promise.resolve();
 }

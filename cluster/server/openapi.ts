@@ -32,12 +32,24 @@ export function describeApi(app: FastifyInstance): void {
     },
     refResolver: { buildLocalReference: ({ $id }) => String($id) },
   });
-  void app.register(swaggerUi, {
-    routePrefix: "/docs",
-    staticCSP: pagePolicy,
-    // The badge of a validator elsewhere would be asked for, and told the address.
-    uiConfig: { validatorUrl: null, displayRequestDuration: true, defaultModelsExpandDepth: 0, tryItOutEnabled: true },
-    theme: { title: "varve: HTTP API" },
+  void app.register(async (page) => {
+    // The page is the same for everybody, and public.
+    page.addHook("onRoute", (route) => {
+      route.config = { ...route.config, access: "everybody" };
+    });
+    await page.register(swaggerUi, {
+      routePrefix: "/docs",
+      staticCSP: pagePolicy,
+      // The badge of a validator elsewhere would be asked for, and told the address.
+      uiConfig: {
+        validatorUrl: null,
+        displayRequestDuration: true,
+        defaultModelsExpandDepth: 0,
+        tryItOutEnabled: true,
+      },
+      theme: { title: "varve: HTTP API" },
+    });
   });
-  app.get("/openapi.json", { schema: { hide: true } }, async () => await Promise.resolve(app.swagger()));
+  const config = { access: "everybody" } as const;
+  app.get("/openapi.json", { schema: { hide: true }, config }, async () => await Promise.resolve(app.swagger()));
 }

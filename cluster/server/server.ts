@@ -1,17 +1,22 @@
 /** The HTTP server: what all routes share; every dialect has a file of its own. */
 import { randomUUID } from "node:crypto";
-import { isIP } from "node:net";
 import { messageOf, VarveError } from "varve";
 import type { ServerConfig } from "../config.ts";
 import type { Logger } from "../log.ts";
+import { watchLag } from "../worker/loop_lag.ts";
+import type { Authenticator } from "./auth.ts";
 import { Connections } from "./connections.ts";
+import { answerErrors } from "./error_answers.ts";
 import { answerBadHttp, errorAnswer } from "./errors_http.ts";
 import { fastify } from "./fastify.ts";
 import type { FastifyInstance, FastifyReply } from "./fastify.ts";
-import { guard } from "./guard.ts";
+import { guard, newState } from "./guard.ts";
 import type { ServerState } from "./guard.ts";
 import { healthRoutes } from "./health.ts";
 import { readJsonOnly } from "./json_body.ts";
+import { isLoopback } from "./loopback.ts";
+import type { MetricsText, ServerMetrics } from "./metrics.ts";
+import { metricsRoute } from "./metrics_route.ts";
 import { describeApi } from "./openapi.ts";
 import { tectonRoutes } from "./tecton.ts";
 import type { ReadRoutes } from "./tecton.ts";
@@ -20,6 +25,11 @@ export type { ServerState } from "./guard.ts";
 
 export interface ServerOptions extends ReadRoutes {
   readonly logger: Logger;
+  /** Whose requests are answered; absent: everybody's on this computer, and nobody else's. */
+  readonly auth?: Authenticator;
+  readonly metrics?: ServerMetrics;
+  /** All metrics at `/metrics`, where they are not this process's alone. */
+  readonly gatherMetrics?: () => Promise<MetricsText>;
 }
 
 /** A server that listens. */
@@ -35,17 +45,27 @@ const drainMs = 1_000;
 
 /** Starts the server; `close()` it, and close the serving store after it. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  refuseOpenAddress(options.config);
-  const state: ServerState = { closing: false };
+  const { config, metrics, serving, clock, auth } = options;
+  if (!auth) refuseOpenAddress(config);
+  const state = newState();
   const app = createApp(options, state);
-  const connections = new Connections(app.server);
+  app.server.maxConnections = config.maxConnections;
+  const connections = new Connections(app.server, state);
+  metrics?.follow({
+    serving,
+    clock,
+    load: () => ({ inFlight: state.inFlight, connections: connections.count }),
+    keys: () => auth?.liveKeys,
+  });
   let url: string;
   try {
-    url = await app.listen({ host: options.config.host, port: options.config.port });
+    url = await app.listen({ host: config.host, port: config.port });
   } catch (error) {
     await app.close();
-    throw cannotListen(error, options.config);
+    throw cannotListen(error, config);
   }
+  const lagSteps = { limitMs: -Infinity, everyMs: 100 };
+  const unwatch = watchLag(({ lagMs }) => state.lagMs = lagMs, lagSteps);
   options.logger.info({ url }, "listening");
   const close = async () => {
     state.closing = true;
@@ -53,6 +73,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const closed = app.close();
     connections.cutIdle();
     await closed;
+    unwatch();
     options.logger.info({ url }, "stopped listening");
   };
   let closed: Promise<void> | undefined;
@@ -60,7 +81,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 }
 
 /** The routes, without a socket: what tests inject requests into. */
-export function createApp(options: ServerOptions, state: ServerState = { closing: false }): FastifyInstance {
+export function createApp(options: ServerOptions, state: ServerState = newState()): FastifyInstance {
   const { config } = options;
   const app = fastify({
     logger: false,
@@ -69,6 +90,8 @@ export function createApp(options: ServerOptions, state: ServerState = { closing
     connectionTimeout: 10_000,
     requestTimeout: 10_000,
     keepAliveTimeout: 72_000,
+    // How soon such a client is noticed; Node looks every half minute.
+    http: { connectionsCheckingInterval: 1_000 },
     requestIdHeader: false,
     genReqId: requestId,
     // What a client asks before it has heard that the server closes is answered.
@@ -81,9 +104,17 @@ export function createApp(options: ServerOptions, state: ServerState = { closing
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: false, allowUnionTypes: true } },
   }) as unknown as FastifyInstance;
   readJsonOnly(app);
-  guard(app, state, options.logger);
+  guard(app, state, options);
+  answerErrors(app, options.logger, options.metrics);
   describeApi(app);
-  void app.register(healthRoutes, { serving: options.serving, config, state });
+  const { serving, auth, metrics } = options;
+  void app.register(healthRoutes, {
+    serving,
+    requestTimeoutMs: config.requestTimeoutMs,
+    state,
+    ...(auth && { auth }),
+  });
+  if (metrics) void app.register(metricsRoute, { gather: options.gatherMetrics ?? (() => metrics.text()) });
   void app.register(tectonRoutes, options);
   return app;
 }
@@ -102,13 +133,11 @@ function cannotListen(error: unknown, { host, port }: ServerConfig): VarveError 
   });
 }
 
-/** Requests are not authenticated: listening beyond this computer takes an explicit word. */
-function refuseOpenAddress(config: ServerConfig): void {
-  const { host } = config;
-  const loopback = host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
-  if (loopback || config.allowUnauthenticated) return;
+/** Without authentication nobody but this computer may ask, whatever the network is. */
+function refuseOpenAddress({ host }: ServerConfig): void {
+  if (isLoopback(host)) return;
   throw new VarveError(
     "INVALID_CONFIG",
-    `Cannot listen on ${host}: requests are not authenticated; listen on 127.0.0.1, or set VARVE_ALLOW_UNAUTHENTICATED=true where the network is closed`,
+    `Cannot listen on ${host} without authentication: others than this computer could ask; leave VARVE_AUTH=off (--no-auth) out and give clients API keys (\`varve keys create NAME\`), or listen on 127.0.0.1`,
   );
 }

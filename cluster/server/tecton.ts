@@ -37,14 +37,15 @@ export async function tectonRoutes(app: FastifyInstance, options: ReadRoutes): P
   app.addHook("onSend", tellJavaClient);
   const { getFeatures: one, getFeaturesBatch: many, metadata, v2 } = tectonSchemas;
   const answers = answersFrom(options);
+  const config = { access: "read" } as const;
   const first = "/api/v1/feature-service";
-  app.post(`${first}/get-features`, { schema: one }, answers.getFeatures);
-  app.post(`${first}/get-features-batch`, { schema: many }, answers.getFeaturesBatch);
-  app.post(`${first}/metadata`, { schema: metadata }, answers.metadata);
+  app.post(`${first}/get-features`, { schema: one, config }, answers.getFeatures);
+  app.post(`${first}/get-features-batch`, { schema: many, config }, answers.getFeaturesBatch);
+  app.post(`${first}/metadata`, { schema: metadata, config }, answers.metadata);
   const second = "/api/v2/workspaces/:workspace/feature-services/:featureService";
-  app.post(`${second}/get-features`, { schema: v2.getFeatures }, answers.getFeatures);
-  app.post(`${second}/get-features-batch`, { schema: v2.getFeaturesBatch }, answers.getFeaturesBatch);
-  app.get(`${second}/metadata`, { schema: v2.metadata }, answers.metadata);
+  app.post(`${second}/get-features`, { schema: v2.getFeatures, config }, answers.getFeatures);
+  app.post(`${second}/get-features-batch`, { schema: v2.getFeaturesBatch, config }, answers.getFeaturesBatch);
+  app.get(`${second}/metadata`, { schema: v2.metadata, config }, answers.metadata);
   await Promise.resolve();
 }
 

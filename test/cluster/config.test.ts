@@ -24,7 +24,9 @@ describe("readConfig()", () => {
     const config = readConfig({ env: {}, folder: here });
     expect(config.storage).toBe(join(here, ".varve"));
     expect(config.redis).toBeUndefined();
-    expect(config.server).toMatchObject({ host: "127.0.0.1", port: 6566, allowUnauthenticated: false });
+    expect(config.server).toMatchObject({ host: "127.0.0.1", port: 6566, processes: 1, accessLog: "errors" });
+    // Whether keys are asked for is left to the command.
+    expect(config.server.auth).toBeUndefined();
     expect(Object.isFrozen(config)).toBe(true);
   });
 
@@ -45,6 +47,27 @@ describe("readConfig()", () => {
     const env = { VARVE_PORT: "http", VARVE_NOPE: "1", VARVE_STORAGE: "s3://bucket", VARVE_S3_ACCESS_KEY_ID: "a" };
     const found = problems(() => readConfig({ env, folder: here }));
     expect(found).toEqual(expect.arrayContaining(["VARVE_PORT", "VARVE_NOPE", "workspace", "clock"]));
+  });
+
+  it("reads limits and switches of the server", () => {
+    const env = { VARVE_AUTH: "off", VARVE_PROCESSES: "2", VARVE_RATE_PER_SECOND: "0.5", VARVE_ACCESS_LOG: "0.01" };
+    const config = readConfig({ env, folder: folder() });
+    expect(config.server).toMatchObject({ auth: "off", processes: 2, ratePerSecond: 0.5, accessLog: 0.01 });
+    expect(readConfig({ env: { VARVE_ACCESS_LOG: "all" }, folder: folder() }).server.accessLog).toBe("all");
+    const wrong = {
+      VARVE_AUTH: "no",
+      VARVE_PROCESSES: "0",
+      VARVE_RATE_PER_SECOND: "0",
+      VARVE_ACCESS_LOG: "some",
+      VARVE_MAX_IN_FLIGHT: "many",
+    };
+    expect(problems(() => readConfig({ env: wrong, folder: folder() }))).toEqual([
+      "VARVE_MAX_IN_FLIGHT",
+      "server.auth",
+      "server.processes",
+      "server.ratePerSecond",
+      "server.accessLog",
+    ]);
   });
 
   it("asks for a Redis beside S3, and for both halves of a key", () => {

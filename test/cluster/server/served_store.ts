@@ -2,25 +2,26 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readConfig } from "../../../cluster/config.ts";
 import type { ServerConfig } from "../../../cluster/config.ts";
-import { createApp, type ServerState } from "../../../cluster/server/server.ts";
+import { newState } from "../../../cluster/server/guard.ts";
+import { createApp, type ServerOptions, type ServerState } from "../../../cluster/server/server.ts";
 import { connect, type ConnectOptions } from "../../../sdk/connect.ts";
 import { entity } from "../../../sdk/define/entity.ts";
 import { service } from "../../../sdk/define/service.ts";
 import { view } from "../../../sdk/define/view.ts";
 import { fromRows } from "../../../sdk/frame/sources.ts";
-import { openServing, type Serving } from "../../../sdk/serving.ts";
+import { openServing, type Serving, type ServingOptions } from "../../../sdk/serving.ts";
 import { ManualClock, toMicros } from "../../../sdk/time.ts";
 import { LogRecorder } from "../../support/log_recorder.ts";
 
 export const url = "/api/v1/feature-service/get-features";
 
 export const serverConfig: ServerConfig = {
-  host: "127.0.0.1",
+  ...readConfig({ env: {}, folder: tmpdir() }).server,
   port: 0,
-  allowUnauthenticated: false,
   bodyLimitBytes: 64 * 1024,
-  requestTimeoutMs: 2_000,
+  accessLog: "off",
 };
 
 export const clock = new ManualClock("2001-01-06T00:00Z");
@@ -147,7 +148,7 @@ export class ServedStore {
   readonly folder: string;
   readonly options: ConnectOptions;
   readonly logger = new LogRecorder();
-  readonly state: ServerState = { closing: false };
+  readonly state: ServerState = newState();
   readonly #closers: (() => Promise<unknown>)[] = [];
 
   static async open(options: ConnectOptions = {}): Promise<ServedStore> {
@@ -168,19 +169,23 @@ export class ServedStore {
     }
   }
 
-  async serving(): Promise<Serving> {
-    const serving = await openServing({ ...this.options, pollMs: 20 });
+  async serving(options: Pick<ServingOptions, "observer"> = {}): Promise<Serving> {
+    const serving = await openServing({ ...this.options, pollMs: 20, ...options });
     this.#closers.unshift(() => serving.close());
     return serving;
   }
 
-  async app(config: Partial<ServerConfig> = {}): Promise<ReturnType<typeof createApp>> {
+  async app(
+    config: Partial<ServerConfig> = {},
+    more: Partial<ServerOptions> = {},
+  ): Promise<ReturnType<typeof createApp>> {
     const app = createApp({
-      serving: await this.serving(),
+      serving: more.serving ?? await this.serving(),
       workspace: "default",
       clock,
       config: { ...serverConfig, ...config },
       logger: this.logger,
+      ...more,
     }, this.state);
     this.#closers.unshift(async () => await app.close());
     return app;

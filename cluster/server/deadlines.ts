@@ -1,0 +1,30 @@
+/**
+ * Signals that are raised when a request's time is over. One of its own for every request costs several microseconds of CPU, a
+ * tenth of the whole answer: those that end within the same few milliseconds share one.
+ */
+
+/** How much later than asked a signal may be raised, as a share of the time, and in milliseconds at most. */
+const lateness = { share: 0.05, mostMs: 10 } as const;
+
+/** Signals by when they are raised. */
+export class Deadlines {
+  readonly #signals = new Map<number, AbortSignal>();
+
+  /** A signal that is raised after this time, never before it: TimeoutError, as `AbortSignal.timeout` does. */
+  after(milliseconds: number): AbortSignal {
+    const now = performance.now();
+    const step = Math.min(lateness.mostMs, Math.max(1, Math.floor(milliseconds * lateness.share)));
+    const end = Math.ceil((now + milliseconds) / step) * step;
+    const shared = this.#signals.get(end);
+    if (shared) return shared;
+    const controller = new AbortController();
+    this.#signals.set(end, controller.signal);
+    const raise = () => {
+      this.#signals.delete(end);
+      controller.abort(new DOMException("The operation was aborted due to timeout", "TimeoutError"));
+    };
+    // A timer may fire a fraction of a millisecond early.
+    setTimeout(raise, Math.ceil(end - now) + 1).unref();
+    return controller.signal;
+  }
+}

@@ -1,0 +1,239 @@
+/** What the server tells Prometheus, as OpenMetrics text; the door to prom-client. */
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { OpenMetricsContentType } from "prom-client";
+import { toMicros } from "varve";
+import type { Clock } from "varve";
+import type { LookupCounts, ReadObserver, Serving } from "varve/serving";
+import type { AuthRefusal } from "./auth.ts";
+
+/** What is looked at when metrics are asked for. */
+export interface MetricSources {
+  readonly serving: Pick<Serving, "loaded">;
+  readonly clock: Clock;
+  /** Requests that are being answered, and open connections. */
+  readonly load: () => { readonly inFlight: number; readonly connections: number };
+  /** API keys that may be used; undefined where none is asked for. */
+  readonly keys: () => number | undefined;
+}
+
+/** A metric's values as one process tells them to another. */
+export type MetricValues = readonly object[];
+
+/** Metrics as text. */
+export interface MetricsText {
+  readonly type: string;
+  readonly text: string;
+}
+
+/** Seconds: fine where answers are, from a quarter of a millisecond to a tenth of a second. */
+const buckets = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 5, 7.5, 10, 15, 25, 50, 100, 250, 1_000].map((ms) => ms / 1_000);
+
+/** A label has no more values than this; further ones are counted together. */
+const maxLabelValues = 1_000;
+const others = "(others)";
+
+/** Service, route and status of an answer. */
+type AnswerLabels = "service" | "route" | "status";
+
+/** The metrics of one process. */
+export class ServerMetrics implements ReadObserver {
+  readonly #registry = new Registry<OpenMetricsContentType>();
+  readonly #lookups = new Map<string, LookupCounts>();
+  readonly #seen = new Map<string, Set<string>>();
+  #sources: MetricSources | undefined;
+
+  readonly #answers: Histogram<AnswerLabels>;
+  readonly #store: Histogram;
+  readonly #errors: Counter<"code">;
+  readonly #refused: Counter<"reason">;
+  readonly #limited: Counter<"key">;
+  readonly #shed: Counter<"reason">;
+
+  /** `version` of varve, and the workspace that is served. */
+  constructor(about: { readonly version: string; readonly workspace: string }) {
+    const registers = [this.#registry];
+    this.#registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
+    collectDefaultMetrics({ register: this.#registry });
+    this.#answers = new Histogram({
+      name: "varve_request_duration_seconds",
+      help: "How long answers took, by feature service, route and class of status",
+      labelNames: ["service", "route", "status"],
+      buckets,
+      registers,
+    });
+    this.#store = new Histogram({
+      name: "varve_store_read_duration_seconds",
+      help: "How long the online store took for the keys of one request",
+      buckets,
+      registers,
+    });
+    this.#errors = new Counter({
+      name: "varve_errors",
+      help: "Answers that were errors, by code",
+      labelNames: ["code"],
+      registers,
+    });
+    this.#refused = new Counter({
+      name: "varve_auth_refused",
+      help: "Requests that were refused for their API key, or for having none",
+      labelNames: ["reason"],
+      registers,
+    });
+    this.#limited = new Counter({
+      name: "varve_rate_limited",
+      help: "Requests that were refused because their API key asked too often, by the id of the key",
+      labelNames: ["key"],
+      registers,
+    });
+    this.#shed = new Counter({
+      name: "varve_shed",
+      help: "Requests that were refused because the server was overloaded",
+      labelNames: ["reason"],
+      registers,
+    });
+    this.#whenAsked(about);
+  }
+
+  /** Says where to look from now on. */
+  follow(sources: MetricSources): void {
+    this.#sources = sources;
+  }
+
+  /** A request was answered. */
+  answered(route: string | undefined, service: string | undefined, status: number, seconds: number): void {
+    this.#answers.observe({
+      service: service === undefined ? "" : this.#bounded("service", service),
+      route: route ?? "(none)",
+      status: statusClasses[status / 100 | 0] ?? "other",
+    }, seconds);
+  }
+
+  /** It was an error. */
+  failed(code: string): void {
+    this.#errors.inc({ code });
+  }
+
+  /** It was refused for its key. */
+  refused(reason: AuthRefusal): void {
+    this.#refused.inc({ reason });
+  }
+
+  /** It came too soon. */
+  rateLimited(keyId: string): void {
+    this.#limited.inc({ key: this.#bounded("key", keyId) });
+  }
+
+  /** It came when there was too much to do. */
+  shed(reason: "loop_lag" | "in_flight"): void {
+    this.#shed.inc({ reason });
+  }
+
+  /** For readers: see {@link ReadObserver}. */
+  countsOf(view: string): LookupCounts {
+    const name = this.#bounded("view", view);
+    let counts = this.#lookups.get(name);
+    if (!counts) this.#lookups.set(name, counts = {});
+    return counts;
+  }
+
+  /** For readers: see {@link ReadObserver}. */
+  storeTook(milliseconds: number): void {
+    this.#store.observe(milliseconds / 1_000);
+  }
+
+  /** All of this process, as text. */
+  async text(): Promise<MetricsText> {
+    return { type: this.#registry.contentType, text: await this.#registry.metrics() };
+  }
+
+  /** All of this process, to be put together with those of others. */
+  async values(): Promise<MetricValues> {
+    return await this.#registry.getMetricsAsJSON();
+  }
+
+  /** Gauges, and counters that are kept elsewhere: read when metrics are asked for. */
+  #whenAsked(about: { readonly version: string; readonly workspace: string }): void {
+    const registers = [this.#registry];
+    new Gauge({
+      name: "varve_info",
+      help: "The version of varve and the workspace that is served",
+      labelNames: ["version", "workspace"],
+      aggregator: "max",
+      registers,
+    }).set(about, 1);
+    this.#gauge("varve_requests_in_flight", "Requests that are being answered", (it) => it.load().inFlight);
+    this.#gauge("varve_connections", "Open connections", (it) => it.load().connections);
+    this.#gauge("varve_api_keys", "API keys that are not revoked", (it) => it.keys(), "max");
+    const lookups = new Counter({
+      name: "varve_lookups",
+      help: "Look-ups of requests, by view and what became of them",
+      labelNames: ["view", "status"],
+      registers,
+      collect: () => {
+        lookups.reset();
+        for (const [view, counts] of this.#lookups) {
+          for (const [status, count] of Object.entries(counts)) lookups.inc({ view, status }, count);
+        }
+      },
+    });
+    const age = new Gauge({
+      name: "varve_view_age_seconds",
+      help: "How far the newest rows that are served lie behind the clock: its time less the watermark of the view",
+      labelNames: ["view"],
+      aggregator: "max",
+      registers,
+      collect: () => {
+        age.reset();
+        const now = this.#sources?.clock.now();
+        for (const { view, watermark } of this.#sources?.serving.loaded() ?? []) {
+          age.set({ view: this.#bounded("view", view) }, Number(now! - toMicros(watermark)) / 1e6);
+        }
+      },
+    });
+  }
+
+  #gauge(
+    name: string,
+    help: string,
+    read: (sources: MetricSources) => number | undefined,
+    aggregator: "sum" | "max" = "sum",
+  ): void {
+    const gauge = new Gauge({
+      name,
+      help,
+      aggregator,
+      registers: [this.#registry],
+      collect: () => {
+        const value = this.#sources && read(this.#sources);
+        if (value === undefined) gauge.reset();
+        else gauge.set(value);
+      },
+    });
+  }
+
+  /** The value, or one that stands for all that are too many. */
+  #bounded(label: string, value: string): string {
+    let seen = this.#seen.get(label);
+    if (!seen) this.#seen.set(label, seen = new Set());
+    if (seen.has(value)) return value;
+    if (seen.size >= maxLabelValues) return others;
+    seen.add(value);
+    return value;
+  }
+}
+
+const statusClasses: Readonly<Record<number, string>> = { 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx" };
+
+/** The metrics of several processes as those of one: counted together, or the largest or the mean, as each metric says. */
+export async function mergedMetrics(processes: readonly MetricValues[]): Promise<MetricsText> {
+  // The library writes a counter's suffix itself.
+  const named = processes.map((values) =>
+    values.map((metric) => {
+      const { name, type } = metric as { name: string; type: string };
+      return type === "counter" ? { ...metric, name: name.replace(/_total$/, "") } : metric;
+    })
+  );
+  const registry = AggregatorRegistry.aggregate(named);
+  registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE as never);
+  return { type: Registry.OPENMETRICS_CONTENT_TYPE, text: await registry.metrics() };
+}
