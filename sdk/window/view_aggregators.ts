@@ -13,6 +13,7 @@ export function viewAggregators(view: AggregateView, inputs: WindowInputs = wind
     return aggregatorOf(aggregation, {
       ...(input !== undefined && { input: typeOf(input) }),
       ...(by !== undefined && { by: typeOf(by) }),
+      ...(view.secondaryKey && { secondaryKey: view.secondaryKey.type }),
     });
   });
 }
