@@ -2,6 +2,7 @@
 import type { Clock } from "varve";
 import type { ServiceReader, Serving } from "varve/serving";
 import type { ServerConfig } from "../config.ts";
+import { Deadlines } from "./deadlines.ts";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "./fastify.ts";
 import { getFeatures, getFeaturesBatch, slotsOf } from "./get_features.ts";
 import type { GetFeaturesContext } from "./get_features.ts";
@@ -50,12 +51,15 @@ export async function tectonRoutes(app: FastifyInstance, options: ReadRoutes): P
 }
 
 function answersFrom({ serving, workspace, clock, config }: ReadRoutes): Answers {
+  const deadlines = new Deadlines();
   const contextOf = (params: Params): GetFeaturesContext => {
     const budgetMs = Math.min(config.requestTimeoutMs, params.requestOptions?.latencyBudgetMs ?? Infinity);
-    return { at: clock.now(), signal: AbortSignal.timeout(budgetMs), started: performance.now() };
+    return { at: clock.now(), signal: deadlines.after(budgetMs), started: performance.now() };
   };
   const readerOf = async (request: FastifyRequest, params: Params, signal: AbortSignal): Promise<ServiceReader> => {
-    return await serving.service(serviceMeant(workspace, namesInPath(request), params), signal);
+    const reader = await serving.service(serviceMeant(workspace, namesInPath(request), params), signal);
+    request.service = reader.service;
+    return reader;
   };
   return {
     getFeatures: async (request) => {
