@@ -121,7 +121,7 @@ export type { AggregateOptions, OffsetWindow, SeriesOptions, SeriesWindow, Windo
 // Nouns: what is published
 export { Entity, entity } from "./define/entity.ts";
 export { FeatureView, view } from "./define/view.ts";
-export type { AggregateViewOptions, FeatureOptions, ViewOptions } from "./define/view_types.ts";
+export type { FeatureOptions, ViewOptions } from "./define/view_types.ts";
 export { ViewSelection } from "./define/selection.ts";
 export { FeatureService, service } from "./define/service.ts";
 export { parseDefinition } from "./define/parse.ts";
@@ -216,6 +216,7 @@ export type {
   ByName,
   CalledOf,
   CalledValue,
+  CheckedWindows,
   DefaultOf,
   FeaturesOfAggregate,
   FeatureValue,
@@ -235,7 +236,6 @@ export type { WindowFunction, WindowFunctionName, WindowParameter } from "./fram
 export type { AggregationDefinition, WindowBoundary, WindowDefinition, WindowEdge } from "./frame/window_spec.ts";
 export type { CountedValue, ListedValue } from "./frame/expr_value.ts";
 export type { CalledAfter, Over, PercentileName } from "./frame/aggregates.ts";
-export type { WindowedKeyedSource } from "./define/view_types.ts";
 export type { AggregateView, AttributeView, ViewBase, WindowFeature } from "./define/definitions.ts";
 export type { PublishOptions } from "./define/view.ts";
 export type { ParquetFile, ParquetOptions } from "./engine/engine.ts";

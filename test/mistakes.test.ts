@@ -13,7 +13,7 @@ afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true,
 async function complaints(setting: string, lines: readonly string[]): Promise<Map<string, string>> {
   const folder = await mkdtemp(join(tmpdir(), "varve-mistakes-"));
   folders.push(folder);
-  const head = `import { col, entity, fromRows, service, type Store, view } from "${
+  const head = `import { col, entity, fromRows, mean, series, service, type Store, view } from "${
     join(root, "sdk/mod.ts")
   }";\n${setting}\n`;
   const file = join(folder, "mistakes.ts");
@@ -54,5 +54,37 @@ const s = service("s", [v]);`;
     expect(said.get(`store.online(v, { kk: "a" });`)).toMatch(/'kk' does not exist in type/);
     expect(said.get(`store.online(s, { k: 5 });`)).toMatch(/'number' is not assignable to type 'string'/);
     expect(said.get(`store.online(v, { k: "a" }).then(({ xx }) => xx);`)).toMatch(/'xx' does not exist on type/);
+  }, 60_000);
+});
+
+describe("compile errors of windows", () => {
+  it("say which name is wrong", async () => {
+    const setting = `const rows = fromRows([{ k: "a", t: new Date(0), x: 1.5 }], { eventTimestamp: "t" });
+const by = rows.by(entity("e", { k: "string" }));
+const w = by.aggregate({ m: mean("x") }, { windows: ["1h", "24h"] });
+const v = view("v", w, { schedule: "1d", start: "2001-01-01" });
+const s = service("s", [v.select("m_24h")]);
+declare const store: Store;`;
+    const wrong: readonly (readonly [line: string, message: RegExp])[] = [
+      [`by.aggregate({ m: mean("xx") }, { windows: ["1h"] });`, /'"xx"' is not assignable to type 'ColumnName<{ k: /],
+      [`by.aggregate([mean("xx")], { windows: ["1h"] });`, /'"xx"' is not assignable to type 'ColumnName<{ k: /],
+      [`by.aggregate([mean("x")], { windows: ["1h"], secondaryKey: "kk" });`, /'"kk"' is not assignable/],
+      [`by.aggregate([mean("x")], { windows: ["1h"], evry: "5m" });`, /'evry' does not exist.* mean to write 'every'/],
+      [`by.aggregate([mean("x")], { windows: ["1h"], defaults: { q: 1 } });`, /'q' does not exist in type/],
+      [`by.aggregate([mean("x")], { windows: [series({ window: "1h", fro: "-7d" })] });`, /'fro' does not exist/],
+      [`view("v", w, { schedule: "1d", start: "2001-01-01", lokback: 1 });`, /'lokback' does not exist/],
+      [`view("v", w, { schedule: "1d", start: "2001-01-01", features: ["m_2h"] });`, /'"m_2h"' is not assignable/],
+      [`v.select("m_2h");`, /'"m_2h"' is not assignable to parameter of type '"m_1h" | "m_24h"'/],
+      [`store.online(s, { k: "a" }).then(({ m_1h }) => m_1h);`, /'m_1h' does not exist on type/],
+    ];
+    const right = [
+      `store.online(s, { k: "a" }).then(({ m_24h }): number | null => m_24h);`,
+      `store.publish(w, { name: "v", schedule: "1d", start: "2001-01-01", online: true });`,
+      `w.publish(store, { name: "v", schedule: "1d", start: "2001-01-01" }).then((plan) => plan.apply());`,
+      `w.preview({ at: "2001-01-01" }).then(([row]): [string | null, number | null] => [row!.k, row!.m_1h]);`,
+    ];
+    const said = await complaints(setting, [...wrong.map(([line]) => line), ...right]);
+    for (const [line, message] of wrong) expect(said.get(line)).toMatch(message);
+    expect([...said.keys()]).toHaveLength(wrong.length);
   }, 60_000);
 });

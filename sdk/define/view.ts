@@ -1,21 +1,14 @@
 /** Feature views: a frame about an entity, with a name and a schedule. */
 import type { Renamed } from "../frame/frame_types.ts";
 import type { PublishTarget } from "../frame/keyed_frame.ts";
-import { formatType, type Row, type SchemaTypes } from "../schema.ts";
+import type { Row, SchemaTypes } from "../schema.ts";
 import type { EntityDefinition, ViewDefinition } from "./definitions.ts";
 import { queryWarnings } from "./query_checks.ts";
 import { type Prefixed, ViewSelection } from "./selection.ts";
 import { aggregateDefinition } from "./aggregate_definition.ts";
+import { viewText } from "./view_text.ts";
 import { viewDefinition } from "./view_definition.ts";
-import type {
-  AggregateViewOptions,
-  FeatureChoice,
-  FeatureName,
-  FeaturesOf,
-  KeyedSource,
-  ViewOptions,
-  WindowedKeyedSource,
-} from "./view_types.ts";
+import type { FeatureChoice, FeatureName, FeaturesOf, KeyedSource, ViewOptions } from "./view_types.ts";
 
 export type { KeyedSource } from "./view_types.ts";
 
@@ -90,18 +83,7 @@ export class FeatureView<Keys extends SchemaTypes = any, Features extends Row = 
 
   /** The view in a few lines of text. */
   toString(): string {
-    const { entity, features, schedule, ttl, dataDelay, online } = this.definition;
-    const keys = entity.joinKeys.map(({ name, type }) => `${name} ${formatType(type)}`).join(", ");
-    const delay = dataDelay === "0s" ? "" : `, data ${dataDelay} later`;
-    const lines = features.map(({ name, type, default: value }) =>
-      `  ${name} ${formatType(type)}${value === undefined ? "" : `, default ${JSON.stringify(value)}`}`
-    );
-    return [
-      `view ${this.name} of ${entity.name} (${keys}), every ${schedule}${delay}, ttl ${ttl}, ${
-        online ? "online" : "not online"
-      }`,
-      ...lines,
-    ].join("\n");
+    return viewText(this.definition);
   }
 
   /** What a console shows. */
@@ -116,7 +98,7 @@ export class FeatureView<Keys extends SchemaTypes = any, Features extends Row = 
 }
 
 /**
- * Makes a feature view of aggregations over windows. Every problem is told at once.
+ * Makes a feature view of a frame about an entity, or of aggregations over windows. Every problem is told at once.
  *
  * `start` is moved back and `end` forward to boundaries of the schedule, as slices are whole.
  */
@@ -126,35 +108,15 @@ export function view<
   F extends Row,
   const Choice extends FeatureChoice<F, FeatureName<F, Keys>> | undefined = undefined,
   const Defaults extends FeatureName<F, Keys> = never,
->(
-  name: string,
-  source: WindowedKeyedSource<R, Keys, F>,
-  options: AggregateViewOptions<R, Keys, F, Choice, Defaults>,
-): FeatureView<Keys, FeaturesOf<F, Keys, Choice, Defaults, never>>;
-/**
- * Makes a feature view of a frame about an entity. Every problem is told at once.
- *
- * `start` is moved back and `end` forward to boundaries of the schedule, as slices are whole.
- */
-export function view<
-  R extends Row,
-  Keys extends SchemaTypes,
-  const Choice extends FeatureChoice<R, FeatureName<R, Keys>> | undefined = undefined,
-  const Defaults extends FeatureName<R, Keys> = never,
   const Time extends FeatureName<R, Keys> = never,
 >(
   name: string,
-  source: KeyedSource<R, Keys>,
-  options: ViewOptions<R, Keys, Choice, Defaults, Time>,
-): FeatureView<Keys, FeaturesOf<R, Keys, Choice, Defaults, Time>>;
-export function view(
-  name: string,
-  source: KeyedSource<Row, SchemaTypes> | WindowedKeyedSource<Row, SchemaTypes, Row>,
-  options: ViewOptions,
-): FeatureView {
+  source: KeyedSource<R, Keys, F>,
+  options: ViewOptions<R, Keys, Choice, Defaults, Time, F>,
+): FeatureView<Keys, FeaturesOf<F, Keys, Choice, Defaults, Time>> {
   return new FeatureView(
-    "spec" in source
-      ? aggregateDefinition(name, source.source, source.spec, options)
-      : viewDefinition(name, source, options),
+    source.spec
+      ? aggregateDefinition(name, source, source.spec, options as ViewOptions)
+      : viewDefinition(name, source, options as ViewOptions),
   );
 }

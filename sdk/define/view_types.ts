@@ -6,12 +6,16 @@ import type { Field, Row, SchemaTypes } from "../schema.ts";
 import type { Duration, TimestampLike } from "../time.ts";
 import type { Descriptive } from "./definitions.ts";
 
-/** A frame with its entity, as `frame.by(entity)` gives it. */
-export interface KeyedSource<R extends Row, Keys extends SchemaTypes> {
+/** A frame with its entity, as `frame.by(entity)` gives it, with or without aggregations over windows. */
+export interface KeyedSource<R extends Row, Keys extends SchemaTypes, F extends Row = R> {
   /** The rows. */
   readonly frame: { readonly query: Query; readonly row: R };
   /** What they are about. */
   readonly entity: { readonly name: string; readonly joinKeys: readonly Field[]; readonly keys: Keys };
+  /** What is computed over which windows, if anything. */
+  readonly spec?: WindowedSpec;
+  /** Type only: what features can be made of: the columns, or the aggregations over windows. */
+  readonly values: F;
 }
 
 /** What may be said about one feature. */
@@ -61,7 +65,7 @@ export interface ViewSettings extends Descriptive {
   readonly start: TimestampLike;
   /** No slice starts at or after this. @default never */
   readonly end?: TimestampLike;
-  /** How long a value counts (S6). @default "forever" */
+  /** How long a value counts (S6). Windows say that themselves. @default "forever" */
   readonly ttl?: Duration;
   /** How many finished slices every schedule runs again, for rows that come late (S10). @default 0 */
   readonly lookback?: number;
@@ -80,42 +84,18 @@ export interface ViewOptions<
   Choice = unknown,
   Defaults extends string = string,
   Time extends string = string,
+  F extends Row = R,
 > extends ViewSettings {
-  /** Which columns are features, or more about some of them. @default every column that is not a join key or a time */
-  readonly features?: Choice & CheckedChoice<Choice, FeatureName<R, Keys>>;
+  /**
+   * Which columns are features, or more about some of them.
+   * @default every column that is not a join key or a time; every aggregation over every window
+   */
+  readonly features?: Choice & CheckedChoice<Choice, FeatureName<F, Keys>>;
   /** Values that replace null, by feature (S7). */
-  readonly defaults?: { readonly [P in Defaults]: DefaultValue<R[P]> };
+  readonly defaults?: { readonly [P in Defaults]: DefaultValue<F[P]> };
   /** The column that says when a row became true. @default where the source's event timestamp is in the result */
   readonly eventTimestamp?: Time;
   /** The column that says when a row was written. @default where the source's written timestamp is in the result */
-  readonly writtenTimestamp?: Extract<keyof R, string>;
-}
-
-/** Aggregations over windows, as `frame.by(entity).aggregate(…)` gives them. */
-export interface WindowedKeyedSource<R extends Row, Keys extends SchemaTypes, F extends Row> {
-  /** The rows, and what they are about. */
-  readonly source: KeyedSource<R, Keys>;
-  /** What is computed over which windows. */
-  readonly spec: WindowedSpec;
-  /** Type only: the features. */
-  readonly row: F;
-}
-
-/** The options of `view` for aggregations over windows: those of any view, without a ttl, as windows say how long rows count. */
-export interface AggregateViewOptions<
-  R extends Row = Row,
-  Keys extends SchemaTypes = SchemaTypes,
-  F extends Row = Row,
-  Choice = unknown,
-  Defaults extends string = string,
-> extends Omit<ViewSettings, "ttl"> {
-  /** Which features are kept, or more about some of them. @default all */
-  readonly features?: Choice & CheckedChoice<Choice, FeatureName<F, Keys>>;
-  /** Values that replace null, by feature (S7); they go before those of an aggregation. */
-  readonly defaults?: { readonly [P in Defaults]: DefaultValue<F[P]> };
-  /** The column that says when a row became true. @default where the source's event timestamp is in the rows */
-  readonly eventTimestamp?: FeatureName<R, Keys>;
-  /** The column that says when a row was written. @default where the source's written timestamp is in the rows */
   readonly writtenTimestamp?: Extract<keyof R, string>;
 }
 

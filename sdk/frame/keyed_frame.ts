@@ -34,6 +34,8 @@ export class KeyedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEntity
   readonly frame: Frame<R>;
   /** What they are about. */
   readonly entity: E;
+  /** Type only: what features can be made of. */
+  declare readonly values: R;
 
   /** Checks that the join keys are columns of fitting types. */
   constructor(frame: Frame<R>, entity: E) {

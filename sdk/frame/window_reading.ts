@@ -45,11 +45,10 @@ export interface WindowedSpec {
 
 /** Aggregations over windows with the rows they are of. */
 export interface WindowedSource {
-  /** The rows, and what they are about. */
-  readonly source: {
-    readonly query: Query;
-    readonly entity: { readonly name: string; readonly joinKeys: readonly Field[] };
-  };
+  /** The rows. */
+  readonly frame: { readonly query: Query };
+  /** What they are about. */
+  readonly entity: { readonly name: string; readonly joinKeys: readonly Field[] };
   /** What is computed over which windows. */
   readonly spec: WindowedSpec;
 }
@@ -70,12 +69,12 @@ const boundaries: readonly WindowBoundary[] = ["inclusive", "exclusive"];
 
 /** Reads and checks everything that needs no schedule; what is wrong becomes issues. */
 export function readWindowed(
-  { query, entity }: WindowedSource["source"],
+  { frame, entity }: Omit<WindowedSource, "spec">,
   aggregates: AggregatesInput,
   options: AggregateOptions,
   issues: Issue[],
 ): WindowedSpec {
-  const schema = schemaOf(query);
+  const schema = schemaOf(frame.query);
   const given = (options ?? {}) as AggregateOptions;
   for (const name of Object.keys(given)) {
     if ((optionNames as readonly string[]).includes(name)) continue;
@@ -83,7 +82,7 @@ export function readWindowed(
   }
   const edge = chosen("edge", given.edge ?? "complete", edges, issues);
   const boundary = chosen("boundary", given.boundary ?? "inclusive", boundaries, issues);
-  const written = readAggregations(aggregates, schema, eventTimestampOf(query), issues);
+  const written = readAggregations(aggregates, schema, eventTimestampOf(frame.query), issues);
   const windows = readWindows(given.windows, issues);
   const { secondaryKey } = given;
   if (secondaryKey !== undefined) {

@@ -122,6 +122,12 @@ export type ByName<F> = { [P in F as P extends NamedFeature<infer N, unknown> ? 
 /** The value of a feature. */
 export type ValueOfFeature<P> = P extends NamedFeature<string, infer V> ? V : never;
 
+/** Makes a misspelt option of a window an error. */
+export type CheckedWindows<W> = {
+  readonly [I in keyof W]: W[I] extends string ? W[I]
+    : { readonly [P in Exclude<keyof W[I], keyof OffsetWindow | keyof SeriesWindow>]: never };
+};
+
 /** Over which rows aggregations go, and how. */
 export interface AggregateOptions<
   R extends Row = Row,
@@ -131,7 +137,7 @@ export interface AggregateOptions<
   D extends string = string,
 > {
   /** How far back to look: `"24h"`, `{ window: "24h", offset: "-7d" }`, `"lifetime"`, `series({ … })`. */
-  readonly windows: W;
+  readonly windows: W & CheckedWindows<W>;
   /**
    * The length of a tile: rows are aggregated once per tile, and windows are merged of tiles, so that it divides the windows and the
    * schedule. With `edge: "fresh"` windows begin at its multiples.

@@ -2,9 +2,9 @@
 import { type Issue, throwIssues } from "../errors.ts";
 import { type DataType, formatType, type Row, type RowOf, type SchemaTypes } from "../schema.ts";
 import type { TimestampLike } from "../time.ts";
+import type { Frame } from "./frame.ts";
 import type { Renamed } from "./frame_types.ts";
 import type { KeyedEntity, KeyedFrame, PublishTarget } from "./keyed_frame.ts";
-import { schemaOf } from "./query_schema.ts";
 import { previewWindows, type ReadOptions } from "./runtime.ts";
 import { aggregationText, aggregationType, windowFeatureType } from "./window_aggregations.ts";
 import { readWindowed, type WindowedSpec } from "./window_reading.ts";
@@ -28,18 +28,27 @@ export type KeyRow<E> = E extends { readonly keys: infer K extends SchemaTypes }
  * take it as they take a frame with an entity.
  */
 export class WindowedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEntity, F extends Row = Row> {
-  /** The rows, and what they are about. */
-  readonly source: KeyedFrame<R, E>;
+  readonly #source: KeyedFrame<R, E>;
   /** What is computed over which windows, as frozen plain data. */
   readonly spec: WindowedSpec;
   /** Type only: the features. */
-  declare readonly row: F;
+  declare readonly values: F;
 
   /** Wraps what was read and checked; see {@link KeyedFrame.aggregate}. */
   constructor(source: KeyedFrame<R, E>, spec: WindowedSpec) {
-    this.source = source;
+    this.#source = source;
     this.spec = spec;
     Object.freeze(this);
+  }
+
+  /** The rows that are aggregated. */
+  get frame(): Frame<R> {
+    return this.#source.frame;
+  }
+
+  /** What they are about. */
+  get entity(): E {
+    return this.#source.entity;
   }
 
   /** The names of the features, in order. */
@@ -62,7 +71,7 @@ export class WindowedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEnt
     const features = this.spec.features.map((each) =>
       Object.hasOwn(texts, each.name) ? Object.freeze({ ...each, name: texts[each.name] as string }) : each
     );
-    return new WindowedFrame(this.source, Object.freeze({ ...this.spec, features: Object.freeze(features) }));
+    return new WindowedFrame(this.#source, Object.freeze({ ...this.spec, features: Object.freeze(features) }));
   }
 
   /** Hands these features to a store, which says what publishing would change. */
@@ -89,7 +98,7 @@ export class WindowedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEnt
     ];
     const types = this.#types();
     return [
-      `${this.source}`,
+      `${this.#source}`,
       `  .aggregate ${settings.join(", ")}`,
       ...aggregations.map((each) => `    ${each.name} = ${aggregationText(each)}`),
       "  gives",
@@ -104,7 +113,7 @@ export class WindowedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEnt
 
   #types(): DataType[] {
     const { aggregations, features, secondaryKey } = this.spec;
-    const schema = schemaOf(this.source.query);
+    const schema = this.frame.schema;
     const types = new Map(aggregations.map((each) => [each.name, aggregationType(each, schema)]));
     const keyType = schema.find(({ name }) => name === secondaryKey)?.type;
     return features.map(({ aggregation, window }) =>
