@@ -158,12 +158,11 @@ function fillVector(
   rows: number,
 ): void {
   const { values } = column;
-  if (isFixedWidth(type) && ArrayBuffer.isView(values)) {
+  const isTyped = isFixedWidth(type) && ArrayBuffer.isView(values);
+  if (isTyped || isAllNull(column, start, rows)) {
     const vector = chunk.getColumnVector(index) as unknown as WritableVector;
-    vector.items.set((values as Int32Array).subarray(start, start + rows));
-    if (column.hasNulls) {
-      for (let row = 0; row < rows; row++) if (column.isNull(start + row)) vector.validity.setItemValid(row, false);
-    }
+    if (isTyped) vector.items.set((values as Int32Array).subarray(start, start + rows));
+    if (column.hasNulls) setNulls(vector, column, start, rows);
     vector.flush();
     return;
   }
@@ -174,11 +173,34 @@ function fillVector(
   chunk.setColumnValues(index, part);
 }
 
-/** Parts of the library's fixed-width vectors, which its declarations call private. */
+/** Parts of the library's vectors, which its declarations call private. */
 interface WritableVector {
   readonly items: { set(values: ArrayLike<unknown>): void };
-  readonly validity: { setItemValid(row: number, valid: boolean): void };
+  readonly validity: {
+    setItemValid(row: number, valid: boolean): void;
+    readonly data: BigUint64Array | null;
+  };
   flush(): void;
+}
+
+/** Clears bits of validity by bytes: the library's way costs a BigInt or two for every null. */
+function setNulls({ validity }: WritableVector, column: ColumnVector, start: number, rows: number): void {
+  let bytes: Uint8Array | undefined;
+  for (let row = 0; row < rows; row++) {
+    if (!column.isNull(start + row)) continue;
+    if (!bytes) {
+      validity.setItemValid(row, false); // makes the bits
+      const { buffer, byteOffset, byteLength } = validity.data!;
+      bytes = new Uint8Array(buffer, byteOffset, byteLength);
+    }
+    bytes[row >> 3]! &= ~(1 << (row & 7));
+  }
+}
+
+function isAllNull(column: ColumnVector, start: number, rows: number): boolean {
+  if (!column.hasNulls) return false;
+  for (let row = start; row < start + rows; row++) if (!column.isNull(row)) return false;
+  return true;
 }
 
 function libraryType(type: DataType): DuckDBType {

@@ -145,13 +145,21 @@ export class TileStates {
     for (const [index, { aggregator, value, by }] of aggregations.entries()) {
       const states = this.#states[index]!;
       for (let place = begun; place < this.#count; place++) aggregator.clear(states, place);
-      const reads: AggregationReads = {
-        values: value === undefined ? undefined : batch.columns[value],
-        bys: by === undefined ? undefined : batch.columns[by],
-        keys: aggregator.grouped && key !== undefined ? batch.columns[key]!.values : undefined,
-      };
+      const values = value === undefined ? undefined : batch.columns[value]!;
       try {
-        for (row = from; row < to; row++) addRow(aggregator, states, places[row]!, reads, times[row]!, row);
+        if (by !== undefined || (aggregator.grouped && key !== undefined) || values?.hasNulls) {
+          const reads: AggregationReads = {
+            values,
+            bys: by === undefined ? undefined : batch.columns[by],
+            keys: aggregator.grouped && key !== undefined ? batch.columns[key]!.values : undefined,
+          };
+          for (row = from; row < to; row++) addRow(aggregator, states, places[row]!, reads, times[row]!, row);
+        } else if (values) {
+          const all = values.values;
+          for (row = from; row < to; row++) aggregator.update(states, places[row]!, all[row], times[row]!, null);
+        } else {
+          for (row = from; row < to; row++) aggregator.update(states, places[row]!, undefined, times[row]!, null);
+        }
       } catch (error) {
         const ids = batch.columns[id]!.values as Int32Array;
         throw new TileError({ aggregation: index, id: ids[row]!, time: times[row]! }, error);
