@@ -1,4 +1,5 @@
 /** Feature services: what one model reads. */
+import { Displayed } from "../display.ts";
 import { type Issue, throwIssues } from "../errors.ts";
 import type { PublishTarget } from "../frame/keyed_frame.ts";
 import { type DataType, formatType, sameType, type ValueOf } from "../schema.ts";
@@ -32,7 +33,7 @@ export type Simplify<T> = { [P in keyof T]: T[P] };
 
 /** What one model reads: features of several views, under unique names. Immutable. */
 // deno-lint-ignore no-explicit-any
-export class FeatureService<Request = any, Features = any> {
+export class FeatureService<Request = any, Features = any> extends Displayed {
   /** The plain data that the registry stores. */
   readonly definition: ServiceDefinition;
   /** The definitions of the views it reads, in order. */
@@ -42,6 +43,7 @@ export class FeatureService<Request = any, Features = any> {
 
   /** Wraps a definition that was checked; see {@link service}. */
   constructor(definition: ServiceDefinition, views: readonly ViewDefinition[]) {
+    super();
     this.definition = definition;
     this.views = Object.freeze([...views]);
     Object.freeze(this);
@@ -65,16 +67,11 @@ export class FeatureService<Request = any, Features = any> {
   }
 
   /** The service in a few lines of text. */
-  toString(): string {
+  override toString(): string {
     const lines = this.definition.views.flatMap(({ view, features }) =>
       features.map(({ feature, as }) => `  ${as} from ${view}.${feature}`)
     );
     return [`service ${this.name}`, ...lines].join("\n");
-  }
-
-  /** What a console shows. */
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return this.toString();
   }
 
   /** Plans its publication, with its views; nothing changes until the plan is applied. */

@@ -1,12 +1,13 @@
 /** Feature views: a frame about an entity, with a name and a schedule. */
+import { Displayed } from "../display.ts";
 import type { Renamed } from "../frame/frame_types.ts";
 import type { PublishTarget } from "../frame/keyed_frame.ts";
 import type { Row, SchemaTypes } from "../schema.ts";
 import type { EntityDefinition, ViewDefinition } from "./definitions.ts";
-import { queryWarnings } from "./query_checks.ts";
 import { type Prefixed, ViewSelection } from "./selection.ts";
 import { aggregateDefinition } from "./aggregate_definition.ts";
 import { viewText } from "./view_text.ts";
+import { definitionWarnings } from "./view_warnings.ts";
 import { viewDefinition } from "./view_definition.ts";
 import type { FeatureChoice, FeatureName, FeaturesOf, KeyedSource, ViewOptions } from "./view_types.ts";
 
@@ -20,7 +21,7 @@ export interface PublishOptions {
 
 /** A batch feature view: per key of its entity, the newest row (S3), or aggregations over windows (S5). Immutable. */
 // deno-lint-ignore no-explicit-any
-export class FeatureView<Keys extends SchemaTypes = any, Features extends Row = any> {
+export class FeatureView<Keys extends SchemaTypes = any, Features extends Row = any> extends Displayed {
   /** The plain data that the registry stores. */
   readonly definition: ViewDefinition;
   /** The join keys and the features; types only. */
@@ -28,6 +29,7 @@ export class FeatureView<Keys extends SchemaTypes = any, Features extends Row = 
 
   /** Wraps a definition that was checked; see {@link view}. */
   constructor(definition: ViewDefinition) {
+    super();
     this.definition = definition;
     Object.freeze(this);
   }
@@ -49,7 +51,7 @@ export class FeatureView<Keys extends SchemaTypes = any, Features extends Row = 
 
   /** What works and may still surprise. */
   get warnings(): readonly string[] {
-    return queryWarnings(this.definition.query);
+    return definitionWarnings(this.definition);
   }
 
   /** Keeps these features, in this order. */
@@ -82,13 +84,8 @@ export class FeatureView<Keys extends SchemaTypes = any, Features extends Row = 
   }
 
   /** The view in a few lines of text. */
-  toString(): string {
+  override toString(): string {
     return viewText(this.definition);
-  }
-
-  /** What a console shows. */
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return this.toString();
   }
 
   /** Plans its publication; nothing changes until the plan is applied. */

@@ -94,7 +94,7 @@ export function checkAction(action: unknown, key: string): void {
 function checkDefinition(value: unknown, where: string, key: string): void {
   if (!isRecord(value) || typeof value["name"] !== "string") throw corrupt(key, `${where} is not a definition`);
   const known = ["entity", "service"].includes(String(value["kind"])) ||
-    (value["kind"] === "view" && value["mode"] === "attributes");
+    (value["kind"] === "view" && ["attributes", "aggregates"].includes(String(value["mode"])));
   if (!known) {
     throw newer(
       key,

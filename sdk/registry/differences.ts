@@ -1,14 +1,20 @@
 /** What differs between two definitions, in words. */
 import type {
+  AggregateView,
+  AggregationDefinition,
   Descriptive,
   EntityDefinition,
   FeatureDefinition,
   ServiceDefinition,
   ViewDefinition,
+  WindowFeature,
 } from "../define/definitions.ts";
+import { tilesText } from "../define/view_text.ts";
 import { canonicalJson } from "../frame/hash.ts";
 import { queryText } from "../frame/query_text.ts";
-import { formatType, sameType } from "../schema.ts";
+import { aggregationText } from "../frame/window_aggregations.ts";
+import { windowText } from "../frame/windows.ts";
+import { type Field, formatType, sameType } from "../schema.ts";
 import { formatKeys, sameKeys } from "./check_actions.ts";
 import type { Difference } from "./plan.ts";
 
@@ -27,6 +33,7 @@ export function entityDifferences(from: EntityDefinition, to: EntityDefinition):
 }
 
 const viewFields = [
+  "mode",
   "eventTimestamp",
   "writtenTimestamp",
   "schedule",
@@ -58,7 +65,53 @@ export function viewDifferences(from: ViewDefinition, to: ViewDefinition): Diffe
   for (const field of viewFields) {
     if (from[field] !== to[field]) differences.push(changed(field, from[field], to[field]));
   }
+  if (from.mode === "aggregates" && to.mode === "aggregates") differences.push(...aggregateDifferences(from, to));
+  else if (to.mode === "aggregates") differences.push(...createdDifferences(to));
   differences.push(...featureDifferences(from.features, to.features), ...descriptiveDifferences(from, to));
+  return differences;
+}
+
+/** What a new view computes, where that is not simply its columns. */
+export function createdDifferences(view: ViewDefinition): Difference[] {
+  if (view.mode !== "aggregates") return [];
+  const windows = new Set(view.features.map(({ window }) => windowText(window)));
+  return [
+    { field: "every", text: tilesText(view) },
+    ...view.aggregations.map((each) => ({ field: `aggregations.${each.name}`, text: aggregationLine(each) })),
+    { field: "features", text: `over ${[...windows].join(", ")}: ${view.features.length} features` },
+  ];
+}
+
+function aggregationLine(aggregation: AggregationDefinition): string {
+  return `${aggregation.name} = ${aggregationText(aggregation)}`;
+}
+
+function aggregateDifferences(from: AggregateView, to: AggregateView): Difference[] {
+  const differences: Difference[] = [];
+  for (const field of ["edge", "boundary", "maxRows"] as const) {
+    if (from[field] !== to[field]) differences.push(changed(field, from[field], to[field]));
+  }
+  // With exact edges there are no tiles.
+  if (from.every !== to.every && from.edge !== "exact" && to.edge !== "exact") {
+    differences.push(changed("every", from.every, to.every));
+  }
+  if (!sameDefinition(from.secondaryKey ?? null, to.secondaryKey ?? null)) {
+    const text = (key: Field | undefined) => key && formatKeys([key]);
+    differences.push(changed("secondaryKey", text(from.secondaryKey), text(to.secondaryKey)));
+  }
+  const before = new Map(from.aggregations.map((each) => [each.name, each]));
+  const after = new Set(to.aggregations.map(({ name }) => name));
+  for (const aggregation of to.aggregations) {
+    const field = `aggregations.${aggregation.name}`;
+    const old = before.get(aggregation.name);
+    if (!old) differences.push({ field, text: `adds ${aggregationLine(aggregation)}` });
+    else if (!sameDefinition(old, aggregation)) {
+      differences.push({ field, text: `${aggregationLine(old)} -> ${aggregationText(aggregation)}` });
+    }
+  }
+  for (const { name } of from.aggregations) {
+    if (!after.has(name)) differences.push({ field: `aggregations.${name}`, text: `removes aggregation ${name}` });
+  }
   return differences;
 }
 
@@ -87,7 +140,15 @@ export function serviceDifferences(from: ServiceDefinition, to: ServiceDefinitio
   return [...differences, ...descriptiveDifferences(from, to)];
 }
 
-function featureDifferences(from: readonly FeatureDefinition[], to: readonly FeatureDefinition[]): Difference[] {
+/** What a feature of a view of aggregates is made of. */
+function sourceText({ aggregation, window }: Partial<WindowFeature>): string | undefined {
+  return window && `${aggregation ?? "keys"} over ${windowText(window)}`;
+}
+
+function featureDifferences(
+  from: readonly (FeatureDefinition | WindowFeature)[],
+  to: readonly (FeatureDefinition | WindowFeature)[],
+): Difference[] {
   const differences: Difference[] = [];
   const before = new Map(from.map((feature) => [feature.name, feature]));
   const after = new Set(to.map((feature) => feature.name));
@@ -101,6 +162,9 @@ function featureDifferences(from: readonly FeatureDefinition[], to: readonly Fea
     const what = `feature ${feature.name}`;
     if (!sameType(old.type, feature.type)) {
       differences.push({ field, text: `${what}: ${formatType(old.type)} -> ${formatType(feature.type)}` });
+    }
+    if (sourceText(old) !== sourceText(feature)) {
+      differences.push({ field, text: `${what}: ${shown(sourceText(old))} -> ${shown(sourceText(feature))}` });
     }
     if (!sameDefinition(old.default ?? null, feature.default ?? null)) {
       differences.push({ field, text: `${what}: default ${shown(old.default)} -> ${shown(feature.default)}` });

@@ -74,7 +74,7 @@ export function estimateWarnings(view: ViewDefinition, estimate: SourceEstimate,
   if (estimate.nullTimestamps) {
     warnings.push(`${estimate.nullTimestamps} rows of the source have no event timestamp: they are in no slice`);
   }
-  if (estimate.ties) {
+  if (estimate.ties && view.mode === "attributes") {
     const way = view.writtenTimestamp === undefined
       ? "; a writtenTimestamp says which one is the last"
       : " by its written timestamp";

@@ -1,10 +1,10 @@
 /** What publishing one view would change. */
 import type { ViewDefinition } from "../define/definitions.ts";
-import { queryWarnings } from "../define/query_checks.ts";
+import { definitionWarnings } from "../define/view_warnings.ts";
 import type { Issue } from "../errors.ts";
 import { durationToMicros, formatDuration, formatTimestamp, type Micros } from "../time.ts";
-import { dataHash } from "./data_hash.ts";
-import { sameDefinition, viewDifferences } from "./differences.ts";
+import { dataHash, holdsOnline } from "./data_hash.ts";
+import { createdDifferences, sameDefinition, viewDifferences } from "./differences.ts";
 import { currentVersion, nextVersion } from "./fold.ts";
 import type { Backfill, Difference, PlanItem } from "./plan.ts";
 import { backfillOf } from "./plan_backfill.ts";
@@ -25,7 +25,9 @@ const manySlices = 50_000;
 /** Compares a view with what the registry holds of it. Adds to `issues` what cannot be. */
 export function planView(state: RegistryState, view: ViewDefinition, now: Micros, issues: Issue[]): PlannedItem {
   const registered = state.views[view.name];
-  const planned = registered ? replan(state, registered, view, now) : addVersion(state, view, now, "create", []);
+  const planned = registered
+    ? replan(state, registered, view, now)
+    : addVersion(state, view, now, "create", createdDifferences(view));
   const slices = planned.item.backfill?.slices ?? 0;
   if (slices > maxSlices) {
     issues.push({
@@ -41,13 +43,21 @@ export function planView(state: RegistryState, view: ViewDefinition, now: Micros
 function replan(state: RegistryState, registered: RegisteredView, view: ViewDefinition, now: Micros): PlannedItem {
   const current = currentVersion(registered);
   const differences = current ? viewDifferences(current.definition, view) : [];
-  const same = reusable(registered, dataHash(view));
+  const same = reusable(registered, view);
   const abandoned: Action[] = [];
   if (registered.building !== undefined && registered.building !== same?.version) {
     abandoned.push({ kind: "deleteVersion", view: view.name, version: registered.building });
     differences.push({ field: "building", text: `version ${registered.building}, which is being built, is given up` });
   }
-  if (!same) return addVersion(state, view, now, "newVersion", differences, abandoned);
+  if (!same) {
+    if (current && dataHash(current.definition) === dataHash(view) && !holdsOnline(current.definition, view)) {
+      differences.push({
+        field: "online",
+        text: "windows need more than is kept for requests: a new version is loaded beside the one that serves",
+      });
+    }
+    return addVersion(state, view, now, "newVersion", differences, abandoned);
+  }
   const actions: Action[] = [...abandoned];
   if (!sameDefinition(same.definition, view)) {
     actions.push({ kind: "updateVersion", view: view.name, version: same.version, definition: view });
@@ -61,10 +71,11 @@ function replan(state: RegistryState, registered: RegisteredView, view: ViewDefi
 }
 
 /** The version that has just this data and can be used as it is: being built, serving, or complete from earlier. */
-function reusable(view: RegisteredView, hash: string): ViewVersion | undefined {
-  const usable = [view.building, view.serving, ...[...view.served ?? []].reverse()];
-  const versions = usable.map((number) => view.versions.find((version) => version.version === number));
-  return versions.find((version) => version?.dataHash === hash);
+function reusable(registered: RegisteredView, view: ViewDefinition): ViewVersion | undefined {
+  const hash = dataHash(view);
+  const usable = [registered.building, registered.serving, ...[...registered.served ?? []].reverse()];
+  const versions = usable.map((number) => registered.versions.find((version) => version.version === number));
+  return versions.find((version) => version?.dataHash === hash && holdsOnline(version.definition, view));
 }
 
 function addVersion(
@@ -108,7 +119,7 @@ function planned(
 }
 
 function viewWarnings(view: ViewDefinition, change: PlanItem["change"], slices: number, now: Micros): string[] {
-  const warnings = [...queryWarnings(view.query)];
+  const warnings = [...definitionWarnings(view)];
   const schedule = durationToMicros(view.schedule);
   const wait = schedule + durationToMicros(view.dataDelay, "dataDelay", { allowZero: true });
   if (view.ttl !== "forever" && durationToMicros(view.ttl) < wait) {
