@@ -154,10 +154,10 @@ What to try next
   npx varve status              what is stored and served (with VARVE_WORKSPACE=quickstart VARVE_CLOCK=2001-07-01)
   examples/                     small programs, one idea each`);
 
-/** Starts `varve serve` on a free port. */
+/** Starts `varve serve` on a free port of this computer, where nobody else can ask. */
 async function startServer(): Promise<{ url: string; stop(): Promise<void> }> {
   const command = new URL("../cluster/bin/varve.js", import.meta.url).pathname;
-  const child = spawn(process.execPath, [command, "serve"], {
+  const child = spawn(process.execPath, [command, "serve", "--no-auth"], {
     env: { ...process.env, VARVE_PORT: "0", VARVE_LOG_LEVEL: "warn" },
     stdio: ["ignore", "pipe", "inherit"],
   });

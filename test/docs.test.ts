@@ -105,6 +105,8 @@ describe("ts blocks of the README and examples of doc comments", () => {
     expect(await run([tsx, join(folder, "readme.ts")])).toMatchObject({ code: 0, stderr: "" });
     const [command] = blocks("sh").filter((block) => block.startsWith("curl"));
     const [, path, body] = /http:\/\/127\.0\.0\.1:6566(\S+).*-d '(.*)'/s.exec(command!)!;
+    const key = (await run([varve, "keys", "create", "docs"])).stdout.trim();
+    expect(command).toContain('"authorization: Bearer $KEY"');
     const settings = { VARVE_PORT: "0", VARVE_LOG_LEVEL: "warn", VARVE_CLOCK: "2001-02-01" };
     const server = start([varve, "serve"], settings);
     const closed = once(server, "close");
@@ -112,7 +114,7 @@ describe("ts blocks of the README and examples of doc comments", () => {
     try {
       const [line] = await Promise.race([once(server.stdout, "data") as Promise<[Buffer]>, closed.then(() => [""])]);
       const origin = /http:\S+/.exec(String(line))?.[0] ?? await stderr;
-      const headers = { "content-type": "application/json" };
+      const headers = { "content-type": "application/json", authorization: `Bearer ${key}` };
       const response = await fetch(`${origin}${path}`, { method: "POST", headers, body: body! });
       const answer = await response.json() as { result: { features: unknown[] }; metadata: { features: unknown[] } };
       expect(response.status, JSON.stringify(answer)).toBe(200);
@@ -143,7 +145,7 @@ describe("README", () => {
   });
 
   it("has shell blocks of such commands only", () => {
-    const commands = blocks("sh").map((block) => block.replace(/'[^']*'/g, "''").trim());
+    const commands = blocks("sh").map((block) => block.replace(/'[^']*'/g, "''").replace(/\\\n/g, "").trim());
     const lines = commands.flatMap((block) => block.split("\n")).flatMap((line) => line.split(/\s+#|&&/)[0]!.trim());
     expect(lines.filter((line) => !/^(npm (ci|test|run \S+)|npx varve \w+|curl )/.test(line))).toEqual([]);
   });

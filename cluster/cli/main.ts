@@ -11,6 +11,8 @@ import type { Logger } from "../log.ts";
 export interface CommandContext {
   readonly config: Config;
   readonly json: boolean;
+  /** Of varve. */
+  readonly version: string;
   logger(role: string): Logger;
   print(text: string): void;
 }
@@ -28,13 +30,40 @@ const program = new Command("varve")
 
 program.command("up")
   .description("run everything in this process: scheduler, worker and server, for a laptop")
-  .action(run(async (context) => (await import("./up.ts")).up(context)));
+  .option("--auth", "ask for API keys (default: not on this computer alone)")
+  .option("--no-auth", "answer whoever asks from this computer")
+  .action(run(async (context, _, options) => (await import("./up.ts")).up(context, options)));
 program.command("worker")
   .description("run jobs of the queue, and schedule what is due (needs Redis)")
   .action(run(async (context) => (await import("./worker.ts")).worker(context)));
 program.command("serve")
   .description("answer feature requests over HTTP")
-  .action(run(async (context) => (await import("./serve.ts")).serve(context)));
+  .option("--processes <count>", "answer in so many processes, one per core at best")
+  .option("--auth", "ask for API keys (default)")
+  .option("--no-auth", "answer whoever asks from this computer, and nobody else")
+  .action(run(async (context, _, options) => (await import("./serve.ts")).serve(context, options)));
+const keys = program.command("keys")
+  .description("API keys: who may ask the server for what");
+keys.command("create <name>")
+  .description("make a key; it is shown this once")
+  .option("--scope <scope...>", "what it may do: read, ingest, publish, admin", ["read"])
+  .option("--workspace <workspace...>", "where (default: the configured workspace)")
+  .option("--all-workspaces", "in every workspace, also those to come")
+  .option("--expires <duration>", "how long it is accepted, such as 90d (default: for ever)")
+  .option("--rate <perSecond>", "how many requests a second each server process answers it")
+  .action(run(async (context, [name], options) => (await import("./keys.ts")).create(context, name!, options)));
+keys.command("list")
+  .description("the keys there are, and what they may do")
+  .option("--all", "revoked ones too")
+  .action(run(async (context, _, options) => (await import("./keys.ts")).list(context, options)));
+keys.command("rotate <key>")
+  .description("give a key, by name or id, a new text; the old one works a while longer")
+  .option("--overlap <duration>", "how long, such as 1h; 0s for not at all", "24h")
+  .option("--expires <duration>", "move the key's end to this far from now")
+  .action(run(async (context, [key], options) => (await import("./keys.ts")).rotate(context, key!, options)));
+keys.command("revoke <key>")
+  .description("end a key, by name or id, within two seconds and for good")
+  .action(run(async (context, [key]) => (await import("./keys.ts")).revoke(context, key!)));
 program.command("status")
   .description("what is registered, stored, served, running and missing")
   .action(run(async (context) => (await import("./status.ts")).status(context)));
@@ -107,6 +136,7 @@ function run(action: Action): (...args: unknown[]) => Promise<void> {
       const context: CommandContext = {
         config,
         json,
+        version,
         logger: (role) => createLogger(role, config.logLevel),
         print: (text) => process.stdout.write(`${text}\n`),
       };

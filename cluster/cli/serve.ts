@@ -1,31 +1,75 @@
-/** `varve serve`: the HTTP server. Loads no engine. */
-import { openServing } from "varve/serving";
-import { startServer } from "../server/server.ts";
-import { placesOf } from "../settings.ts";
+/** `varve serve`: the HTTP server, in one process or several. Loads no engine. */
+import cluster from "node:cluster";
+import { systemClock, VarveError } from "varve";
+import { wantsAuth } from "../server/wants_auth.ts";
 import { closeOnSignal } from "../worker/shutdown.ts";
 import type { CommandContext } from "./main.ts";
 
 /** Runs until a signal. */
-export async function serve(context: CommandContext): Promise<void> {
-  const { config } = context;
+export async function serve(context: CommandContext, options: Readonly<Record<string, unknown>>): Promise<void> {
+  const count = processesOf(context, options["processes"]);
+  if (count === 1) return await serveAlone(context, options["auth"]);
+  return cluster.isPrimary ? await watch(context, count, options["auth"]) : await serveAmong(context, options["auth"]);
+}
+
+function processesOf({ config }: CommandContext, given: unknown): number {
+  if (given === undefined) return config.server.processes;
+  const count = Number(given);
+  if (Number.isInteger(count) && count >= 1 && count <= 256) return count;
+  throw new VarveError(
+    "INVALID_REQUEST",
+    `Cannot serve in ${
+      String(given)
+    } processes: give a whole number from 1 to 256; as many as there are cores is a good one`,
+  );
+}
+
+async function serveAlone(context: CommandContext, flag: unknown): Promise<void> {
   const logger = context.logger("server");
-  const serving = await openServing({
-    ...placesOf(config),
-    clock: config.clock,
-    onProblem: (error) => logger.warn({ err: error }, "cannot look for changes; serving goes on"),
-  });
-  try {
-    const server = await startServer({
-      serving,
-      workspace: config.workspace,
-      clock: config.clock,
-      config: config.server,
-      logger,
-    });
-    context.print(`varve serves workspace "${config.workspace}" at ${server.url}`);
-    closeOnSignal([() => server.close(), () => serving.close()], { logger });
-  } catch (error) {
-    await serving.close();
-    throw error;
+  const auth = wantsAuth("serve", context.config.server, flag);
+  const server = await open(context, auth.isOn);
+  tell(context, server.url, auth.note, server.keys);
+  closeOnSignal([() => server.close(), () => server.release()], { logger });
+}
+
+/** Answers together with others; the process that watches over them speaks for all. */
+async function serveAmong(context: CommandContext, flag: unknown): Promise<void> {
+  const { Member } = await import("../server/process_member.ts");
+  const member = new Member();
+  const server = await open(context, wantsAuth("serve", context.config.server, flag).isOn, member);
+  member.serve(server, context.logger("server"));
+}
+
+async function watch(context: CommandContext, count: number, flag: unknown): Promise<void> {
+  const { startProcesses } = await import("../server/processes.ts");
+  const logger = context.logger("server");
+  const auth = wantsAuth("serve", context.config.server, flag);
+  const processes = await startProcesses({ count, logger });
+  if (!processes) {
+    process.exitCode = 1;
+    return;
   }
+  tell(context, processes.url, [`${count} processes`, auth.note].filter(Boolean).join("; "), processes.keys);
+  closeOnSignal([() => processes.close()], { logger });
+}
+
+async function open(
+  { config, logger, version }: CommandContext,
+  auth: boolean,
+  member?: import("../server/process_member.ts").Member,
+) {
+  const { openServer } = await import("../server/open_server.ts");
+  return await openServer({
+    config,
+    auth,
+    keysClock: systemClock,
+    version,
+    logger: logger("server"),
+    ...(member && { gatherMetrics: (mine) => member.gather(mine) }),
+  });
+}
+
+function tell({ config, print }: CommandContext, url: string, note: string, keys: number | undefined): void {
+  print(`varve serves workspace "${config.workspace}" at ${url}${note && ` (${note})`}`);
+  if (keys === 0) print("There is no API key yet: `varve keys create NAME` makes one, and it works at once");
 }

@@ -1,9 +1,9 @@
 /** `varve up`: scheduler, worker and server of an embedded store in one process. */
-import { VarveError } from "varve";
+import { systemClock, VarveError } from "varve";
 import { folderOf, jobHandler, StoreParts } from "varve/cluster";
-import { openServing } from "varve/serving";
 import { startScheduler } from "../scheduler/scheduler.ts";
-import { startServer } from "../server/server.ts";
+import { openServer } from "../server/open_server.ts";
+import { wantsAuth } from "../server/wants_auth.ts";
 import { placesOf, queueUrl, storeOptions } from "../settings.ts";
 import { closeOnSignal } from "../worker/shutdown.ts";
 import { startWorker } from "../worker/worker.ts";
@@ -11,7 +11,7 @@ import { holdFolder } from "./hold_folder.ts";
 import type { CommandContext } from "./main.ts";
 
 /** Runs until a signal. */
-export async function up(context: CommandContext): Promise<void> {
+export async function up(context: CommandContext, options: Readonly<Record<string, unknown>>): Promise<void> {
   const { config } = context;
   const folder = folderOf(placesOf(config));
   if (queueUrl(config) !== undefined || folder === undefined) {
@@ -31,18 +31,13 @@ export async function up(context: CommandContext): Promise<void> {
     opened(await holdFolder(folder), (hold) => hold.release());
     const parts = opened(new StoreParts(storeOptions(config)), (it) => it.close());
     await parts.objects.probe();
-    const serving = opened(
-      await openServing({
-        ...placesOf(config),
-        clock: config.clock,
-        onProblem: (error) => logger.warn({ err: error }, "cannot look for changes; serving goes on"),
-      }),
-      (it) => it.close(),
-    );
     // Before any job begins: a port that is taken is the likeliest reason not to start.
-    const { server: settings, worker } = config;
-    const { workspace, clock } = config;
-    const server = await startServer({ serving, workspace, clock, config: settings, logger });
+    const { workspace, clock, worker } = config;
+    const auth = wantsAuth("up", config.server, options["auth"]);
+    const server = opened(
+      await openServer({ config, auth: auth.isOn, keysClock: systemClock, version: context.version, logger }),
+      (it) => it.release(),
+    );
     opened(
       startWorker({ queue: parts.queue, handler: jobHandler(parts.runContext()), logger, clock, ...worker }),
       (it) => it.close(),
@@ -51,6 +46,10 @@ export async function up(context: CommandContext): Promise<void> {
     opened(server, (it) => it.close());
     closeOnSignal(closers, { logger, limitMs: worker.shutdownMs + 30_000 });
     context.print(`varve is up at ${server.url}, workspace "${workspace}", data in ${folder}; stop it with Ctrl-C`);
+    if (auth.note) context.print(`${auth.note}; VARVE_AUTH=on asks for API keys`);
+    if (server.keys === 0) {
+      context.print("There is no API key yet: `varve keys create NAME` makes one, and it works at once");
+    }
   } catch (error) {
     for (const close of closers) await close();
     throw error;

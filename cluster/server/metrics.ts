@@ -224,8 +224,53 @@ export class ServerMetrics implements ReadObserver {
 
 const statusClasses: Readonly<Record<number, string>> = { 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx" };
 
+/** What the process that watches over others tells of them. */
+export class MembersMetrics {
+  readonly #registry = new Registry();
+  readonly #processes = new Gauge({
+    name: "varve_processes",
+    help: "Processes that answer",
+    registers: [this.#registry],
+  });
+  readonly #restarts = new Counter({
+    name: "varve_process_restarts",
+    help: "Processes that ended and were started again",
+    registers: [this.#registry],
+  });
+
+  /** How many there are now. */
+  answering(count: number): void {
+    this.#processes.set(count);
+  }
+
+  /** One more was started again. */
+  restarted(): void {
+    this.#restarts.inc();
+  }
+
+  /** To be put together with those of the others. */
+  async values(): Promise<MetricValues> {
+    return await this.#registry.getMetricsAsJSON();
+  }
+}
+
+/** What only grows, of a process that is no more. */
+export function countersOf(values: MetricValues): MetricValues {
+  return values.filter((metric) => ["counter", "histogram"].includes((metric as { type: string }).type));
+}
+
 /** The metrics of several processes as those of one: counted together, or the largest or the mean, as each metric says. */
 export async function mergedMetrics(processes: readonly MetricValues[]): Promise<MetricsText> {
+  const registry = merged(processes);
+  return { type: registry.contentType, text: await registry.metrics() };
+}
+
+/** The same, to be put together with still others. */
+export async function mergedValues(processes: readonly MetricValues[]): Promise<MetricValues> {
+  return await merged(processes).getMetricsAsJSON();
+}
+
+function merged(processes: readonly MetricValues[]): Registry<OpenMetricsContentType> {
   // The library writes a counter's suffix itself.
   const named = processes.map((values) =>
     values.map((metric) => {
@@ -233,7 +278,7 @@ export async function mergedMetrics(processes: readonly MetricValues[]): Promise
       return type === "counter" ? { ...metric, name: name.replace(/_total$/, "") } : metric;
     })
   );
-  const registry = AggregatorRegistry.aggregate(named);
-  registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE as never);
-  return { type: Registry.OPENMETRICS_CONTENT_TYPE, text: await registry.metrics() };
+  const registry = AggregatorRegistry.aggregate(named) as unknown as Registry<OpenMetricsContentType>;
+  registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
+  return registry;
 }

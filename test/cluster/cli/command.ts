@@ -55,6 +55,8 @@ export class Project {
       VARVE_CLOCK: "2001-01-06",
       VARVE_AUTHOR: "tester",
       VARVE_PORT: "0",
+      // Tests of keys say otherwise.
+      VARVE_AUTH: "off",
       VARVE_THREADS: "1",
       VARVE_MEMORY_LIMIT: "256MB",
       ...env,

@@ -1,0 +1,77 @@
+/** A server with everything it stands on: readers of features, API keys, metrics. */
+import type { Clock } from "varve";
+import { openServing } from "varve/serving";
+import type { Config } from "../config.ts";
+import type { Logger } from "../log.ts";
+import { placesOf } from "../settings.ts";
+import { openAuthenticator } from "./auth.ts";
+import { ServerMetrics } from "./metrics.ts";
+import type { MetricsText } from "./metrics.ts";
+import { startServer } from "./server.ts";
+
+export interface OpenServerOptions {
+  readonly config: Config;
+  /** Whether requests need an API key. */
+  readonly auth: boolean;
+  /** The time by which keys end: the computer's clock, whatever time features are read as of. */
+  readonly keysClock: Clock;
+  /** Of varve, for the metrics. */
+  readonly version: string;
+  readonly logger: Logger;
+  /** All metrics, where other processes have some too; given those of this one. */
+  readonly gatherMetrics?: (mine: ServerMetrics) => Promise<MetricsText>;
+}
+
+/** A server that listens; `close()` it, then `release()` what it stands on. */
+export interface OpenedServer {
+  /** `http://host:port`. */
+  readonly url: string;
+  readonly metrics: ServerMetrics;
+  /** API keys that may be used; undefined where none is asked for. */
+  readonly keys: number | undefined;
+  close(): Promise<void>;
+  release(): Promise<void>;
+}
+
+/** Opens the stores and listens. */
+export async function openServer(options: OpenServerOptions): Promise<OpenedServer> {
+  const { config, logger, gatherMetrics } = options;
+  const { workspace, clock } = config;
+  const closers: (() => Promise<void>)[] = [];
+  const release = async () => {
+    for (const close of closers.splice(0)) await close();
+  };
+  try {
+    const metrics = new ServerMetrics({ version: options.version, workspace });
+    const serving = await openServing({
+      ...placesOf(config),
+      clock,
+      observer: metrics,
+      onProblem: (error) => logger.warn({ err: error }, "cannot look for changes; serving goes on"),
+    });
+    closers.unshift(() => serving.close());
+    const opened = options.auth
+      ? await openAuthenticator(placesOf(config), {
+        workspace,
+        clock: options.keysClock,
+        onProblem: (error) =>
+          logger.warn({ err: error }, "cannot look for new and revoked API keys; those that are known go on"),
+      })
+      : undefined;
+    if (opened) closers.unshift(() => opened.close());
+    const server = await startServer({
+      serving,
+      workspace,
+      clock,
+      config: config.server,
+      logger,
+      metrics,
+      ...(opened && { auth: opened.auth }),
+      ...(gatherMetrics && { gatherMetrics: () => gatherMetrics(metrics) }),
+    });
+    return { url: server.url, metrics, keys: opened?.auth.liveKeys, close: () => server.close(), release };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
