@@ -112,22 +112,31 @@ export abstract class Displayed {
   /** As plain text. */
   abstract toString(): string;
 
+  /** What a console shows. */
+  inspectText(): string {
+    return this.toString();
+  }
+
+  /**
+   * What a notebook shows.
+   * @internal
+   */
+  rendering(): Rendering {
+    return renderer?.(this) ?? { first: { "text/plain": this.inspectText() } };
+  }
+
   /** All forms of it, computed to the end. */
   async toMimeBundle(): Promise<MimeBundle> {
-    const { first, later } = this.#render();
+    const { first, later } = this.rendering();
     return await (later ?? first);
   }
 
   /** Shows it below the cell that runs now, wherever in the cell this is called. Outside of a notebook it prints text. */
   async show(): Promise<void> {
-    if (kernel() === undefined) return console.log(this.toString());
-    const { first, later } = this.#render();
+    const { first, later } = this.rendering();
+    if (kernel() === undefined) return console.log((await (later ?? first))["text/plain"]);
     const display = showInCell(first);
     if (later) display.update(await later);
-  }
-
-  #render(): Rendering {
-    return renderer?.(this) ?? { first: { "text/plain": this.toString() } };
   }
 
   /** What Deno shows. */
@@ -139,8 +148,8 @@ export abstract class Displayed {
 
   /** What a console shows; in tslab, where a cell's value goes to the console, what a notebook shows. */
   [nodeInspect](depth: number, options: { readonly depth?: number }): string {
-    if (!isCellValue(depth, options)) return this.toString();
-    const { first, later } = this.#render();
+    if (!isCellValue(depth, options)) return this.inspectText();
+    const { first, later } = this.rendering();
     const display = showInCell(first);
     later?.then(display.update, (error: unknown) => display.update({ "text/plain": problemText(error) }));
     dropNextWrite();

@@ -6,6 +6,12 @@
 
 // Readers of frames find their engine; it is loaded by the first of them.
 import "./engine/install.ts";
+// What notebooks show of frames and definitions.
+import "./notebook/render.ts";
+
+// How things show themselves
+export { Displayed } from "./display.ts";
+export type { MimeBundle, Rendering } from "./display.ts";
 
 // Errors
 export { errorCodes, messageOf, throwIssues, VarveError } from "./errors.ts";

@@ -7,6 +7,7 @@ import type { ViewOptions } from "./define/view_types.ts";
 import { VarveError } from "./errors.ts";
 import type { Query } from "./frame/query.ts";
 import { closedRange, sliceLength } from "./materialize/due_slices.ts";
+import { withProgress } from "./notebook/shown_progress.ts";
 import type { MaterializeJob } from "./queue/jobs.ts";
 import type { HistoryOptions } from "./registry/registry.ts";
 import type { Change, ViewVersion } from "./registry/state.ts";
@@ -237,10 +238,10 @@ export class Store {
   async catchUp(view?: string | FeatureView, options: WaitOptions = {}): Promise<DoneView[]> {
     this.#checkOpen("catch up");
     const { views } = await this.#parts.registry.state();
-    return await runDue(
-      this.#parts,
-      view === undefined ? Object.keys(views) : [(await this.#newest(nameOf(view))).definition.name],
-      options,
+    const names = view === undefined ? Object.keys(views) : [(await this.#newest(nameOf(view))).definition.name];
+    return await withProgress(
+      options.onProgress,
+      (onProgress) => runDue(this.#parts, names, { ...options, ...(onProgress && { onProgress }) }),
     );
   }
 

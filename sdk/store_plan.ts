@@ -1,6 +1,9 @@
 /** What publishing would change, and doing it: the registry's plan together with the work that follows from it. */
 import type { Definition } from "./define/definitions.ts";
+import { Displayed, type Rendering } from "./display.ts";
 import type { Issue } from "./errors.ts";
+import { planBundle } from "./notebook/plan_table.ts";
+import { withProgress } from "./notebook/shown_progress.ts";
 import type { Plan, PlanItem } from "./registry/plan.ts";
 import { type DoneView, runDue, submitDue, type WaitOptions } from "./store_jobs.ts";
 import type { StoreParts } from "./store_parts.ts";
@@ -25,7 +28,7 @@ export interface Applied {
 }
 
 /** What publishing would change. Nothing has run yet: print it, then apply it. Immutable. */
-export class StorePlan {
+export class StorePlan extends Displayed {
   /** The plan of the registry. */
   readonly plan: Plan;
   readonly #parts: StoreParts;
@@ -36,6 +39,7 @@ export class StorePlan {
    * @internal
    */
   constructor(parts: StoreParts, plan: Plan, definitions: readonly Definition[]) {
+    super();
     this.plan = plan;
     this.#parts = parts;
     this.#definitions = definitions;
@@ -77,8 +81,12 @@ export class StorePlan {
       item.name
     );
     let done: DoneView[] = [];
-    if (wait) done = await runDue(this.#parts, views, options);
-    else {
+    if (wait) {
+      done = await withProgress(
+        options.onProgress,
+        (onProgress) => runDue(this.#parts, views, { ...options, ...(onProgress && { onProgress }) }),
+      );
+    } else {
       await submitDue(this.#parts, views);
       this.#parts.work();
     }
@@ -106,12 +114,12 @@ export class StorePlan {
   }
 
   /** The plan as plain text. */
-  toString(): string {
+  override toString(): string {
     return this.plan.toString();
   }
 
-  /** What `console.log` shows. */
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return this.toString();
+  /** @internal */
+  override rendering(): Rendering {
+    return { first: planBundle(this.plan) };
   }
 }

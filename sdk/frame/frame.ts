@@ -1,5 +1,6 @@
 // deno-lint-ignore-file no-explicit-any -- implementations behind overloads
 /** The dataframe: an immutable chain of steps over sources, typed by the columns it has. */
+import { Displayed } from "../display.ts";
 import { formatType, type Row, type Schema } from "../schema.ts";
 import type { Aggregate, ColumnInput } from "./aggregates.ts";
 import { describeQuery } from "./describe.ts";
@@ -71,7 +72,7 @@ export type SampleSize = { readonly rows: number; readonly seed?: number } | {
  * console.log(await byOrigin.rows(), String(late));
  * ```
  */
-export class Frame<R extends Row = Row> {
+export class Frame<R extends Row = Row> extends Displayed {
   /** The steps, as frozen plain data. */
   readonly query: Query;
   /** Type only: the row. */
@@ -79,6 +80,7 @@ export class Frame<R extends Row = Row> {
 
   /** Wraps a query, which is checked and frozen. */
   constructor(query: Query) {
+    super();
     this.query = checked(query);
     Object.freeze(this);
   }
@@ -286,7 +288,7 @@ export class Frame<R extends Row = Row> {
   }
 
   /** The steps as readable text. */
-  toString(): string {
+  override toString(): string {
     return queryText(this.query);
   }
 
@@ -296,7 +298,7 @@ export class Frame<R extends Row = Row> {
   }
 
   /** What a console shows: the steps, then the columns they give. */
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
+  override inspectText(): string {
     const columns = this.schema.map(({ name, type }) => `${name} ${formatType(type)}`);
     return `${this}\n  gives ${columns.join(", ")}`;
   }

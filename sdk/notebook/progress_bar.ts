@@ -72,11 +72,12 @@ function printedLines(stream: ProgressStream, elapsedSeconds: () => number): Pro
 }
 
 /** Nothing was due and nothing was loaded: there is nothing to show. */
-function isIdle(progress: Progress): boolean {
+export function isIdle(progress: Progress): boolean {
   return progress.phase === "done" && progress.slicesTotal === 0 && progress.onlineRows === 0;
 }
 
-function nameOf(progress: Progress): string {
+/** How a view is named beside its bar. */
+export function nameOf(progress: Progress): string {
   return progress.version > 1 ? `${progress.view} v${progress.version}` : progress.view;
 }
 

@@ -130,10 +130,10 @@ export class JupyterKernel {
     this.#listeners.delete(listener);
   }
 
-  /** Runs a cell to its end. `onOutput` sees what it shows while it runs. */
+  /** Runs a cell to its end, and `settleMs` longer, for what comes late. `onOutput` sees what it shows while it runs. */
   async run(
     code: string,
-    options: { timeoutMs?: number; onOutput?: (output: CellOutput) => void } = {},
+    options: { timeoutMs?: number; settleMs?: number; onOutput?: (output: CellOutput) => void } = {},
   ): Promise<CellResult> {
     const outputs: CellOutput[] = [];
     let status: CellResult["status"] | undefined;
@@ -174,7 +174,7 @@ export class JupyterKernel {
         timer = setTimeout(() => reject(new Error(`the cell takes too long:\n${code}`)), options.timeoutMs ?? 120_000);
       });
       await Promise.race([ended, exit, late]).finally(() => clearTimeout(timer));
-      await new Promise((resolve) => setTimeout(resolve, lingerMs));
+      await new Promise((resolve) => setTimeout(resolve, options.settleMs ?? lingerMs));
     } finally {
       this.#listeners.delete(listener);
     }

@@ -1,0 +1,34 @@
+/** A value in a table, as short as people read it. */
+import { formatCount } from "../text.ts";
+import { Timestamp } from "../time.ts";
+
+const maxLength = 60;
+
+/** Text of one value: null is a dash, floats have four digits that matter, long text ends in an ellipsis. */
+export function cellText(value: unknown): string {
+  const text = fullText(value);
+  return text.length > maxLength ? `${text.slice(0, maxLength - 1)}…` : text;
+}
+
+function fullText(value: unknown): string {
+  if (value === null || value === undefined) return "–";
+  if (typeof value === "number") return numberText(value);
+  if (typeof value === "bigint") return formatCount(value);
+  if (typeof value === "string") return value;
+  if (value instanceof Timestamp) return String(value).replace("T", " ").replace(/( 00:00:00)?Z$/, "");
+  if (value instanceof Uint8Array) return `${formatCount(value.length)} bytes`;
+  if (Array.isArray(value)) return `[${value.map(fullText).join(", ")}]`;
+  if (typeof value === "object") {
+    return `{${Object.entries(value).map(([name, each]) => `${name}: ${fullText(each)}`).join(", ")}}`;
+  }
+  return String(value);
+}
+
+function numberText(value: number): string {
+  if (!Number.isFinite(value)) return String(value);
+  if (Number.isInteger(value) && Math.abs(value) < 1e15) return formatCount(value);
+  const size = Math.abs(value);
+  return size >= 1e-4 && size < 1e9
+    ? value.toLocaleString("en-US", { maximumSignificantDigits: 5 })
+    : value.toPrecision(5);
+}

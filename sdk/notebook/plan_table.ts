@@ -1,0 +1,45 @@
+/** A plan in a notebook: what is created, changed and deleted, and what that costs. */
+import type { MimeBundle } from "../display.ts";
+import type { Plan, PlanItem } from "../registry/plan.ts";
+import { formatBytes, formatCount } from "../text.ts";
+import { escapeHtml, tableBundle } from "./html.ts";
+
+const changes = {
+  create: "create",
+  update: "update",
+  newVersion: "new version",
+  unchanged: "",
+  delete: "delete",
+} as const;
+
+/** A plan in both forms. */
+export function planBundle(plan: Plan): MimeBundle {
+  const text = plan.toString();
+  if (plan.isEmpty) return { "text/html": "<p>No changes: everything is already as wanted</p>", "text/plain": text };
+  const rows = plan.items.filter(({ change }) => change !== "unchanged").map((item) => [
+    changes[item.change],
+    item.kind,
+    item.version === undefined ? item.name : `${item.name}, version ${item.version}`,
+    item.differences.map((each) => each.text).join("\n"),
+    backfillText(item),
+  ]);
+  const table = tableBundle({
+    title: plan.slices === 0 ? "Plan" : `Plan: ${formatCount(plan.slices)} slices to compute`,
+    head: ["change", "kind", "name", "what", "backfill"],
+    rows,
+    note: "Nothing has run yet: apply() does it",
+  });
+  const warnings = plan.warnings.map(({ path, message }) => `<li>${escapeHtml(`${path}: ${message}`)}</li>`);
+  const list = warnings.length === 0 ? "" : `\n<p><b>Warnings</b></p>\n<ul>${warnings.join("")}</ul>`;
+  return { "text/html": `${String(table["text/html"])}${list}`, "text/plain": text };
+}
+
+function backfillText({ backfill }: PlanItem): string {
+  if (!backfill) return "";
+  const { slices, rows, bytes } = backfill;
+  return [
+    `${formatCount(slices)} ${slices === 1 ? "slice" : "slices"}`,
+    ...(rows === undefined ? [] : [`about ${formatCount(rows)} rows`]),
+    ...(bytes === undefined ? [] : [formatBytes(bytes)]),
+  ].join("\n");
+}

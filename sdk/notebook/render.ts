@@ -1,0 +1,88 @@
+/** What frames and definitions look like in a notebook. Import it from a composition root for its effect. */
+import { FeatureService } from "../define/service.ts";
+import { FeatureView } from "../define/view.ts";
+import { type MimeBundle, type Rendering, useRenderer } from "../display.ts";
+import { Frame } from "../frame/frame.ts";
+import type { Query } from "../frame/query.ts";
+import { formatType } from "../schema.ts";
+import { cellText } from "./cell_text.ts";
+import { stacked, tableBundle, textBundle } from "./html.ts";
+import { rowsTable } from "./rows_table.ts";
+
+const sampleRows = 10;
+
+useRenderer(render);
+
+/** What something looks like at once, and when its sample has been read. */
+export function render(value: object): Rendering {
+  if (value instanceof Frame) return { first: schemaTable(value), later: sample(value) };
+  if (value instanceof FeatureView) return { first: viewTable(value) };
+  if (value instanceof FeatureService) return { first: serviceTable(value) };
+  return { first: textBundle(String(value)) };
+}
+
+function schemaTable(frame: Frame): MimeBundle {
+  return tableBundle({
+    head: ["column", "type"],
+    rows: frame.schema.map(({ name, type }) => [name, formatType(type)]),
+    note: "reading the first rows …",
+  });
+}
+
+async function sample(frame: Frame): Promise<MimeBundle> {
+  const [rows, total] = await Promise.all([
+    frame.preview(sampleRows),
+    countsCheaply(frame.query) ? frame.count() : undefined,
+  ]);
+  return rowsTable(frame.schema, rows, total === undefined ? {} : { total });
+}
+
+/** Whether the number of rows is known without reading them: Parquet and memory say it, and these steps keep it. */
+function countsCheaply(query: Query): boolean {
+  switch (query.kind) {
+    case "scan":
+      return query.source.kind === "memory" || query.source.format === "parquet";
+    case "select":
+    case "derive":
+    case "rename":
+    case "drop":
+      return countsCheaply(query.input);
+    default:
+      return false;
+  }
+}
+
+function viewTable(view: FeatureView): MimeBundle {
+  const { entity, features, schedule, dataDelay, start, ttl, online, description } = view.definition;
+  const keys = entity.joinKeys.map(({ name, type }) => `${name} ${formatType(type)}`).join(", ");
+  const facts = [
+    `of ${entity.name} (${keys})`,
+    `every ${schedule}${dataDelay === "0s" ? "" : `, data ${dataDelay} later`} since ${
+      start.replace(/T00:00:00Z$/, "")
+    }`,
+    ...(ttl === "forever" ? [] : [`ttl ${ttl}`]),
+    online ? "online" : "not online",
+  ];
+  const table = tableBundle({
+    title: `feature view ${view.name}`,
+    head: ["feature", "type", "default", "description"],
+    rows: features.map((each) => [
+      each.name,
+      formatType(each.type),
+      each.default === undefined ? "" : cellText(each.default),
+      each.description ?? "",
+    ]),
+    note: facts.join(" · "),
+  });
+  return description === undefined ? table : stacked(textBundle(description), table);
+}
+
+function serviceTable(service: FeatureService): MimeBundle {
+  return tableBundle({
+    title: `feature service ${service.name}`,
+    head: ["feature", "from"],
+    rows: service.definition.views.flatMap(({ view, features }) =>
+      features.map(({ feature, as }) => [as, `${view}.${feature}`])
+    ),
+  });
+}
