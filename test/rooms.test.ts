@@ -30,6 +30,7 @@ const contracts = new Set([
   "sdk/engine/engine.ts",
   "sdk/engine/row.ts",
   "sdk/engine/slice_rows.ts",
+  "sdk/engine/value_form.ts",
   "sdk/storage/object_store.ts",
   "sdk/storage/delta_format.ts",
   "sdk/storage/online_store.ts",

@@ -2,13 +2,17 @@
  * Online reads: the features of a service for keys, at the time of the request. Loads neither DuckDB nor Polars. A service
  * is compiled once; a request then costs one key per entity, one `getMany`, and the decoding of what came back.
  */
+import type { FeatureDefinition } from "../define/definitions.ts";
 import { VarveError } from "../errors.ts";
 import { literalValue } from "../frame/expr_literal.ts";
 import { type DataType, type Field, formatType } from "../schema.ts";
-import { effectiveMicros, type Micros } from "../time.ts";
-import { encodeKey, readHeader, type RowLayout, rowLayout } from "../storage/encoding.ts";
+import type { Micros } from "../time.ts";
+import { encodeKey, rowLayout } from "../storage/encoding.ts";
 import type { Collection, OnlineStore, ViewState } from "../storage/online_store.ts";
-import { type FeatureRead, keyColumns, timing } from "./feature_read.ts";
+import { type FeatureRead, keyColumns } from "./feature_read.ts";
+import { AttributeValues } from "./online_attributes.ts";
+import type { ViewValues } from "./online_values.ts";
+import { WindowValues } from "./online_windows.ts";
 import type { FeatureStatus } from "./status.ts";
 
 /** One feature of a service's answers. */
@@ -41,6 +45,8 @@ export interface Answer {
   readonly eventTimes: (Micros | undefined)[];
   /** How many bytes the store gave for it. */
   readonly storedBytes: number;
+  /** How many features leave out rows, since their windows reach back to more than are kept online; absent: none. */
+  readonly cutFeatures?: number;
 }
 
 /** One request: join keys by name. Keys may be null (S7), but not left out. */
@@ -107,26 +113,34 @@ interface KeySet {
 interface ViewUse {
   readonly read: FeatureRead;
   readonly keys: KeySet;
-  readonly layout: RowLayout;
-  /** Places in the layout of the features that are read, and what replaces null in each. */
-  readonly slots: readonly number[];
-  readonly defaults: readonly unknown[];
-  readonly schedule: Micros;
-  readonly dataDelay: Micros;
-  readonly ttl: Micros | undefined;
+  /** What is read, in order. */
+  readonly features: readonly FeatureDefinition[];
+  readonly values: ViewValues;
 }
 
 function compileUse(read: FeatureRead, keys: KeySet): ViewUse {
-  const { features } = read.definition;
+  const { definition } = read;
+  const all: readonly FeatureDefinition[] = definition.features;
+  const places = read.features.map(({ feature }) => all.findIndex(({ name }) => name === feature));
+  const features = places.map((place) => all[place]!);
+  const defaults = defaultsOf(features);
+  const values = definition.mode === "attributes"
+    ? new AttributeValues(definition, places, defaults)
+    : new WindowValues(definition, places, defaults);
+  return { read, keys, features, values };
+}
+
+/** What replaces null in each feature (S7), in user form: a layout's own coding turns literals into it. */
+function defaultsOf(features: readonly FeatureDefinition[]): unknown[] {
   const layout = rowLayout(features);
-  // A default in the user's form: the layout's own coding turns literals into it.
   const literals = features.map(({ type, default: value }) =>
     value === undefined ? null : literalValue({ kind: "literal", type, value })
   );
-  const defaults = layout.decodeUser(layout.encode({ eventTimestamp: 0n, sequence: 0n }, literals));
-  const slots = read.features.map(({ feature }) => features.findIndex(({ name }) => name === feature));
-  return { read, keys, layout, slots, defaults: slots.map((slot) => defaults[slot]), ...timing(read.definition) };
+  return layout.decodeUser(layout.encode({ eventTimestamp: 0n, sequence: 0n }, literals));
 }
+
+/** The state of a view version that is loaded. */
+type ServedState = ViewState & { readonly collection: Collection };
 
 class CompiledReader implements ServiceReader {
   readonly service: string;
@@ -155,16 +169,15 @@ class CompiledReader implements ServiceReader {
     this.#store = store;
     this.#findState = findState;
     this.features = Object.freeze(
-      uses.flatMap(({ read, layout, slots }) =>
-        read.features.map(({ as }, i) => {
-          const { description } = read.definition.features[slots[i]!]!;
+      uses.flatMap(({ read, features }) =>
+        features.map(({ type, description }, i) => {
           const { tags } = read.definition;
           return Object.freeze({
             namespace: read.alias,
-            name: as,
+            name: read.features[i]!.as,
             view: read.definition.name,
             version: read.version,
-            type: layout.features[slots[i]!]!.type,
+            type,
             ...(description !== undefined && { description }),
             ...(tags !== undefined && { tags }),
           });
@@ -174,7 +187,7 @@ class CompiledReader implements ServiceReader {
   }
 
   async read(requests: readonly FeatureRequest[], { at, signal }: ReadFeaturesOptions): Promise<Answer[]> {
-    const served = this.#uses.map((use) => this.#collection(use));
+    const served = this.#uses.map((use) => this.#served(use));
     const collections: Collection[] = [];
     const keys: Uint8Array[] = [];
     // Where the value of request r and view v will be; -1 is a null key, for which nothing is looked up (S7).
@@ -187,18 +200,18 @@ class CompiledReader implements ServiceReader {
         if (key === null) places[place++] = -1;
         else {
           places[place++] = keys.length;
-          collections.push(served[v]!);
+          collections.push(served[v]!.collection);
           keys.push(key!);
         }
       }
     }
     const found = keys.length === 0 ? [] : await this.#store.getMany(collections, keys, signal);
-    return requests.map((_, r) => this.#answer(found, places, r * served.length, at));
+    return requests.map((_, r) => this.#answer(found, places, r * served.length, at, served));
   }
 
-  #collection({ read }: ViewUse): Collection {
+  #served({ read }: ViewUse): ServedState {
     const state = this.#findState(read.definition.name, read.version);
-    if (state?.collection !== undefined) return state.collection;
+    if (state?.collection !== undefined) return state as ServedState;
     throw new VarveError(
       "UNAVAILABLE",
       `Cannot read ${this.#title}: view "${read.definition.name}" version ${read.version} is not loaded online yet; wait for its first load`,
@@ -240,37 +253,41 @@ class CompiledReader implements ServiceReader {
     );
   }
 
-  #answer(found: readonly (Uint8Array | undefined)[], places: Int32Array, first: number, at: Micros): Answer {
+  #answer(
+    found: readonly (Uint8Array | undefined)[],
+    places: Int32Array,
+    first: number,
+    at: Micros,
+    served: readonly ServedState[],
+  ): Answer {
     const count = this.features.length;
     const values = new Array<unknown>(count);
     const statuses = new Array<FeatureStatus>(count);
     const effectiveTimes = new Array<Micros | undefined>(count);
     const eventTimes = new Array<Micros | undefined>(count);
     let storedBytes = 0;
+    let cutFeatures = 0;
     let feature = 0;
     for (let v = 0; v < this.#uses.length; v++) {
-      const { layout, slots, defaults, schedule, dataDelay, ttl } = this.#uses[v]!;
+      const { values: view, features } = this.#uses[v]!;
       const place = places[first + v]!;
       const bytes = place < 0 ? undefined : found[place];
       let status: FeatureStatus = place < 0 ? "NULL_KEY" : "MISSING";
-      let row: readonly unknown[] | undefined;
-      let effective: Micros | undefined;
+      let effectiveTime: Micros | undefined;
       let eventTime: Micros | undefined;
       if (bytes) {
-        const { eventTimestamp } = readHeader(bytes);
+        const what = view.read(bytes, at, served[v]!, values, feature);
         storedBytes += bytes.length;
-        eventTime = eventTimestamp;
-        effective = effectiveMicros(eventTimestamp, schedule, dataDelay);
-        status = ttl !== undefined && eventTimestamp <= at - ttl ? "EXPIRED" : "PRESENT"; // S6
-        if (status === "PRESENT") row = layout.decodeUser(bytes);
-      }
-      for (let i = 0; i < slots.length; i++) {
-        values[feature] = row?.[slots[i]!] ?? defaults[i];
+        cutFeatures += what.cutFeatures ?? 0;
+        ({ status, effectiveTime, eventTime } = what);
+      } else view.none(values, feature);
+      for (const end = feature + features.length; feature < end; feature++) {
         statuses[feature] = status;
-        effectiveTimes[feature] = effective;
-        eventTimes[feature++] = eventTime;
+        effectiveTimes[feature] = effectiveTime;
+        eventTimes[feature] = eventTime;
       }
     }
-    return { values, statuses, effectiveTimes, eventTimes, storedBytes };
+    const answer = { values, statuses, effectiveTimes, eventTimes, storedBytes };
+    return cutFeatures === 0 ? answer : { ...answer, cutFeatures };
   }
 }

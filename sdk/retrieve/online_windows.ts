@@ -1,0 +1,265 @@
+/**
+ * Online values of aggregates: the tiles of a key, or its rows, added up for the windows of the features that are wanted, by the
+ * aggregators that made the tiles. Everything that does not depend on the key is prepared once, or once per instant.
+ */
+import type { AggregateView } from "../define/definitions.ts";
+import { userValue } from "../engine/value_form.ts";
+import { VarveError } from "../errors.ts";
+import { type DataType, isListType, isStructType } from "../schema.ts";
+import { tileLayout, TileReader } from "../storage/encoding.ts";
+import type { ViewState } from "../storage/online_store.ts";
+import { durationToMicros, formatTimestamp, type Micros, toMicros } from "../time.ts";
+import { type Aggregator, makeStates, type States } from "../window/aggregator.ts";
+import { type OnlinePlan, onlinePlan } from "../window/online_plan.ts";
+import { Segments } from "../window/segments.ts";
+import type { Found, ViewValues } from "./online_values.ts";
+import { RowSums } from "./row_sums.ts";
+import { TileSums } from "./tile_sums.ts";
+
+/** Adds up what a value holds of each segment. */
+export interface SegmentSums {
+  /**
+   * Reads the open value. Gives whether it has anything in a segment; if so, place s of each aggregation's states is that of
+   * segment s.
+   */
+  add(reader: TileReader, segments: Segments): boolean;
+}
+
+/** One aggregation of which features are wanted. */
+export interface SummedAggregation {
+  /** Its place in the plan. */
+  readonly place: number;
+  readonly aggregator: Aggregator;
+  /** By segment. */
+  readonly states: States;
+  /** One state, for windows of several segments. */
+  readonly result: States;
+}
+
+/** One feature that is wanted. */
+interface WindowValue {
+  readonly aggregation: SummedAggregation;
+  /** Whether it is the list of secondary keys. */
+  readonly isKeys: boolean;
+  /** Its windows, by their places among the used spans. */
+  readonly spans: readonly number[];
+  readonly isSeries: boolean;
+  readonly type: DataType;
+  /** Whether row form and user form are one. */
+  readonly isPlain: boolean;
+  readonly fallback: unknown;
+}
+
+/** Reads features of a view of aggregates, by their places in it. */
+export class WindowValues implements ViewValues {
+  readonly #definition: AggregateView;
+  readonly #plan: OnlinePlan;
+  readonly #reader: TileReader;
+  readonly #dataDelay: Micros;
+  /** Spans of the wanted features, and those that only say whether a key is present. */
+  readonly #used: readonly number[];
+  readonly #others: readonly number[];
+  readonly #features: readonly WindowValue[];
+  readonly #aggregations: readonly SummedAggregation[];
+  readonly #sums: SegmentSums;
+  readonly #spans: Float64Array;
+  readonly #segments: Segments;
+  #state: ViewState | undefined;
+  #watermark = 0;
+  #at: Micros | undefined;
+  #t = NaN;
+  #visible = NaN;
+  /** What a value must reach back to for the wanted windows. */
+  #lowest = 0;
+  #found: { readonly present: Found; readonly missing: Found } | undefined;
+
+  constructor(definition: AggregateView, places: readonly number[], defaults: readonly unknown[]) {
+    const plan = onlinePlan(definition);
+    const { edges } = plan;
+    const features = places.map((place) => definition.features[place]!);
+    this.#definition = definition;
+    this.#plan = plan;
+    this.#reader = new TileReader(tileLayout(plan.columns));
+    this.#dataDelay = durationToMicros(definition.dataDelay, "dataDelay", { allowZero: true });
+    this.#used = [...new Set(places.flatMap((place) => edges.featureSpans[place]!))];
+    this.#others = [...new Set(edges.featureSpans.flat())].filter((span) => !this.#used.includes(span));
+    this.#segments = new Segments(this.#used.length);
+    const room = Math.max(1, 2 * this.#used.length);
+    const aggregations = new Map<number, SummedAggregation>();
+    this.#features = features.map(({ aggregation: name, type, window }, i): WindowValue => {
+      // The list of keys is the same of every aggregation.
+      const place = name === undefined ? 0 : plan.aggregations.findIndex((each) => each.name === name);
+      const { aggregator } = plan.aggregations[place]!;
+      const aggregation = aggregations.get(place) ??
+        { place, aggregator, states: makeStates(aggregator, room), result: makeStates(aggregator, 1) };
+      aggregations.set(place, aggregation);
+      return {
+        aggregation,
+        isKeys: name === undefined,
+        spans: edges.featureSpans[places[i]!]!.map((span) => this.#used.indexOf(span)),
+        isSeries: window.kind === "series",
+        type,
+        isPlain: isPlain(type),
+        fallback: defaults[i],
+      };
+    });
+    this.#aggregations = [...aggregations.values()];
+    this.#sums = plan.keepsRows ? new RowSums(plan, this.#aggregations) : new TileSums(plan, this.#aggregations);
+    this.#spans = new Float64Array(2 * edges.spanCount);
+  }
+
+  read(bytes: Uint8Array, at: Micros, state: ViewState, values: unknown[], first: number): Found {
+    const reader = this.#reader;
+    reader.open(bytes);
+    this.#turn(at, state);
+    if (reader.floor > this.#lowest || this.#plan.edges.grain % reader.unit !== 0) this.#checkReach(reader);
+    const segments = this.#segments;
+    const isPresent = this.#sums.add(reader, segments);
+    if (!isPresent) {
+      this.none(values, first);
+      return this.#hasOthers() ? this.#found!.present : this.#found!.missing;
+    }
+    if (segments.endTogether) this.#addLater(segments.count);
+    for (let i = 0; i < this.#features.length; i++) values[first + i] = this.#value(this.#features[i]!, segments);
+    return reader.isCut ? this.#cut() : this.#found!.present;
+  }
+
+  none(values: unknown[], first: number): void {
+    for (const { aggregator, states } of this.#aggregations) aggregator.clear(states, 0);
+    for (let i = 0; i < this.#features.length; i++) {
+      const feature = this.#features[i]!;
+      const { aggregation: { aggregator, states }, isKeys, isSeries, spans, type, fallback } = feature;
+      const one = () => isKeys ? aggregator.grouped!.keys(states, 0) : aggregator.finalize(states, 0);
+      values[first + i] = userValue(isSeries ? spans.map(one) : one(), type) ?? fallback;
+    }
+  }
+
+  /** Finds out where windows lie. */
+  #turn(at: Micros, state: ViewState): void {
+    if (state !== this.#state) {
+      this.#state = state;
+      this.#watermark = Number(toMicros(state.watermark));
+      this.#at = undefined;
+    }
+    if (at !== this.#at) {
+      this.#at = at;
+      this.#place(Number(at), this.#watermark);
+    }
+    const { edges } = this.#plan;
+    const { floor } = this.#reader;
+    // A value that is ahead of the state has dropped what only windows of before need.
+    if (this.#definition.edge === "complete" && floor + edges.depth > this.#visible) {
+      this.#at = undefined;
+      this.#place(Number(at), Math.max(this.#watermark, floor + edges.depth));
+    }
+  }
+
+  #place(t: number, watermark: number): void {
+    const { edges } = this.#plan;
+    const visible = Math.min(edges.visibleAt(t), watermark);
+    if (visible === this.#visible && (t === this.#t || this.#definition.edge === "complete")) return;
+    this.#t = t;
+    this.#visible = visible;
+    edges.spansAt(t, visible, this.#spans);
+    this.#segments.cut(this.#spans, this.#used);
+    let lowest = Infinity;
+    for (const span of this.#used) {
+      const lo = this.#spans[2 * span]!;
+      lowest = Math.min(lowest, lo === -Infinity ? this.#spans[2 * span + 1]! : lo);
+    }
+    this.#lowest = lowest;
+    const eventTime = BigInt(visible);
+    this.#found = {
+      present: { status: "PRESENT", effectiveTime: eventTime + this.#dataDelay, eventTime },
+      missing: { status: "MISSING", effectiveTime: undefined, eventTime: undefined },
+    };
+  }
+
+  /** A value of an earlier definition, or of a later time, may lack tiles: then it is no answer at all. */
+  #checkReach(reader: TileReader): void {
+    const { name } = this.#definition;
+    const { edges, keepsRows } = this.#plan;
+    if (reader.floor > this.#lowest) {
+      throw new VarveError(
+        "UNAVAILABLE",
+        `Cannot read view "${name}" as of ${formatTimestamp(BigInt(this.#t))}: its windows reach back to ${
+          formatTimestamp(BigInt(this.#lowest))
+        }, and values online only to ${
+          formatTimestamp(BigInt(reader.floor))
+        }; check this computer's clock, or wait until the view is loaded again`,
+        { details: { view: name } },
+      );
+    }
+    if (keepsRows || edges.grain % reader.unit === 0) return;
+    throw new VarveError(
+      "UNAVAILABLE",
+      `Cannot read view "${name}": values online were loaded for other windows; wait until the view is loaded again`,
+      { details: { view: name } },
+    );
+  }
+
+  /** Adds to every segment what comes after it, so that it is the state of the window that begins there. */
+  #addLater(count: number): void {
+    for (const { aggregator, states } of this.#aggregations) {
+      for (let s = count - 2; s >= 0; s--) aggregator.merge(states, s, states, s + 1);
+    }
+  }
+
+  #value(feature: WindowValue, segments: Segments): unknown {
+    const { spans, isSeries, isPlain: asItIs, type, fallback } = feature;
+    const value = isSeries
+      ? spans.map((span) => this.#windowValue(feature, span, segments))
+      : this.#windowValue(feature, spans[0]!, segments);
+    return (asItIs ? value : userValue(value, type)) ?? fallback;
+  }
+
+  #windowValue(
+    { aggregation: { aggregator, states, result }, isKeys }: WindowValue,
+    span: number,
+    segments: Segments,
+  ): unknown {
+    const first = segments.firsts[span]!;
+    const last = segments.lasts[span]!;
+    let from = states;
+    let place = first;
+    if (last === first || (last > first + 1 && !segments.endTogether)) {
+      from = result;
+      place = 0;
+      aggregator.clear(result, 0);
+      for (let s = first; s < last; s++) aggregator.merge(result, 0, states, s);
+    }
+    return isKeys ? aggregator.grouped!.keys(from, place) : aggregator.finalize(from, place);
+  }
+
+  /** Whether the key has anything in windows of features that are not wanted. */
+  #hasOthers(): boolean {
+    const reader = this.#reader;
+    const count = reader.count(0);
+    for (const span of this.#others) {
+      const lo = this.#spans[2 * span]!;
+      const hi = this.#spans[2 * span + 1]!;
+      if (lo === -Infinity && reader.hasTail) return true;
+      if (count === 0) continue;
+      const row = lo === -Infinity ? 0 : reader.find(0, Math.ceil(lo / reader.unit));
+      if (row < count && reader.place(0, row) * reader.unit < hi) return true;
+    }
+    return false;
+  }
+
+  #cut(): Found {
+    const reader = this.#reader;
+    const oldest = reader.place(0, 0) * reader.unit;
+    let cutFeatures = 0;
+    for (const { spans } of this.#features) {
+      // Rows of the very time of the oldest may be among those that are left out.
+      if (spans.some((span) => this.#spans[2 * this.#used[span]!]! <= oldest)) cutFeatures++;
+    }
+    const { present } = this.#found!;
+    return cutFeatures === 0 ? present : { ...present, cutFeatures };
+  }
+}
+
+function isPlain(type: DataType): boolean {
+  if (isListType(type)) return isPlain(type.list);
+  return !isStructType(type) && type !== "timestamp" && type !== "date";
+}
