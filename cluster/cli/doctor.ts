@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import { formatBytes, messageOf, VarveError } from "varve";
 import { inspectRedis, openObjects } from "varve/cluster";
 import { placesOf, queueUrl } from "../settings.ts";
+import { checkKeys } from "./doctor_keys.ts";
 import type { CommandContext } from "./main.ts";
 
 /** The result of one check. `warning` does not make doctor fail. */
@@ -25,6 +26,7 @@ export async function doctor(context: CommandContext): Promise<void> {
     ...(["duckdb", "polars", "lmdb"] as const).map(checkModule),
     checkObjects(context),
     checkRedis(context),
+    checkKeys(context.config),
   ])).flat();
   if (context.json) context.print(JSON.stringify(findings, undefined, 2));
   else for (const finding of findings) context.print(findingText(finding));
