@@ -4,9 +4,12 @@ import type { Entity } from "./define/entity.ts";
 import type { FeatureService } from "./define/service.ts";
 import { FeatureView, type PublishOptions, view as defineView } from "./define/view.ts";
 import type { ViewOptions } from "./define/view_types.ts";
+import type { Displayed } from "./display.ts";
 import { VarveError } from "./errors.ts";
 import type { Query } from "./frame/query.ts";
 import { closedRange, sliceLength } from "./materialize/due_slices.ts";
+import { report } from "./notebook/report.ts";
+import { answersBundle, leaksBundle, skewBundle } from "./notebook/report_tables.ts";
 import { withProgress } from "./notebook/shown_progress.ts";
 import type { MaterializeJob } from "./queue/jobs.ts";
 import type { HistoryOptions } from "./registry/registry.ts";
@@ -280,10 +283,10 @@ export class Store {
    * Which features would leak the future into a training set: joins it by what had happened at each row's time and by what could
    * have been served then (S4), and tells where the two differ.
    */
-  async leaks(features: Readable, spine: SpineInput, options: LeakOptions = {}): Promise<LeakReport> {
+  async leaks(features: Readable, spine: SpineInput, options: LeakOptions = {}): Promise<LeakReport & Displayed> {
     this.#checkOpen("look for leaks in");
     const reads = readsFor(await this.#parts.registry.state(), features, options.from ?? "offline");
-    return await leaks(this.#parts, reads, spine, options);
+    return report(await leaks(this.#parts, reads, spine, options), leaksBundle);
   }
 
   /** Every value of a view in `[start, end)` with the interval in which it was the one to serve. */
@@ -337,17 +340,22 @@ export class Store {
   }
 
   /** The same with status and effective time of each feature: missing, expired, or there since when. */
-  async onlineDetails(readable: Readable, keys: readonly Row[], options: OnlineOptions = {}): Promise<OnlineDetails> {
+  async onlineDetails(
+    readable: Readable,
+    keys: readonly Row[],
+    options: OnlineOptions = {},
+  ): Promise<OnlineDetails & Displayed> {
     this.#checkOpen("read");
     const reader = await this.#readers.reader(readable);
     const at = options.at === undefined ? this.#parts.clock.now() : toMicros(options.at);
-    return { features: reader.features, answers: await reader.read(keys, { at, signal: options.signal }) };
+    const details = { features: reader.features, answers: await reader.read(keys, { at, signal: options.signal }) };
+    return report(details, ({ features, answers }) => answersBundle(features, answers));
   }
 
   /** Compares what a view serves, and what training reads of it, with what its definition gives from the source (S11). */
-  async skew(view: string | FeatureView, options: SkewOptions = {}): Promise<SkewReport> {
+  async skew(view: string | FeatureView, options: SkewOptions = {}): Promise<SkewReport & Displayed> {
     this.#checkOpen("compare");
-    return await skew(this.#parts, nameOf(view), options);
+    return report(await skew(this.#parts, nameOf(view), options), skewBundle);
   }
 
   /** Finds what nothing refers to any more, and removes it when told to. */

@@ -5,9 +5,11 @@ import { type MimeBundle, type Rendering, useRenderer } from "../display.ts";
 import { Frame } from "../frame/frame.ts";
 import type { Query } from "../frame/query.ts";
 import { formatType } from "../schema.ts";
+import { TrainingSet } from "../retrieve/training_set.ts";
 import { cellText } from "./cell_text.ts";
 import { stacked, tableBundle, textBundle } from "./html.ts";
 import { rowsTable } from "./rows_table.ts";
+import { trainingBundle } from "./training_table.ts";
 
 const sampleRows = 10;
 
@@ -17,6 +19,7 @@ useRenderer(render);
 export function render(value: object): Rendering {
   if (value instanceof Frame) return { first: schemaTable(value), later: sample(value) };
   if (value instanceof FeatureView) return { first: viewTable(value) };
+  if (value instanceof TrainingSet) return { first: textBundle(String(value)), later: trainingBundle(value) };
   if (value instanceof FeatureService) return { first: serviceTable(value) };
   return { first: textBundle(String(value)) };
 }

@@ -1,10 +1,19 @@
 /** The result of a training read, in the form that is asked for. */
-import type { EngineSession, ParquetFile, ParquetOptions, Relation } from "../engine/engine.ts";
+import { Displayed } from "../display.ts";
+import {
+  type EngineSession,
+  type ParquetFile,
+  type ParquetOptions,
+  quoteName,
+  type Relation,
+} from "../engine/engine.ts";
 import { VarveError } from "../errors.ts";
 import type { ArrowTable, DataFrame } from "../frame/runtime.ts";
 import type { Row, Schema } from "../schema.ts";
+import { formatCount } from "../text.ts";
 import type { FeatureRead } from "./feature_read.ts";
-import { addedColumns, type AsOf, type SpineTable } from "./point_in_time.ts";
+import { addedColumns, type AsOf } from "./point_in_time.ts";
+import type { SpineTable } from "./spine_table.ts";
 
 /** Everything that decides a training set beside its spine: plain JSON, to be kept with the model (S11). */
 export interface TrainingRecord {
@@ -58,7 +67,7 @@ export interface ReadVersion {
 const forgotten = new FinalizationRegistry<EngineSession>((session) => session.close());
 
 /** One row per spine row, in its order (S2): the spine's columns, then the features. The join runs once, when first needed. */
-export class TrainingSet {
+export class TrainingSet extends Displayed {
   /** Everything that decides this training set beside its spine; keep it to rebuild it (S11). */
   readonly record: TrainingRecord;
   /** The spine's columns, then the features. */
@@ -78,6 +87,7 @@ export class TrainingSet {
    * @internal
    */
   constructor(parts: TrainingSetParts) {
+    super();
     const { record, spine, reads } = parts;
     this.#parts = parts;
     this.record = record;
@@ -115,6 +125,37 @@ export class TrainingSet {
   /** The training set as plain objects: for small ones. */
   async rows(): Promise<Row[]> {
     return await this.#run((sql, { session, signal }) => session.rows(sql, signal));
+  }
+
+  /** The first rows, as plain objects. */
+  async head(count = 10): Promise<Row[]> {
+    return await this.#run((sql, { session, signal }) => session.rows(`SELECT * FROM (${sql}) LIMIT ${count}`, signal));
+  }
+
+  /** The share of rows, from 0 to 1, in which each feature is null. */
+  async nullShares(): Promise<Readonly<Record<string, number>>> {
+    const features = this.#parts.reads.flatMap((read) => read.features.map(({ as }) => as));
+    if (features.length === 0 || this.rowCount === 0) return {};
+    const counts = features.map((name, i) => `count(${quoteName(name)})::DOUBLE AS c${i}`);
+    const [found] = await this.#run((sql, { session, signal }) =>
+      session.rows(`SELECT ${counts.join(", ")} FROM (${sql})`, signal)
+    );
+    return Object.fromEntries(features.map((name, i) => [name, 1 - Number(found![`c${i}`]) / this.rowCount]));
+  }
+
+  /** What it is made of, in a few lines. */
+  override toString(): string {
+    const { asOf, from } = this.record;
+    const versions = Object.entries(this.versions).map(([alias, { version, tableVersion }]) =>
+      `  ${alias} version ${version}${tableVersion === undefined ? "" : `, table version ${tableVersion}`}`
+    );
+    return [
+      `training set of ${
+        formatCount(this.rowCount)
+      } rows × ${this.schema.length} columns, as of ${asOf} time, from ${from}`,
+      ...versions,
+      ...this.warnings.map((warning) => `  ! ${warning}`),
+    ].join("\n");
   }
 
   /** Frees what the engine holds for it. A training set that is simply dropped is freed some time later. */

@@ -1,0 +1,115 @@
+/** What reports look like: answers of requests, comparisons, leaks. */
+import type { MimeBundle } from "../display.ts";
+import type { Answer, ServedFeature } from "../retrieve/online.ts";
+import { formatType, type Row } from "../schema.ts";
+import { formatCount } from "../text.ts";
+import { formatTimestamp } from "../time.ts";
+import { cellText } from "./cell_text.ts";
+import { stacked, tableBundle } from "./html.ts";
+
+const maxShown = 20;
+
+/** Answers of requests, with the status and effective time of each feature. */
+export function answersBundle(features: readonly ServedFeature[], answers: readonly Answer[]): MimeBundle {
+  const rows = answers.slice(0, maxShown).flatMap((answer, i) =>
+    features.map(({ name, type, namespace }, f) => [
+      String(i + 1),
+      name,
+      cellText(answer.values[f]),
+      formatType(type),
+      answer.statuses[f]!,
+      answer.effectiveTimes[f] === undefined ? "–" : formatTimestamp(answer.effectiveTimes[f]),
+      namespace,
+    ])
+  );
+  return tableBundle({
+    head: ["request", "feature", "value", "type", "status", "effective", "view"],
+    rows,
+    align: ["right", "left", "right"],
+    ...(answers.length > maxShown && { note: `first ${maxShown} of ${formatCount(answers.length)} requests` }),
+  });
+}
+
+/** The parts of a comparison that are shown. */
+export interface ShownSkew {
+  readonly view: string;
+  readonly version: number;
+  readonly at: string;
+  readonly keys: number;
+  readonly values: number;
+  readonly mismatches: number;
+  readonly features: readonly { readonly feature: string; readonly served: number; readonly stored: number }[];
+  readonly examples: readonly {
+    readonly key: Row;
+    readonly feature: string;
+    readonly source: unknown;
+    readonly served: unknown;
+    readonly stored: unknown;
+  }[];
+}
+
+/** A comparison of what is served with what its definition gives. */
+export function skewBundle(found: ShownSkew): MimeBundle {
+  const title = `${formatCount(found.mismatches)} mismatches among ${formatCount(found.values)} values of view ` +
+    `${found.view} version ${found.version} at ${found.at}`;
+  const counts = tableBundle({
+    title,
+    head: ["feature", "served differs", "stored differs"],
+    rows: found.features.map(({ feature, served, stored }) => [feature, formatCount(served), formatCount(stored)]),
+    align: ["left", "right", "right"],
+    note: `${formatCount(found.keys)} keys: served, stored for training, and computed anew from the source`,
+  });
+  if (found.mismatches === 0) return counts;
+  const examples = tableBundle({
+    head: ["key", "feature", "source", "served", "stored"],
+    rows: found.examples.map(({ key, feature, ...values }) => [
+      Object.values(key).map(cellText).join(", "),
+      feature,
+      cellText(values.source),
+      cellText(values.served),
+      cellText(values.stored),
+    ]),
+    align: ["left", "left", "right", "right", "right"],
+  });
+  return stacked(counts, examples);
+}
+
+/** The parts of a search for leaks that are shown. */
+export interface ShownLeaks {
+  readonly rows: number;
+  readonly changed: number;
+  readonly features: readonly { readonly feature: string; readonly rows: number; readonly share: number }[];
+  readonly examples: readonly {
+    readonly row: Row;
+    readonly feature: string;
+    readonly event: unknown;
+    readonly effective: unknown;
+  }[];
+}
+
+/** Which features would leak. */
+export function leaksBundle(found: ShownLeaks): MimeBundle {
+  const counts = tableBundle({
+    title: `${formatCount(found.changed)} of ${
+      formatCount(found.rows)
+    } rows would see what was not known at their time`,
+    head: ["feature", "rows", "share"],
+    rows: found.features.map((
+      { feature, rows, share },
+    ) => [feature, formatCount(rows), `${(100 * share).toFixed(1)} %`]),
+    align: ["left", "right", "right"],
+    note: "a join by event time against what could have been served",
+  });
+  if (found.examples.length === 0) return counts;
+  const examples = tableBundle({
+    head: ["row", "feature", "by event time", "could be served"],
+    rows: found.examples.map(({ row, feature, event, effective }) => [
+      Object.values(row).map(cellText).join(", "),
+      feature,
+      cellText(event),
+      cellText(effective),
+    ]),
+    align: ["left", "left", "right", "right"],
+  });
+  return stacked(counts, examples);
+}
