@@ -58,19 +58,19 @@ function windowsOf(features: readonly WindowFeature[]): WindowFeature["window"][
 
 /** Features in the order of windows and aggregations, whatever the order in which they were chosen. */
 function featuresOf(spec: WindowedSpec, schema: Schema, options: ViewOptions, issues: Issue[]): WindowFeature[] {
-  const chosen = new Map(chosenFeatures(options, spec.features.map(({ name }) => name), issues));
-  const features = spec.features.flatMap((feature) => {
-    const more = chosen.get(feature.name);
-    chosen.delete(feature.name);
-    return more ? [featureOf(feature, more, spec, schema, issues)] : [];
-  });
+  const names = spec.features.map(({ name }) => name);
+  const chosen = chosenFeatures(options, names, issues);
   for (const name of chosen.keys()) {
+    if (names.includes(name)) continue;
     issues.push({
       path: `features.${name}`,
-      message: `there is no such feature; features are ${spec.features.map((each) => each.name).join(", ")}`,
+      message: `there is no such feature; features are ${names.join(", ")}`,
     });
   }
-  return features;
+  return spec.features.flatMap((feature) => {
+    const more = chosen.get(feature.name);
+    return more ? [featureOf(feature, more, spec, schema, issues)] : [];
+  });
 }
 
 function featureOf(

@@ -3,7 +3,7 @@ import type { ViewDefinition } from "../define/definitions.ts";
 import { definitionWarnings } from "../define/view_warnings.ts";
 import type { Issue } from "../errors.ts";
 import { durationToMicros, formatDuration, formatTimestamp, type Micros } from "../time.ts";
-import { dataHash, holdsOnline } from "./data_hash.ts";
+import { dataHash, unfit } from "./data_hash.ts";
 import { createdDifferences, sameDefinition, viewDifferences } from "./differences.ts";
 import { currentVersion, nextVersion } from "./fold.ts";
 import type { Backfill, Difference, PlanItem } from "./plan.ts";
@@ -43,18 +43,17 @@ export function planView(state: RegistryState, view: ViewDefinition, now: Micros
 function replan(state: RegistryState, registered: RegisteredView, view: ViewDefinition, now: Micros): PlannedItem {
   const current = currentVersion(registered);
   const differences = current ? viewDifferences(current.definition, view) : [];
-  const same = reusable(registered, view);
+  const same = reusable(registered, view, now);
   const abandoned: Action[] = [];
   if (registered.building !== undefined && registered.building !== same?.version) {
     abandoned.push({ kind: "deleteVersion", view: view.name, version: registered.building });
     differences.push({ field: "building", text: `version ${registered.building}, which is being built, is given up` });
   }
   if (!same) {
-    if (current && dataHash(current.definition) === dataHash(view) && !holdsOnline(current.definition, view)) {
-      differences.push({
-        field: "online",
-        text: "windows need more than is kept for requests: a new version is loaded beside the one that serves",
-      });
+    const isSameData = current && dataHash(current.definition) === dataHash(view);
+    const reason = isSameData ? unfit(current.definition, view, now) : undefined;
+    if (reason !== undefined) {
+      differences.push({ field: "version", text: `${reason}: a new version is built beside the one that serves` });
     }
     return addVersion(state, view, now, "newVersion", differences, abandoned);
   }
@@ -71,11 +70,11 @@ function replan(state: RegistryState, registered: RegisteredView, view: ViewDefi
 }
 
 /** The version that has just this data and can be used as it is: being built, serving, or complete from earlier. */
-function reusable(registered: RegisteredView, view: ViewDefinition): ViewVersion | undefined {
+function reusable(registered: RegisteredView, view: ViewDefinition, now: Micros): ViewVersion | undefined {
   const hash = dataHash(view);
   const usable = [registered.building, registered.serving, ...[...registered.served ?? []].reverse()];
   const versions = usable.map((number) => registered.versions.find((version) => version.version === number));
-  return versions.find((version) => version?.dataHash === hash && holdsOnline(version.definition, view));
+  return versions.find((version) => version?.dataHash === hash && unfit(version.definition, view, now) === undefined);
 }
 
 function addVersion(

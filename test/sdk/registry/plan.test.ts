@@ -4,7 +4,7 @@ import { entity } from "../../../sdk/define/entity.ts";
 import { service } from "../../../sdk/define/service.ts";
 import { view } from "../../../sdk/define/view.ts";
 import { VarveError } from "../../../sdk/errors.ts";
-import { count } from "../../../sdk/frame/aggregates.ts";
+import { type Aggregate, count, mean } from "../../../sdk/frame/aggregates.ts";
 import { col } from "../../../sdk/frame/expr.ts";
 import { dataHash } from "../../../sdk/registry/data_hash.ts";
 import type { PlanItem } from "../../../sdk/registry/plan.ts";
@@ -460,5 +460,112 @@ describe("dataHash()", () => {
       view("delays", flights({ paths: ["/other.parquet"] }).by(airport), { ...daily, features: ["delay"] }),
     ].map((each) => dataHash(each.definition));
     expect(new Set([base, ...others]).size).toBe(others.length + 1);
+  });
+});
+
+describe("planChanges() of aggregates over windows", () => {
+  const keyed = flights().by(airport);
+
+  function counts(change: Record<string, unknown> = {}, settings: Record<string, unknown> = {}): readonly Definition[] {
+    const { aggregates = { n: count(), delay: mean("delay") }, ...options } = change;
+    const frame = keyed.aggregate(
+      aggregates as Record<string, Aggregate<"delay">>,
+      { windows: ["24h", "7d"], every: "1h", ...options } as never,
+    );
+    return view("counts", frame, { ...daily, online: true, ...settings } as never).definitions;
+  }
+
+  async function change(from: readonly Definition[], to: readonly Definition[]): Promise<[string, number, string]> {
+    const registry = await published(...from);
+    const plan = await registry.plan(to);
+    const { change, version, differences } = item(plan.items, "counts");
+    await plan.apply();
+    expect((await registry.plan(to)).isEmpty).toBe(true);
+    return [change, version!, differences.map((each) => each.text).join("\n")];
+  }
+
+  it("says what a new view computes", async () => {
+    const { registry } = open();
+    const plan = await registry.plan(counts());
+    expect(String(plan).split("\n").slice(1)).toEqual([
+      "+ view counts, version 1",
+      "    tiles of 1h, edge complete",
+      "    delay = mean(delay)",
+      "    n = count()",
+      "    over 1d, 7d: 4 features",
+      "    backfill: 10 slices, 2001-01-01 to 2001-01-11",
+    ]);
+    await plan.apply();
+    expect((await registry.plan(counts())).isEmpty).toBe(true);
+  });
+
+  it.each<[string, Record<string, unknown>, Record<string, unknown>, string]>([
+    ["a window that tiles have", { windows: ["24h", "3d", "7d"] }, {}, "adds feature n_3d (int64)"],
+    ["a window less", { windows: ["24h"] }, {}, "removes feature n_7d"],
+    ["an order", { windows: ["7d", "24h"] }, {}, "the order of its features"],
+    ["another window of one name", { windows: [{ window: "2d", name: "24h" }, "7d"] }, {}, "n over 1d -> n over 2d"],
+    ["a boundary", { boundary: "exclusive" }, {}, "boundary: inclusive -> exclusive"],
+    ["a default", { defaults: { delay: 0 } }, {}, "feature delay_24h: default none -> 0"],
+    [
+      "a longer window that nobody asks for online",
+      { windows: ["24h", "30d"] },
+      { online: false },
+      "adds feature n_30d",
+    ],
+    ["an earlier start", {}, { start: "2000-12-01" }, "start: 2001-01-01T00:00:00Z -> 2000-12-01T00:00:00Z"],
+    ["an end in the future", {}, { end: "2001-02-01" }, "end: none -> 2001-02-01T00:00:00Z"],
+  ])("updates %s in place", async (_, options, settings, text) => {
+    const [kind, version, texts] = await change(counts(), counts(options, settings));
+    expect([kind, version]).toEqual(["update", 1]);
+    expect(texts).toContain(text);
+  });
+
+  it.each<[string, Record<string, unknown>, Record<string, unknown>, string]>([
+    ["a tile", { every: "12h" }, {}, "every: 1h -> 12h"],
+    ["an edge", { edge: "fresh" }, {}, "edge: complete -> fresh"],
+    ["an aggregation", { aggregates: { n: count() } }, {}, "removes aggregation delay"],
+    ["another name", { aggregates: { n: count(), late: mean("delay") } }, {}, "adds late = mean(delay)"],
+    [
+      "another condition",
+      { aggregates: { n: count().where(col("delay").gt(15)), delay: mean("delay") } },
+      {},
+      "n = count() -> count() where delay > 15",
+    ],
+    ["a secondary key", { secondaryKey: "destination" }, {}, "secondaryKey: none -> destination string"],
+    ["a schedule", {}, { schedule: "12h" }, "schedule: 1d -> 12h"],
+    ["a longer window", { windows: ["24h", "30d"] }, {}, "windows need more than is kept for requests"],
+    ["a lifetime", { windows: ["24h", "7d", "lifetime"] }, {}, "windows need more than is kept for requests"],
+    ["a finer window", { windows: ["24h", "1h", "7d"] }, {}, "windows need more than is kept for requests"],
+    ["an earlier window", { windows: ["24h", { window: "7d", offset: "-1d" }] }, {}, "windows need more than is kept"],
+    ["a later start", {}, { start: "2001-01-05" }, "windows count all rows that are stored"],
+    ["an end in the past", {}, { end: "2001-01-05" }, "windows count all rows that are stored"],
+  ])("makes a new version for %s", async (_, options, settings, text) => {
+    const [kind, version, texts] = await change(counts(), counts(options, settings));
+    expect([kind, version]).toEqual(["newVersion", 2]);
+    expect(texts).toContain(text);
+  });
+
+  it("keeps more rows in a new version, and fewer in place", async () => {
+    const exact = (maxRows: number) => counts({ edge: "exact", every: undefined, windows: ["7d"], maxRows });
+    expect(await change(exact(100), exact(200))).toMatchObject([
+      "newVersion",
+      2,
+      expect.stringContaining("100 -> 200"),
+    ]);
+    expect(await change(exact(200), exact(100))).toMatchObject(["update", 1, "maxRows: 200 -> 100"]);
+  });
+
+  it("makes a new version when attributes become aggregates", async () => {
+    const attributes = view("counts", keyed, { ...daily, features: ["delay"] }).definitions;
+    const [kind, version, texts] = await change(attributes, counts());
+    expect([kind, version]).toEqual(["newVersion", 2]);
+    expect(texts).toContain("mode: attributes -> aggregates");
+    expect(texts).toContain("tiles of 1h, edge complete");
+  });
+
+  it("warns once of windows that surprise", async () => {
+    const { registry } = open();
+    const plan = await registry.plan(counts({ windows: ["1h", "7d"] }));
+    expect(plan.warnings.map(({ message }) => message)).toEqual([expect.stringContaining("windows of 1h are shorter")]);
   });
 });
