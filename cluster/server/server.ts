@@ -10,6 +10,9 @@ import { answerErrors } from "./error_answers.ts";
 import { answerBadHttp, errorAnswer } from "./errors_http.ts";
 import { fastify } from "./fastify.ts";
 import type { FastifyInstance, FastifyReply } from "./fastify.ts";
+import { feastRoutes } from "./feast.ts";
+import { materializeRoutes } from "./feast_materialize.ts";
+import type { MaterializeRoutes } from "./feast_materialize.ts";
 import { guard, newState } from "./guard.ts";
 import type { ServerState } from "./guard.ts";
 import { healthRoutes } from "./health.ts";
@@ -19,11 +22,10 @@ import type { MetricsText, ServerMetrics } from "./metrics.ts";
 import { metricsRoute } from "./metrics_route.ts";
 import { describeApi } from "./openapi.ts";
 import { tectonRoutes } from "./tecton.ts";
-import type { ReadRoutes } from "./tecton.ts";
 
 export type { ServerState } from "./guard.ts";
 
-export interface ServerOptions extends ReadRoutes {
+export interface ServerOptions extends MaterializeRoutes {
   readonly logger: Logger;
   /** Whose requests are answered; absent: everybody's on this computer, and nobody else's. */
   readonly auth?: Authenticator;
@@ -116,6 +118,8 @@ export function createApp(options: ServerOptions, state: ServerState = newState(
   });
   if (metrics) void app.register(metricsRoute, { gather: options.gatherMetrics ?? (() => metrics.text()) });
   void app.register(tectonRoutes, options);
+  void app.register(feastRoutes, options);
+  void app.register(materializeRoutes, options);
   return app;
 }
 

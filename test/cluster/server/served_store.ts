@@ -11,6 +11,7 @@ import { entity } from "../../../sdk/define/entity.ts";
 import { service } from "../../../sdk/define/service.ts";
 import { view } from "../../../sdk/define/view.ts";
 import { fromRows } from "../../../sdk/frame/sources.ts";
+import { StoreParts } from "../../../sdk/store_parts.ts";
 import { openServing, type Serving, type ServingOptions } from "../../../sdk/serving.ts";
 import { ManualClock, toMicros } from "../../../sdk/time.ts";
 import { LogRecorder } from "../../support/log_recorder.ts";
@@ -173,6 +174,13 @@ export class ServedStore {
     const serving = await openServing({ ...this.options, pollMs: 20, ...options });
     this.#closers.unshift(() => serving.close());
     return serving;
+  }
+
+  /** The store as whoever runs jobs has it. */
+  parts(): StoreParts {
+    const parts = new StoreParts(this.options);
+    this.#closers.unshift(() => parts.close());
+    return parts;
   }
 
   async app(
