@@ -35,7 +35,14 @@ export async function up(context: CommandContext, options: Readonly<Record<strin
     const { workspace, clock, worker } = config;
     const auth = wantsAuth("up", config.server, options["auth"]);
     const server = opened(
-      await openServer({ config, auth: auth.isOn, keysClock: systemClock, version: context.version, logger }),
+      await openServer({
+        config,
+        auth: auth.isOn,
+        keysClock: systemClock,
+        version: context.version,
+        logger,
+        queue: parts.queue,
+      }),
       (it) => it.release(),
     );
     opened(

@@ -1,12 +1,14 @@
 /** A server with everything it stands on: readers of features, API keys, metrics. */
 import type { Clock } from "varve";
+import type { Queue } from "varve/cluster";
 import { openServing } from "varve/serving";
 import type { Config } from "../config.ts";
 import type { Logger } from "../log.ts";
-import { placesOf } from "../settings.ts";
+import { placesOf, queueUrl } from "../settings.ts";
 import { openAuthenticator } from "./auth.ts";
 import { ServerMetrics } from "./metrics.ts";
 import type { MetricsText } from "./metrics.ts";
+import { QueueOnDemand } from "./queue_on_demand.ts";
 import { startServer } from "./server.ts";
 
 export interface OpenServerOptions {
@@ -20,6 +22,8 @@ export interface OpenServerOptions {
   readonly logger: Logger;
   /** All metrics, where other processes have some too; given those of this one. */
   readonly gatherMetrics?: (mine: ServerMetrics) => Promise<MetricsText>;
+  /** Where jobs go. @default the queue that the configuration names, if it names one */
+  readonly queue?: Queue;
 }
 
 /** A server that listens; `close()` it, then `release()` what it stands on. */
@@ -59,6 +63,8 @@ export async function openServer(options: OpenServerOptions): Promise<OpenedServ
       })
       : undefined;
     if (opened) closers.unshift(() => opened.close());
+    const queue = queueOf(options);
+    if (queue instanceof QueueOnDemand) closers.unshift(() => queue.close());
     const server = await startServer({
       serving,
       workspace,
@@ -66,6 +72,7 @@ export async function openServer(options: OpenServerOptions): Promise<OpenedServ
       config: config.server,
       logger,
       metrics,
+      ...(queue && { queue: () => queue instanceof QueueOnDemand ? queue.get() : Promise.resolve(queue) }),
       ...(opened && { auth: opened.auth }),
       ...(gatherMetrics && { gatherMetrics: () => gatherMetrics(metrics) }),
     });
@@ -74,4 +81,9 @@ export async function openServer(options: OpenServerOptions): Promise<OpenedServ
     await release();
     throw error;
   }
+}
+
+function queueOf({ config, queue, logger }: OpenServerOptions): Queue | QueueOnDemand | undefined {
+  const url = queueUrl(config);
+  return queue ?? (url === undefined ? undefined : new QueueOnDemand({ url, workspace: config.workspace, logger }));
 }
