@@ -93,6 +93,7 @@ export {
   approxPercentile,
   count,
   countDistinct,
+  custom,
   first,
   firstDistinct,
   histogram,
@@ -116,13 +117,17 @@ export {
   varPop,
   varSamp,
 } from "./frame/aggregates.ts";
-export type { ColumnInput, OrderOptions } from "./frame/aggregates.ts";
+export type { ColumnInput, CustomOptions, OrderOptions } from "./frame/aggregates.ts";
 
 // Aggregates over windows
 export { WindowedFrame } from "./frame/windowed_frame.ts";
 export type { KeyRow, WindowPreviewOptions } from "./frame/windowed_frame.ts";
 export { series } from "./frame/windows.ts";
 export type { AggregateOptions, OffsetWindow, SeriesOptions, SeriesWindow, WindowInput } from "./frame/window_types.ts";
+export { registerAggregation } from "./window/aggregators/user_defined.ts";
+export type { AggregatorInputs, UserAggregation } from "./window/aggregators/user_defined.ts";
+export type { Aggregator, GroupKeys, Slot, SlotColumn, States } from "./window/aggregator.ts";
+export type { UserWindowFunction } from "./frame/window_functions.ts";
 
 // Nouns: what is published
 export { Entity, entity } from "./define/entity.ts";
@@ -241,7 +246,7 @@ export { windowFunctions } from "./frame/window_functions.ts";
 export type { WindowFunction, WindowFunctionName, WindowParameter } from "./frame/window_functions.ts";
 export type { AggregationDefinition, WindowBoundary, WindowDefinition, WindowEdge } from "./frame/window_spec.ts";
 export type { CountedValue, ListedValue } from "./frame/expr_value.ts";
-export type { CalledAfter, Over, PercentileName } from "./frame/aggregates.ts";
+export type { CalledAfter, CustomName, Over, PercentileName } from "./frame/aggregates.ts";
 export type { AggregateView, AttributeView, ViewBase, WindowFeature } from "./define/definitions.ts";
 export type { PublishOptions } from "./define/view.ts";
 export type { ParquetFile, ParquetOptions } from "./engine/engine.ts";

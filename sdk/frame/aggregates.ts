@@ -314,3 +314,35 @@ export function any<const X extends ColumnInput>(input: X): Over<X, boolean | nu
 export function all<const X extends ColumnInput>(input: X): Over<X, boolean | null, "all"> {
   return over("all", input);
 }
+
+/** What a user's own function needs beside its input. */
+export interface CustomOptions<B extends ColumnInput = ColumnInput> {
+  /** Another value of each row, which the function gets beside the input. */
+  readonly by?: B;
+  /** Its constants, plain JSON. */
+  readonly parameters?: Readonly<Record<string, LiteralValue>>;
+}
+
+/** What a list calls a user's own function: its name without the version. */
+export type CustomName<F extends string> = F extends `${infer N}@${number}` ? N : F;
+
+/** Over windows: a user's own function, by the name that `registerAggregation` gave it: `custom("geometricMean@1", "price")`. */
+export function custom<const F extends `${string}@${number}`>(name: F): Aggregate<never, unknown, CustomName<F>>;
+/** Over windows: a user's own function of an input. */
+export function custom<
+  const F extends `${string}@${number}`,
+  const X extends ColumnInput,
+  const B extends ColumnInput = never,
+>(name: F, input: X, options?: CustomOptions<B>): Over<X, unknown, CustomName<F>, B>;
+export function custom(
+  name: `${string}@${number}`,
+  input?: ColumnInput,
+  { by, parameters }: CustomOptions = {},
+): Aggregate {
+  return new Aggregate({
+    function: name,
+    ...(input !== undefined && { input: inputNode(input) }),
+    ...(by !== undefined && { by: inputNode(by) }),
+    ...(parameters && { parameters: Object.freeze({ ...parameters }) }),
+  });
+}

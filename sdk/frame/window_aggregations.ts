@@ -62,9 +62,10 @@ function readAggregation(
 ): AggregationDefinition {
   const { function: called, input, by, where, parameters } = spec;
   const fail = failureOf({ name, function: called });
-  if (!isUserFunction(called) && !Object.hasOwn(windowFunctions, called)) {
-    const fraction = called === "median" ? 0.5 : spec.quantile;
-    const instead = called === "list" ? "last(x, n) lists the newest" : `use approxPercentile(x, ${fraction})`;
+  if (called === "median" || called === "quantile" || called === "list") {
+    const instead = called === "list"
+      ? "last(x, n) lists the newest"
+      : `use approxPercentile(x, ${called === "median" ? 0.5 : spec.quantile})`;
     throw fail(`it is not there over windows; ${instead}`);
   }
   const isOrdered = called === "first" || called === "last";

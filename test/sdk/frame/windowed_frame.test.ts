@@ -4,6 +4,7 @@ import {
   approxPercentile,
   count,
   countDistinct,
+  custom,
   first,
   histogram,
   last,
@@ -21,6 +22,7 @@ import {
   valueCounts,
 } from "../../../sdk/frame/aggregates.ts";
 import { col } from "../../../sdk/frame/expr.ts";
+import { addUserFunction } from "../../../sdk/frame/window_functions.ts";
 import type { AggregateOptions } from "../../../sdk/frame/window_types.ts";
 import { series } from "../../../sdk/frame/windows.ts";
 import { airport, flights, route } from "../../support/flight_views.ts";
@@ -180,6 +182,26 @@ describe("by(entity).aggregate()", () => {
     expect(aggregate([count()]).spec.every).toBeUndefined();
     expect(aggregate([count()], { edge: "exact" }).spec.maxRows).toBe(1000);
     expect(aggregate([count()], { every: "60m" }).spec.every).toBe("1h");
+  });
+
+  it("takes a user's own function by the name and version that this process knows", () => {
+    addUserFunction({
+      name: "spread",
+      version: 2,
+      resultType(input, _, { unit }) {
+        if (input !== "int32") throw new TypeError("it takes int32");
+        return unit === "days" ? "float64" : "int32";
+      },
+    });
+    const own = keyed.aggregate([custom("spread@2", "delay", { parameters: { unit: "days" } })], { windows: ["24h"] });
+    expect(own.features).toEqual(["delay_spread_24h"]);
+    expectTypeOf<keyof (typeof own)["values"]>().toEqualTypeOf<"delay_spread_24h">();
+    expect(String(own)).toContain("delay_spread_24h float64, 1d");
+    expect(() => aggregate([custom("spread@1", "delay")])).toThrow(
+      "this process has no such function; it has spread@2",
+    );
+    expect(() => aggregate([custom("spread@2", "origin")])).toThrow("origin_spread: spread@2: it takes int32");
+    expect(() => aggregate([custom("spread" as "spread@1", "delay")])).toThrow("there is no such function");
   });
 
   it("does not change its receiver, and freezes what it gives", () => {
