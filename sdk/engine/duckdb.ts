@@ -5,6 +5,7 @@ import {
   BOOLEAN,
   DATE,
   DOUBLE,
+  type DuckDBAppender,
   DuckDBBlobValue,
   DuckDBBlobVector,
   type DuckDBConnection,
@@ -52,6 +53,23 @@ async function guarded<T>(action: () => Promise<T>, signal?: AbortSignal): Promi
     return await action();
   } catch (error) {
     throw signal?.aborted ? cancelled(signal, error) : engineError(error);
+  }
+}
+
+function translated(action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    throw engineError(error);
+  }
+}
+
+/** Closing adds what was appended so far, which may fail once more; the table is given up in any case. */
+function closeQuietly(appender: DuckDBAppender): void {
+  try {
+    appender.closeSync();
+  } catch {
+    // The first error says what happened.
   }
 }
 
@@ -111,20 +129,20 @@ class Client implements DuckClient {
     batches: Iterable<ColumnBatch>,
     signal?: AbortSignal,
   ): Promise<void> {
-    await guarded(async () => {
-      const appender = await this.#connection.createAppender(table);
-      const duckTypes = types.map(libraryType);
+    const appender = await guarded(() => this.#connection.createAppender(table));
+    const duckTypes = types.map(libraryType);
+    let isDone = false;
+    try {
+      // What making a batch throws is its maker's error, not the engine's.
       for (const batch of batches) {
         if (signal?.aborted) throw cancelled(signal);
-        for (let start = 0; start < batch.rowCount; start += chunkRows) {
-          const rows = Math.min(chunkRows, batch.rowCount - start);
-          const chunk = DuckDBDataChunk.create(duckTypes, rows);
-          for (const [i, column] of batch.columns.entries()) fillVector(chunk, i, column, types[i]!, start, rows);
-          appender.appendDataChunk(chunk);
-        }
+        translated(() => appendBatch(appender, duckTypes, types, batch));
       }
-      appender.closeSync();
-    });
+      isDone = true;
+    } finally {
+      if (isDone) translated(() => appender.closeSync());
+      else closeQuietly(appender);
+    }
   }
 
   close(): void {
@@ -148,6 +166,20 @@ function readSpan(header: DataView): Uint8Array {
 
 /** As many rows as a DuckDB vector holds. */
 const chunkRows = 2048;
+
+function appendBatch(
+  appender: DuckDBAppender,
+  duckTypes: readonly DuckDBType[],
+  types: readonly DataType[],
+  batch: ColumnBatch,
+): void {
+  for (let start = 0; start < batch.rowCount; start += chunkRows) {
+    const rows = Math.min(chunkRows, batch.rowCount - start);
+    const chunk = DuckDBDataChunk.create(duckTypes, rows);
+    for (const [i, column] of batch.columns.entries()) fillVector(chunk, i, column, types[i]!, start, rows);
+    appender.appendDataChunk(chunk);
+  }
+}
 
 function fillVector(
   chunk: DuckDBDataChunk,

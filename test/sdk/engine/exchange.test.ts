@@ -147,6 +147,11 @@ describe("exchange", () => {
     );
     expect(runs).toEqual([0, 1, 2].map((n) => ({ n, s: `batch ${n}`, c: 3000n, first: BigInt(n) * 3000n })));
     expect((await session.rows(`SELECT * FROM (${sql}) LIMIT 1`))[0]).toEqual({ n: 0, s: "batch 0" });
+    function* failing(): Iterable<ColumnBatch> {
+      yield* batches(3, 1);
+      throw new RangeError("the maker's own");
+    }
+    await expect(session.append("added", columns, failing())).rejects.toThrow(new RangeError("the maker's own"));
     await expect(session.append("no_such_table", columns, batches(0, 1))).rejects.toThrow(/no_such_table/);
   });
 
