@@ -143,12 +143,16 @@ export class ServerMetrics implements ReadObserver {
 
   /** All of this process, as text. */
   async text(): Promise<MetricsText> {
-    return { type: this.#registry.contentType, text: await this.#registry.metrics() };
+    return await textOf(this.#registry);
   }
 
   /** All of this process, to be put together with those of others. */
   async values(): Promise<MetricValues> {
-    return await this.#registry.getMetricsAsJSON();
+    const metrics = await this.#registry.getMetricsAsJSON();
+    return metrics.map(({ values, ...metric }) => ({
+      ...metric,
+      values: values.filter(({ value }) => Number.isFinite(value)),
+    }));
   }
 
   /** Gauges, and counters that are kept elsewhere: read when metrics are asked for. */
@@ -254,6 +258,12 @@ export class MembersMetrics {
   }
 }
 
+/** What was never observed has no mean: the library says so in a word that OpenMetrics does not know. */
+async function textOf(registry: Registry<OpenMetricsContentType>): Promise<MetricsText> {
+  const text = await registry.metrics();
+  return { type: registry.contentType, text: text.replace(/^[^#].* Nan\n/gm, "") };
+}
+
 /** What only grows, of a process that is no more. */
 export function countersOf(values: MetricValues): MetricValues {
   return values.filter((metric) => ["counter", "histogram"].includes((metric as { type: string }).type));
@@ -261,8 +271,7 @@ export function countersOf(values: MetricValues): MetricValues {
 
 /** The metrics of several processes as those of one: counted together, or the largest or the mean, as each metric says. */
 export async function mergedMetrics(processes: readonly MetricValues[]): Promise<MetricsText> {
-  const registry = merged(processes);
-  return { type: registry.contentType, text: await registry.metrics() };
+  return await textOf(merged(processes));
 }
 
 /** The same, to be put together with still others. */

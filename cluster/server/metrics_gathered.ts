@@ -10,14 +10,15 @@ interface Source {
   readonly ask: (message: ToMember) => void;
   last: MetricValues | undefined;
   /** Those who wait for its answer, by the number of the question. */
-  readonly waiting: Map<number, (values: MetricValues) => void>;
+  readonly waiting: Map<number, () => void>;
 }
 
-/** Asks members for their metrics. Counters never fall: what a process had counted before it ended is kept. */
+/** Asks members for their metrics. Counters never fall: what a process had told before it ended is kept. */
 export class GatheredMetrics {
   readonly #members = new MembersMetrics();
   readonly #sources = new Map<number, Source>();
-  #departed: MetricValues = [];
+  /** What processes counted that are no more. */
+  #departed: MetricValues[] = [];
   #lastId = 0;
 
   /** A process listens. */
@@ -30,10 +31,8 @@ export class GatheredMetrics {
     const source = this.#sources.get(member);
     if (!source) return;
     this.#sources.delete(member);
-    for (const answer of source.waiting.values()) answer(source.last ?? []);
-    if (!source.last) return;
-    const counted = countersOf(source.last);
-    void mergedValues([this.#departed, counted]).then((values) => this.#departed = values);
+    if (source.last) this.#departed.push(countersOf(source.last));
+    for (const answered of source.waiting.values()) answered();
   }
 
   /** A process ended, and another is started. */
@@ -46,25 +45,38 @@ export class GatheredMetrics {
     const source = this.#sources.get(member);
     if (!source) return;
     source.last = values;
-    source.waiting.get(id)?.(values);
+    source.waiting.get(id)?.();
   }
 
   /** The metrics of all, as text. */
   async text(): Promise<MetricsText> {
-    const answers = await Promise.all([...this.#sources.values()].map((source) => this.#ask(source)));
+    await Promise.all([...this.#sources.values()].map((source) => this.#ask(source)));
     this.#members.answering(this.#sources.size);
-    return await mergedMetrics([...answers, this.#departed, await this.#members.values()]);
+    const ours = await this.#members.values();
+    // In one go: a process is either among those that live or among those that are no more.
+    const living = [...this.#sources.values()].flatMap(({ last }) => last ? [last] : []);
+    const departed = this.#departed;
+    void this.#shorten(departed);
+    return await mergedMetrics([...living, ...departed, ours]);
   }
 
-  async #ask(source: Source): Promise<MetricValues> {
+  /** Makes one of what departed processes counted: a process may be started again for years. */
+  async #shorten(departed: readonly MetricValues[]): Promise<void> {
+    if (departed.length < 2) return;
+    const count = departed.length;
+    const one = await mergedValues(departed);
+    if (this.#departed === departed) this.#departed = [one, ...this.#departed.slice(count)];
+  }
+
+  #ask(source: Source): Promise<void> {
     const id = ++this.#lastId;
-    return await new Promise((resolve) => {
-      const done = (values: MetricValues) => {
+    return new Promise((resolve) => {
+      const done = () => {
         clearTimeout(timer);
         source.waiting.delete(id);
-        resolve(values);
+        resolve();
       };
-      const timer = setTimeout(() => done(source.last ?? []), answerMs);
+      const timer = setTimeout(done, answerMs);
       source.waiting.set(id, done);
       source.ask({ kind: "wantValues", id });
     });
