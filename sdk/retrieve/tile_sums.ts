@@ -81,7 +81,7 @@ export class TileSums implements SegmentSums {
   }
 
   #reserve(): void {
-    if (this.#count <= this.#room) return;
+    if (this.#count <= this.#room && this.#room > 0) return;
     this.#room = Math.max(64, 2 * this.#count);
     this.#tiles = this.#aggregations.map(({ aggregator }) => makeStates(aggregator, this.#room));
   }
