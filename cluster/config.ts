@@ -51,6 +51,8 @@ export interface ServerConfig {
   readonly bodyLimitBytes: number;
   /** The longest a request may take. */
   readonly requestTimeoutMs: number;
+  /** How long a client may take to send a request, or to take its answer. */
+  readonly clientTimeoutMs: number;
   /** The longest text in a request, in characters. */
   readonly maxTextLength: number;
   /** The most elements of a list in a request, and fields of an object. */
@@ -106,6 +108,7 @@ const fileSchema = z.strictObject({
     processes: z.number().int().min(1).max(256),
     bodyLimitBytes: z.number().int().min(1024).max(64 * 1024 * 1024),
     requestTimeoutMs: z.number().int().min(10).max(600_000),
+    clientTimeoutMs: z.number().int().min(100).max(600_000),
     maxTextLength: z.number().int().min(1).max(64 * 1024 * 1024),
     maxListLength: z.number().int().min(1).max(10_000_000),
     maxJsonDepth: z.number().int().min(4).max(1_000),
@@ -151,6 +154,7 @@ const environment: Readonly<
   VARVE_PROCESSES: { path: ["server", "processes"], type: "number" },
   VARVE_BODY_LIMIT_BYTES: { path: ["server", "bodyLimitBytes"], type: "number" },
   VARVE_REQUEST_TIMEOUT_MS: { path: ["server", "requestTimeoutMs"], type: "number" },
+  VARVE_CLIENT_TIMEOUT_MS: { path: ["server", "clientTimeoutMs"], type: "number" },
   VARVE_MAX_TEXT_LENGTH: { path: ["server", "maxTextLength"], type: "number" },
   VARVE_MAX_LIST_LENGTH: { path: ["server", "maxListLength"], type: "number" },
   VARVE_MAX_JSON_DEPTH: { path: ["server", "maxJsonDepth"], type: "number" },
@@ -282,6 +286,7 @@ function complete(values: FileConfig, folder: string): Config {
       processes: 1,
       bodyLimitBytes: 4 * 1024 * 1024,
       requestTimeoutMs: 2_000,
+      clientTimeoutMs: 10_000,
       maxTextLength: 65_536,
       maxListLength: 10_000,
       maxJsonDepth: 32,

@@ -88,12 +88,12 @@ export function createApp(options: ServerOptions, state: ServerState = newState(
   const app = fastify({
     logger: false,
     bodyLimit: config.bodyLimitBytes,
-    // A client that sends its request slowly must not hold a socket for ever.
-    connectionTimeout: 10_000,
-    requestTimeout: 10_000,
+    // A client that sends its request or takes its answer slowly must not hold a socket for ever.
+    connectionTimeout: config.clientTimeoutMs,
+    requestTimeout: config.clientTimeoutMs,
     keepAliveTimeout: 72_000,
     // How soon such a client is noticed; Node looks every half minute.
-    http: { connectionsCheckingInterval: 1_000 },
+    http: { connectionsCheckingInterval: Math.min(1_000, config.clientTimeoutMs) },
     requestIdHeader: false,
     genReqId: requestId,
     // What a client asks before it has heard that the server closes is answered.
