@@ -3,6 +3,12 @@
 /** The body of every error; shared by name. */
 export const errorSchema = {
   $id: "Error",
+  examples: [{
+    error: "Not Found",
+    code: "NOT_FOUND",
+    message: 'Cannot read service "delay": services are delay_model',
+    details: { service: "delay", services: ["delay_model"] },
+  }],
   type: "object",
   required: ["error", "code", "message", "details"],
   additionalProperties: false,

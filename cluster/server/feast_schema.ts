@@ -12,6 +12,10 @@ const reference = {
 
 const onlineFeatures = {
   type: "object",
+  examples: [{
+    features: ["airport_days:delay_mean", "airport_days:late_share"],
+    entities: { origin: ["ATL", "SFO"] },
+  }],
   description: "Name either `features` or a `feature_service`.",
   required: ["entities"],
   additionalProperties: false,
@@ -40,7 +44,18 @@ const onlineFeatures = {
 };
 
 const listOf = (items: object) => ({ type: "array", items });
+const exampleTimes = (time: string) => [time, time];
+const noTimes = exampleTimes("1970-01-01T00:00:00Z");
+const times = exampleTimes("2001-01-31T21:36:00Z");
 const onlineFeaturesAnswer = {
+  examples: [{
+    metadata: { feature_names: ["origin", "delay_mean", "late_share"] },
+    results: [
+      { values: ["ATL", "SFO"], statuses: ["PRESENT", "PRESENT"], event_timestamps: noTimes },
+      { values: [7.25, 9.5], statuses: ["PRESENT", "PRESENT"], event_timestamps: times },
+      { values: [0.125, null], statuses: ["PRESENT", "NULL_VALUE"], event_timestamps: times },
+    ],
+  }],
   description: "One result per name: the join keys, then the features.",
   type: "object",
   required: ["metadata", "results"],
@@ -137,16 +152,19 @@ const tags = ["Feast"];
 /** The schema of every route. */
 export const feastSchemas = {
   onlineFeatures: {
+    operationId: "getOnlineFeatures",
     tags,
     summary: "The features of many keys, column by column",
     body: onlineFeatures,
     response: { 200: onlineFeaturesAnswer, ...errorAnswers },
   },
   materialize: {
+    operationId: "materialize",
     tags,
     summary: "Compute a range of time again, and bring it online",
     querystring,
     body: {
+      examples: [{ start_ts: "2001-01-01T00:00:00", end_ts: "2001-01-02T00:00:00", feature_views: ["airport_days"] }],
       type: "object",
       additionalProperties: false,
       properties: {
@@ -159,10 +177,12 @@ export const feastSchemas = {
     response: materializeAnswers,
   },
   materializeIncremental: {
+    operationId: "materializeIncremental",
     tags,
     summary: "Compute what is missing up to an instant, and bring it online",
     querystring,
     body: {
+      examples: [{ end_ts: "2001-01-02T00:00:00" }],
       type: "object",
       required: ["end_ts"],
       additionalProperties: false,
@@ -171,6 +191,7 @@ export const feastSchemas = {
     response: materializeAnswers,
   },
   push: {
+    operationId: "push",
     tags,
     summary: "Not there yet: views of streams do not exist",
     response: { ...errorAnswers },

@@ -15,6 +15,7 @@ const ready = {
 const tags = ["Server"];
 const schemas = {
   health: {
+    operationId: "health",
     tags,
     summary: "Whether the process lives",
     response: {
@@ -27,6 +28,7 @@ const schemas = {
     },
   },
   ready: {
+    operationId: "ready",
     tags,
     summary: "Whether it can answer",
     response: { 200: { description: "It can.", ...ready }, 503: { description: "It cannot.", ...ready } },

@@ -3,6 +3,7 @@ import type { FastifyInstance } from "./fastify.ts";
 import type { MetricsText } from "./metrics.ts";
 
 const schema = {
+  operationId: "metrics",
   tags: ["Server"],
   summary: "Metrics as OpenMetrics text",
   response: {

@@ -2,7 +2,8 @@
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import { errorSchema } from "./error_schema.ts";
-import type { FastifyInstance } from "./fastify.ts";
+import type { FastifyInstance, FastifySchema } from "./fastify.ts";
+import type { Access } from "./guard.ts";
 
 /** Of the API, not of the package: it changes when clients must. */
 const version = "1.0.0";
@@ -24,6 +25,17 @@ export function describeApi(app: FastifyInstance): void {
         version,
         description: "Feature vectors for models, in the dialects of Tecton and Feast. Every error has the same body.",
       },
+      components: {
+        securitySchemes: {
+          bearer: { type: "http", scheme: "bearer", description: "An API key: `varve keys create NAME` makes one." },
+          tectonKey: {
+            type: "apiKey",
+            in: "header",
+            name: "Authorization",
+            description: "The same key as Tecton's clients send it: `Tecton-key KEY`.",
+          },
+        },
+      },
       tags: [
         { name: "Features", description: "Tecton's HTTP API." },
         { name: "Feast", description: "The API of Feast's feature server." },
@@ -31,6 +43,7 @@ export function describeApi(app: FastifyInstance): void {
       ],
     },
     refResolver: { buildLocalReference: ({ $id }) => String($id) },
+    transform: ({ schema, url, route }) => ({ schema: secured(schema, route.config?.access), url }),
   });
   void app.register(async (page) => {
     // The page is the same for everybody, and public.
@@ -42,6 +55,8 @@ export function describeApi(app: FastifyInstance): void {
       staticCSP: pagePolicy,
       // The badge of a validator elsewhere would be asked for, and told the address.
       uiConfig: {
+        // Without a bar to load other descriptions.
+        layout: "BaseLayout",
         validatorUrl: null,
         displayRequestDuration: true,
         defaultModelsExpandDepth: 0,
@@ -52,4 +67,12 @@ export function describeApi(app: FastifyInstance): void {
   });
   const config = { access: "everybody" } as const;
   app.get("/openapi.json", { schema: { hide: true }, config }, async () => await Promise.resolve(app.swagger()));
+}
+
+/** Says who may ask: what the guard looks at, in the words of OpenAPI. */
+function secured(schema: FastifySchema | undefined, access: Access | undefined): FastifySchema {
+  if (access === undefined || access === "everybody") return { ...schema, security: [] };
+  const scope = `Takes an API key with scope \`${access}\`, where the server asks for keys.`;
+  const description = [schema?.description, scope].filter(Boolean).join(" ");
+  return { ...schema, description, security: [{ bearer: [] }, { tectonKey: [] }] };
 }

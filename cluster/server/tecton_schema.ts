@@ -96,9 +96,16 @@ const rows = {
 };
 
 /** `{ params: {…} }`; unknown fields are refused rather than ignored. */
-function paramsBody(properties: Readonly<Record<string, object>>, required: readonly string[], named: boolean) {
+function paramsBody(
+  properties: Readonly<Record<string, object>>,
+  required: readonly string[],
+  example: object,
+  named: boolean,
+) {
+  const service = named ? { featureServiceName: "delay_model" } : {};
   return {
     type: "object",
+    examples: [{ params: { ...service, ...example } }],
     description: "Fields may be written in camelCase or in snake_case.",
     required: ["params"],
     additionalProperties: false,
@@ -113,6 +120,12 @@ function paramsBody(properties: Readonly<Record<string, object>>, required: read
     },
   };
 }
+
+const exampleOptions = { metadataOptions: { includeNames: true, includeServingStatus: true } };
+const examples = {
+  one: { joinKeyMap: { origin: "ATL" }, ...exampleOptions },
+  many: { requestData: [{ joinKeyMap: { origin: "ATL" } }, { joinKeyMap: { origin: "SFO" } }], ...exampleOptions },
+} as const;
 
 const one = { joinKeyMap, requestContextMap, ...options };
 const many = { requestData: rows, ...options };
@@ -195,8 +208,13 @@ const metadata = (feature: object, slo: object) => ({
   properties: { features: listOf({ type: "object", properties: { ...described, ...feature } }), ...slo },
 });
 
+const exampleNames = ["airport_days.delay_mean", "airport_days.late_share"];
 const oneAnswer = {
   description: "The features in the order of their names.",
+  examples: [{
+    result: { features: [7.25, 0.125] },
+    metadata: { features: exampleNames.map((name) => ({ name, status: "PRESENT", reason: "PRESENT" })) },
+  }],
   type: "object",
   required: ["result"],
   properties: {
@@ -206,6 +224,16 @@ const oneAnswer = {
 };
 const manyAnswer = {
   description: "One vector per row.",
+  examples: [{
+    result: [{ features: [7.25, 0.125] }, { features: [null, null] }],
+    metadata: {
+      features: exampleNames.map((name) => ({
+        name,
+        status: ["PRESENT", "MISSING_DATA"],
+        reason: ["PRESENT", "MISSING"],
+      })),
+    },
+  }],
   type: "object",
   required: ["result"],
   properties: {
@@ -225,6 +253,12 @@ const fields = listOf({
 });
 const metadataAnswer = {
   description: "What the service reads and gives.",
+  examples: [{
+    featureServiceType: "DEFAULT",
+    inputJoinKeys: [{ name: "origin", dataType: { type: "string" } }],
+    inputRequestContextKeys: [],
+    featureValues: exampleNames.map((name) => ({ name, dataType: { type: "float64" } })),
+  }],
   type: "object",
   required: ["featureServiceType", "inputJoinKeys", "inputRequestContextKeys", "featureValues"],
   properties: {
@@ -242,22 +276,44 @@ const metadataOf = { tags, response: { 200: metadataAnswer, ...errorAnswers } };
 
 /** The schema of every route, by version. */
 export const tectonSchemas = {
-  getFeatures: { summary: "The features of one key", body: paramsBody(one, [], true), ...oneOf },
-  getFeaturesBatch: { summary: "The features of many keys", body: paramsBody(many, ["requestData"], true), ...manyOf },
-  metadata: { summary: "What a feature service reads and gives", body: paramsBody({}, [], true), ...metadataOf },
+  getFeatures: {
+    operationId: "getFeatures",
+    summary: "The features of one key",
+    body: paramsBody(one, [], examples.one, true),
+    ...oneOf,
+  },
+  getFeaturesBatch: {
+    operationId: "getFeaturesBatch",
+    summary: "The features of many keys",
+    body: paramsBody(many, ["requestData"], examples.many, true),
+    ...manyOf,
+  },
+  metadata: {
+    operationId: "getMetadata",
+    summary: "What a feature service reads and gives",
+    body: paramsBody({}, [], {}, true),
+    ...metadataOf,
+  },
   v2: {
     getFeatures: {
+      operationId: "getFeaturesV2",
       summary: "The features of one key",
       params: pathParams,
-      body: paramsBody(one, [], false),
+      body: paramsBody(one, [], examples.one, false),
       ...oneOf,
     },
     getFeaturesBatch: {
+      operationId: "getFeaturesBatchV2",
       summary: "The features of many keys",
       params: pathParams,
-      body: paramsBody(many, ["requestData"], false),
+      body: paramsBody(many, ["requestData"], examples.many, false),
       ...manyOf,
     },
-    metadata: { summary: "What a feature service reads and gives", params: pathParams, ...metadataOf },
+    metadata: {
+      operationId: "getMetadataV2",
+      summary: "What a feature service reads and gives",
+      params: pathParams,
+      ...metadataOf,
+    },
   },
 };
