@@ -1,5 +1,6 @@
 /** Answers `get-features` and `get-features-batch` in Tecton's shape: the place where its answers are made. */
 import { formatTimestamp, VarveError } from "varve";
+import type { DataType } from "varve";
 import type { Answer, ServiceReader } from "varve/serving";
 import { jsonEncoder, tectonType } from "./tecton_json.ts";
 import type { TectonType } from "./tecton_json.ts";
@@ -10,6 +11,8 @@ export interface Slot {
   readonly name: string;
   readonly index: number;
   readonly type: TectonType;
+  /** The type in varve's words. */
+  readonly exactType: DataType;
   readonly encode: (value: unknown) => unknown;
   readonly description: string | undefined;
   readonly tags: Readonly<Record<string, string>>;
@@ -94,6 +97,7 @@ export function slotsOf(reader: ServiceReader): readonly Slot[] {
         name: `${feature.namespace}.${feature.name}`,
         index,
         type: tectonType(feature.type),
+        exactType: feature.type,
         encode: jsonEncoder(feature.type),
         description: feature.description,
         tags: feature.tags ?? {},
@@ -164,6 +168,7 @@ function describe(slot: Slot, wanted: Readonly<Record<string, boolean>>): object
   return {
     ...(wanted["includeNames"] && { name: slot.name }),
     ...(wanted["includeDataTypes"] && { dataType: slot.type }),
+    ...(wanted["includeExactTypes"] && { exactType: slot.exactType }),
     ...(wanted["includeFeatureDescriptions"] && { description: slot.description ?? null }),
     ...(wanted["includeFeatureTags"] && { tags: slot.tags }),
   };

@@ -36,6 +36,8 @@ const metadataOptions = {
     includeNames: "The name of every feature: view.feature.",
     includeEffectiveTimes: "When every value became effective.",
     includeDataTypes: "The type of every feature.",
+    includeExactTypes:
+      "The type of every feature as its definition has it: dataType knows fewer. Not in Tecton's API; varve's client asks for it.",
     includeServingStatus: "What became of every look-up.",
     includeSloInfo: "How long it took.",
     includeFeatureDescriptions: "The description of every feature.",
@@ -198,6 +200,7 @@ const sloInfo = {
 const described = {
   name: { type: "string" },
   dataType: { $ref: "DataType#" },
+  exactType: { description: 'As a name, { "list": type } or { "struct": [{ "name", "type" }] }.' },
   description: { type: ["string", "null"] },
   tags: { type: "object", additionalProperties: { type: "string" } },
 };

@@ -1,0 +1,248 @@
+/**
+ * Reads features from a server over HTTP: with `fetch` alone, in Node, Deno and browsers. Requests and answers are typed by the
+ * service's definition; nothing is generated.
+ *
+ * @example
+ * ```ts ignore
+ * import { featureClient } from "varve/client";
+ * import type { model } from "./definitions.ts";
+ *
+ * const client = featureClient({ url: "http://localhost:6570" });
+ * const { delayMean_1h } = await client.features<typeof model>("delay_model", { origin: "ATL" });
+ * ```
+ * @module
+ */
+import { decodeValue, encodeFields } from "./client/decode.ts";
+import { type Post, transport, type TransportOptions } from "./client/transport.ts";
+import type { FeatureService } from "./define/service.ts";
+import { VarveError } from "./errors.ts";
+import type { DataType, Row } from "./schema.ts";
+import { Timestamp, toMicros } from "./time.ts";
+
+export { VarveError } from "./errors.ts";
+export { Timestamp } from "./time.ts";
+export type { TransportOptions } from "./client/transport.ts";
+
+/** A service, or its name. */
+// deno-lint-ignore no-explicit-any
+export type ServiceLike = FeatureService<any, any>;
+
+/** What a request to a service names: its join keys. */
+// deno-lint-ignore no-explicit-any
+export type RequestOf<S extends ServiceLike> = S extends FeatureService<infer Q, any> ? Q : Row;
+
+/** What a service answers. */
+// deno-lint-ignore no-explicit-any
+export type FeaturesOf<S extends ServiceLike> = S extends FeatureService<any, infer F> ? F : Row;
+
+/** How a client works. */
+export interface ClientOptions extends TransportOptions {
+  /** The workspace; the server's own when absent. */
+  readonly workspace?: string;
+  /**
+   * Joins calls of the same moment into one request. `waitMs` is how long the first of them waits for others.
+   * @default every call is a request
+   */
+  readonly batch?: { readonly maxRows?: number; readonly waitMs?: number };
+}
+
+/** What may be said about one call. */
+export interface CallOptions {
+  /** Values of the request itself, for realtime views. */
+  readonly request?: Row;
+  /** Stops it. */
+  readonly signal?: AbortSignal;
+}
+
+/** One feature with all that is known of it. */
+export interface FeatureDetail {
+  /** Its name. */
+  readonly name: string;
+  /** The view it comes from. */
+  readonly view: string;
+  /** Its value in user form. */
+  readonly value: unknown;
+  /** `PRESENT`, `MISSING`, `EXPIRED`, `NULL_KEY` or `TIME_OUT`. */
+  readonly status: string;
+  /** When the value became effective. */
+  readonly effective?: Timestamp;
+}
+
+/** A client of one server. Safe to share; it holds nothing but settings and what is waiting to be sent. */
+export class FeatureClient {
+  readonly #post: Post;
+  readonly #options: ClientOptions;
+  readonly #waiting = new Map<string, Waiting>();
+
+  /** Made by {@link featureClient}. */
+  constructor(options: ClientOptions) {
+    this.#options = options;
+    this.#post = transport(options);
+  }
+
+  /** The features of one key. */
+  async features<S extends ServiceLike = ServiceLike>(
+    service: S | string,
+    keys: RequestOf<S>,
+    options: CallOptions = {},
+  ): Promise<FeaturesOf<S>> {
+    const row = rowOf(keys as object, options.request);
+    if (this.#options.batch && !options.signal) return await this.#join(nameOf(service), row) as FeaturesOf<S>;
+    const answer = await this.#call(nameOf(service), "get-features", row, {
+      includeNames: true,
+      includeExactTypes: true,
+    }, options);
+    const { result, metadata } = answer as OneAnswer;
+    return record(result.features, metadata.features) as FeaturesOf<S>;
+  }
+
+  /** The features of many keys, in their order; one request for each thousand. */
+  async featuresOf<S extends ServiceLike = ServiceLike>(
+    service: S | string,
+    keys: readonly RequestOf<S>[],
+    options: Omit<CallOptions, "request"> & { readonly requests?: readonly Row[] } = {},
+  ): Promise<FeaturesOf<S>[]> {
+    if (options.requests && options.requests.length !== keys.length) {
+      throw new VarveError(
+        "INVALID_REQUEST",
+        `Cannot read features: there are ${keys.length} keys and ${options.requests.length} requests; give one for each`,
+      );
+    }
+    const rows = keys.map((each, i) => rowOf(each as object, options.requests?.[i]));
+    const parts: Promise<Row[]>[] = [];
+    for (let i = 0; i < rows.length; i += maxRows) {
+      parts.push(this.#batch(nameOf(service), rows.slice(i, i + maxRows), options.signal));
+    }
+    return (await Promise.all(parts)).flat() as FeaturesOf<S>[];
+  }
+
+  /** The features of one key with status, effective time and view of each. */
+  async details<S extends ServiceLike = ServiceLike>(
+    service: S | string,
+    keys: RequestOf<S>,
+    options: CallOptions = {},
+  ): Promise<FeatureDetail[]> {
+    const wanted = {
+      includeNames: true,
+      includeExactTypes: true,
+      includeServingStatus: true,
+      includeEffectiveTimes: true,
+    };
+    const row = rowOf(keys as object, options.request);
+    const { result, metadata } = await this.#call(nameOf(service), "get-features", row, wanted, options) as OneAnswer;
+    return metadata.features.map(({ name, exactType, status, reason, effectiveTime }, i) => ({
+      name: name.slice(name.indexOf(".") + 1),
+      view: name.slice(0, name.indexOf(".")),
+      value: decodeValue(result.features[i], exactType),
+      status: reason ?? status ?? "PRESENT",
+      ...(typeof effectiveTime === "string" && { effective: new Timestamp(toMicros(effectiveTime)) }),
+    }));
+  }
+
+  async #call(
+    service: string,
+    path: string,
+    params: object,
+    metadataOptions: Readonly<Record<string, boolean>>,
+    { signal }: Pick<CallOptions, "signal">,
+  ): Promise<unknown> {
+    const { workspace } = this.#options;
+    const names = { featureServiceName: service, ...(workspace !== undefined && { workspaceName: workspace }) };
+    return await this.#post(
+      `/api/v1/feature-service/${path}`,
+      { params: { ...names, ...params, metadataOptions } },
+      signal,
+    );
+  }
+
+  async #batch(service: string, requestData: readonly object[], signal?: AbortSignal): Promise<Row[]> {
+    const wanted = { includeNames: true, includeExactTypes: true };
+    const options = signal ? { signal } : {};
+    const answer = await this.#call(service, "get-features-batch", { requestData }, wanted, options) as ManyAnswer;
+    return answer.result.map(({ features }) => record(features, answer.metadata.features));
+  }
+
+  #join(service: string, row: object): Promise<Row> {
+    const { maxRows: most = 100, waitMs = 0 } = this.#options.batch!;
+    return new Promise((resolve, reject) => {
+      let waiting = this.#waiting.get(service);
+      if (!waiting) {
+        this.#waiting.set(service, waiting = []);
+        const mine = waiting;
+        setTimeout(() => this.#flush(service, mine), waitMs);
+      }
+      waiting.push({ row, resolve, reject });
+      if (waiting.length >= Math.min(most, maxRows)) this.#flush(service, waiting);
+    });
+  }
+
+  #flush(service: string, calls: Waiting): void {
+    if (this.#waiting.get(service) !== calls) return; // it was full, and sent
+    this.#waiting.delete(service);
+    void this.#send(service, calls);
+  }
+
+  async #send(service: string, calls: Waiting): Promise<void> {
+    try {
+      const answers = await this.#batch(service, calls.map(({ row }) => row));
+      for (const [i, { resolve }] of calls.entries()) resolve(answers[i]!);
+    } catch (error) {
+      // One caller's mistake is not another's: each is asked alone.
+      const alone = calls.length > 1 && error instanceof VarveError && error.code === "INVALID_REQUEST";
+      for (const call of calls) {
+        if (alone) void this.#send(service, [call]);
+        else call.reject(error);
+      }
+    }
+  }
+}
+
+type Waiting = {
+  readonly row: object;
+  readonly resolve: (row: Row) => void;
+  readonly reject: (error: unknown) => void;
+}[];
+
+interface Described {
+  readonly name: string;
+  readonly exactType: DataType;
+  readonly status?: string;
+  readonly reason?: string;
+  readonly effectiveTime?: string | null;
+}
+
+interface OneAnswer {
+  readonly result: { readonly features: readonly unknown[] };
+  readonly metadata: { readonly features: readonly Described[] };
+}
+
+interface ManyAnswer {
+  readonly result: readonly { readonly features: readonly unknown[] }[];
+  readonly metadata: { readonly features: readonly Described[] };
+}
+
+/** What servers take in one request. */
+const maxRows = 1_000;
+
+/** A client of a server. */
+export function featureClient(options: ClientOptions): FeatureClient {
+  return new FeatureClient(options);
+}
+
+function nameOf(service: ServiceLike | string): string {
+  return typeof service === "string" ? service : service.name;
+}
+
+function rowOf(keys: object, request: Row | undefined): object {
+  return { joinKeyMap: encodeFields(keys), ...(request && { requestContextMap: encodeFields(request) }) };
+}
+
+/** Features by name; two of one name are two views', and are told apart by the view's. */
+function record(values: readonly unknown[], features: readonly Described[]): Row {
+  const row: Record<string, unknown> = {};
+  for (const [i, { name, exactType }] of features.entries()) {
+    const short = name.slice(name.indexOf(".") + 1);
+    row[Object.hasOwn(row, short) ? name : short] = decodeValue(values[i], exactType);
+  }
+  return row;
+}

@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, describe, expect, expectTypeOf, it } from "vitest";
+import { startServer } from "../../../cluster/server/server.ts";
+import { type FeatureClient, featureClient } from "../../../sdk/client.ts";
+import { Timestamp } from "../../../sdk/time.ts";
+import { checkout, clock, model, ServedStore, serverConfig, type small } from "./served_store.ts";
+
+let store: ServedStore;
+let server: Awaited<ReturnType<typeof startServer>>;
+let client: FeatureClient;
+const zoe = { user: 9_007_199_254_740_993n, active: true };
+const nobody = { user: 5n, active: true };
+
+beforeAll(async () => {
+  store = await ServedStore.open();
+  await store.publish();
+  server = await startServer({
+    serving: await store.serving(),
+    workspace: "default",
+    clock,
+    config: serverConfig,
+    logger: store.logger,
+  });
+  client = featureClient({ url: server.url });
+});
+afterAll(async () => {
+  await server.close();
+  await store.close();
+});
+
+describe("a feature client", () => {
+  it("gives features in the types of their definition", async () => {
+    const features = await client.features(model, zoe);
+    expectTypeOf(features.visits).toEqualTypeOf<bigint>();
+    expectTypeOf(features.seen).toEqualTypeOf<Timestamp | null>();
+    expect(features).toEqual({
+      visits: 9_007_199_254_740_995n,
+      score: NaN,
+      peak: Infinity,
+      low: -Infinity,
+      name: "Zoë",
+      level: 7,
+      seen: new Timestamp(978_411_600_000_001n),
+      likes: [1n, null],
+    });
+  });
+
+  it("reads a service by its name, typed by its definition's type", async () => {
+    const features = await client.features<typeof small>("small", zoe);
+    expectTypeOf(features).toEqualTypeOf<{ p_visits: bigint; p_name: string | null }>();
+    expect(features).toEqual({ p_visits: 9_007_199_254_740_995n, p_name: "Zoë" });
+    // @ts-expect-error a join key is missing
+    await expect(client.features<typeof small>("small", { user: 1n })).rejects.toThrow(/"active" is missing/);
+  });
+
+  it("tells what became of each look-up", async () => {
+    const details = await client.details("small", { user: null, active: true });
+    expect(details[0]).toMatchObject({ name: "p_name", view: "profile", value: null, status: "NULL_KEY" });
+    const [name] = await client.details("small", zoe);
+    expect(name).toMatchObject({ status: "PRESENT", effective: new Timestamp(978_480_000_000_000n) });
+  });
+
+  it("reads many keys in their order", async () => {
+    const keys = Array.from({ length: 1_500 }, (_, i) => i % 2 === 0 ? zoe : nobody);
+    const found = await client.featuresOf<typeof small>("small", keys);
+    expect(found.map(({ p_name }) => p_name)).toEqual(keys.map((key) => key === zoe ? "Zoë" : null));
+    const shops = await client.featuresOf(checkout, [{ shop: "Zoë's", region: 7 }]);
+    expect(shops[0]).toMatchObject({ ratio: 0.5, recent: [9_007_199_254_740_993n, 2n], vector: [0.5, -1] });
+  });
+
+  it("joins calls of one moment, and keeps one caller's mistake from the others", async () => {
+    const paths: string[] = [];
+    const batching = featureClient({
+      url: server.url,
+      batch: {},
+      fetch: async (url, init) => {
+        paths.push(new URL(url as string).pathname.split("/").at(-1)!);
+        return await fetch(url, init);
+      },
+    });
+    const calls = await Promise.all([zoe, nobody, zoe].map((key) => batching.features<typeof small>("small", key)));
+    expect(calls.map(({ p_name }) => p_name)).toEqual(["Zoë", null, "Zoë"]);
+    expect(paths).toEqual(["get-features-batch"]);
+    const mixed = await Promise.allSettled([
+      batching.features<typeof small>("small", zoe),
+      batching.features("small", { user: "no number", active: true }),
+    ]);
+    expect(mixed.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
+  });
+
+  it("says what the server says", async () => {
+    await expect(client.features("none", zoe)).rejects.toMatchObject({ code: "NOT_FOUND" });
+    const elsewhere = featureClient({ url: server.url, workspace: "elsewhere" });
+    await expect(elsewhere.features("small", zoe)).rejects.toThrow(/this server serves "default"/);
+  });
+});
