@@ -6,6 +6,7 @@
 
 // Readers of frames find their engine; it is loaded by the first of them.
 import "./engine/install.ts";
+import "./preview_windows.ts";
 // What notebooks show of frames and definitions.
 import "./notebook/render.ts";
 

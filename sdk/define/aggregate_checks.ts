@@ -13,7 +13,7 @@ export const maxFeatures = 2_000;
 const maxAggregations = 500;
 
 /** Windows count in micros as doubles, which are exact in these limits. */
-const timeLimits: { readonly min: Micros; readonly max: Micros } = {
+export const windowTimes: { readonly min: Micros; readonly max: Micros } = {
   min: toMicros("1685-01-01"),
   max: toMicros("2255-01-01"),
 };
@@ -37,8 +37,8 @@ function limitIssues(view: AggregateView): Issue[] {
   }
   for (const path of ["start", "end"] as const) {
     const micros = view[path] === undefined ? undefined : readable(() => toMicros(view[path]!));
-    if (micros !== undefined && (micros < timeLimits.min || micros > timeLimits.max)) {
-      const [min, max] = [timeLimits.min, timeLimits.max].map(formatTimestamp);
+    if (micros !== undefined && (micros < windowTimes.min || micros > windowTimes.max)) {
+      const [min, max] = [windowTimes.min, windowTimes.max].map(formatTimestamp);
       issues.push({ path, message: `${view[path]} is not between ${min} and ${max}, where windows are exact` });
     }
   }

@@ -5,7 +5,8 @@ import { aggregationType, isNeverNull, windowFeatureType } from "../frame/window
 import { defaultEvery } from "../frame/window_checks.ts";
 import type { WindowedFeature, WindowedSpec } from "../frame/window_reading.ts";
 import { type DataType, findField, type Row, type Schema, type SchemaTypes } from "../schema.ts";
-import { durationToMicros } from "../time.ts";
+import { alignUp, type Duration, durationToMicros, formatDuration, Timestamp } from "../time.ts";
+import { windowTimes } from "./aggregate_checks.ts";
 import type { AggregateView, AggregationDefinition, WindowFeature } from "./definitions.ts";
 import { chosenFeatures, storedOptions, viewHead, viewRows, viewTail } from "./view_base.ts";
 import { throwViewIssues } from "./view_definition.ts";
@@ -50,6 +51,26 @@ export function aggregateDefinition(
   });
   throwViewIssues(name, definition, issues);
   return definition;
+}
+
+/**
+ * Stands in for a view before its name and schedule are known: a schedule of one tile, from the first instant on. Whoever previews
+ * it goes by event time.
+ */
+export function previewDefinition(source: KeyedSource<Row, SchemaTypes>, spec: WindowedSpec): AggregateView {
+  const tile = spec.every ?? defaultEvery(spec.edge, spec.features.map(({ window }) => window), day);
+  const micros = spec.edge === "exact" || tile === undefined ? minute : durationToMicros(tile, "every");
+  // A schedule is a minute at least, and whole tiles.
+  const schedule = formatDuration(micros * ((minute + micros - 1n) / micros));
+  return aggregateDefinition("preview", source, spec, { schedule, start: firstStart(schedule) });
+}
+
+const minute = 60_000_000n;
+const day = 1440n * minute;
+
+/** A start is moved back to a boundary, and none may lie before 1685. */
+function firstStart(schedule: Duration): Timestamp {
+  return new Timestamp(alignUp(windowTimes.min, durationToMicros(schedule)));
 }
 
 function windowsOf(features: readonly WindowFeature[]): WindowFeature["window"][] {

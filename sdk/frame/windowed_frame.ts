@@ -80,8 +80,8 @@ export class WindowedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEnt
   }
 
   /**
-   * What each key would have at an instant, computed from the source, without publishing. The schedule is not known yet: windows
-   * that end at its boundaries end at the last tile before `at`.
+   * What each key would have at an instant, computed from the source, without publishing. The schedule is not known yet: every row
+   * counts from its event time on, and windows that end with the schedule end with the last whole tile.
    */
   async preview(options: WindowPreviewOptions = {}): Promise<(KeyRow<E> & F)[]> {
     return await previewWindows()(this, options) as (KeyRow<E> & F)[];

@@ -9,6 +9,7 @@ import { alignDown, type Micros, type TimeRange, timestampLimits } from "../time
 import { type DefinedView, readOfView, timing } from "./feature_read.ts";
 import { emptySql, literalSql } from "./literal_sql.ts";
 import { coverageWarning, offlineRows, pinTable } from "./offline_rows.ts";
+import type { AsOf } from "./point_in_time.ts";
 import { type FeatureRows, scanSql } from "./positions.ts";
 import { sliceRange, sourceRows } from "./source_rows.ts";
 
@@ -52,6 +53,8 @@ export interface PreviewOptions {
   readonly at: Micros;
   /** The most keys to show. @default 100 */
   readonly limit?: number;
+  /** Of aggregates: whether rows are known by S4, or when they happen. @default "effective" */
+  readonly asOf?: AsOf;
   readonly signal?: AbortSignal | undefined;
 }
 
