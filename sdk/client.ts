@@ -14,26 +14,31 @@
  */
 import { decodeValue, encodeFields } from "./client/decode.ts";
 import { type Post, transport, type TransportOptions } from "./client/transport.ts";
-import type { FeatureService } from "./define/service.ts";
 import { VarveError } from "./errors.ts";
 import type { DataType, Row } from "./schema.ts";
 import { Timestamp, toMicros } from "./time.ts";
 
-export { VarveError } from "./errors.ts";
+export { errorCodes, VarveError } from "./errors.ts";
+export type { ErrorCode, VarveErrorOptions } from "./errors.ts";
 export { Timestamp } from "./time.ts";
+export type { Micros, TimestampLike } from "./time.ts";
+export type { Row } from "./schema.ts";
 export type { TransportOptions } from "./client/transport.ts";
 
-/** A service, or its name. */
-// deno-lint-ignore no-explicit-any
-export type ServiceLike = FeatureService<any, any>;
+/** A service as its definition types it: what `service()` of package varve gives. */
+export interface ServiceLike {
+  /** Its name on the server. */
+  readonly name: string;
+  /** What a request names and what is answered; types only. */
+  // deno-lint-ignore no-explicit-any
+  readonly types: { readonly request: any; readonly features: any };
+}
 
 /** What a request to a service names: its join keys. */
-// deno-lint-ignore no-explicit-any
-export type RequestOf<S extends ServiceLike> = S extends FeatureService<infer Q, any> ? Q : Row;
+export type RequestOf<S extends ServiceLike> = S["types"]["request"];
 
 /** What a service answers. */
-// deno-lint-ignore no-explicit-any
-export type FeaturesOf<S extends ServiceLike> = S extends FeatureService<any, infer F> ? F : Row;
+export type FeaturesOf<S extends ServiceLike> = S["types"]["features"];
 
 /** How a client works. */
 export interface ClientOptions extends TransportOptions {
