@@ -163,8 +163,9 @@ class LiveServing implements Serving {
     if (known) return known;
     if (refs.some(({ view }) => this.#state.views[view] === undefined)) await this.#lookAgain(signal);
     const reads = readsOfRefs(refs, this.#state.views);
-    const names = reads.map(({ alias }) => `"${alias}"`).join(", ");
-    const reader = this.#counted(compileService(key, reads, this.#store, this.#findState, `features of ${names}`));
+    const label = refs.map(({ view, feature }) => `${view}:${feature}`).join(", ");
+    const title = `features of ${reads.map(({ alias }) => `"${alias}"`).join(", ")}`;
+    const reader = this.#counted(compileService(label, reads, this.#store, this.#findState, title));
     if (this.#looseReaders.size >= maxLooseReaders) {
       for (const oldest of this.#looseReaders.keys()) {
         this.#looseReaders.delete(oldest);

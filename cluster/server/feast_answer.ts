@@ -122,7 +122,7 @@ function nonNullText(type: DataType): TextOf {
   switch (type) {
     case "float32":
     case "float64":
-      return (value) => Number.isFinite(value) ? jsonText(value) : `"${String(value)}"`;
+      return (value) => floatText(value as number);
     case "int32":
     case "int64":
     case "duration":
@@ -136,6 +136,13 @@ function nonNullText(type: DataType): TextOf {
     case "date":
       return jsonText;
   }
+}
+
+/** Whole ones with a point, as Python writes them: its client takes a list of both forms for one of two types. */
+function floatText(value: number): string {
+  if (!Number.isFinite(value)) return `"${value}"`;
+  const text = Object.is(value, -0) ? "-0" : String(value);
+  return Number.isInteger(value) && !text.includes("e") ? `${text}.0` : text;
 }
 
 /** Rounded down, also before 1970. */

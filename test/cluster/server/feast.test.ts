@@ -73,12 +73,17 @@ describe("/get-online-features", () => {
       visits: "[9007199254740995,9007199254740995,0]",
       score: '["NaN","NaN",0.5]',
       peak: '["Infinity","Infinity",null]',
-      low: '["-Infinity","-Infinity",0]',
+      low: '["-Infinity","-Infinity",-0.0]',
       name: '["Zoë","Zoë",null]',
       level: "[7,7,null]",
       seen: "[978411600,978411600,null]",
       likes: "[[1,null],[1,null],[]]",
     });
+  });
+
+  it("writes whole floats with a point, as Python does", async () => {
+    const { text } = await ask({ features: ["shop_stats:vector"], entities: { shop: ["Zoë's"], region: [7] } });
+    expect(text).toContain('"values":[[0.5,-1.0]]');
   });
 
   it("names features by their views, and tells which versions were read", async () => {
@@ -107,6 +112,44 @@ describe("/get-online-features", () => {
       statuses: ["OUTSIDE_MAX_AGE"],
       event_timestamps: ["2001-01-04T06:00:00Z"],
     });
+  });
+
+  // Recorded between Feast 0.67.0's SDK, with its remote online store, and this server.
+  it.each([
+    [
+      String
+        .raw`{"entities": {"shop": ["Zo\u00eb's", "nulls", "none"], "region": [7, 7, 7]}, "full_feature_names": false, "include_feature_view_version_metadata": false, "features": ["shop_stats:sales", "shop_stats:share", "shop_stats:vector"]}`,
+      ["shop", "region", "sales", "share", "vector"],
+      ["9007199254740995,null,null", "0.25,null,null", "[0.5,-1.0],null,null"],
+    ],
+    [
+      String
+        .raw`{"entities": {"shop": ["Zo\u00eb's"], "region": [7]}, "full_feature_names": true, "include_feature_view_version_metadata": false, "feature_service": "checkout"}`,
+      [
+        "shop",
+        "region",
+        ...["sales", "share", "ratio", "open", "label", "level", "recent", "names", "vector"].map((name) =>
+          `shop_stats__${name}`
+        ),
+      ],
+      ["9007199254740995", "0.25", "0.5", "true", '"a.b"', "-3", "[9007199254740993,2]", '["x",""]', "[0.5,-1.0]"],
+    ],
+    [
+      String
+        .raw`{"entities": {"user": [9007199254740993], "active": [true]}, "full_feature_names": false, "include_feature_view_version_metadata": false, "features": ["profile:visits", "profile:score", "profile:seen", "profile:level"]}`,
+      ["user", "active", "visits", "score", "seen", "level"],
+      ["9007199254740995", '"NaN"', "978411600", "7"],
+    ],
+  ])("answers %s", async (payload, names, columns) => {
+    const { status, body, text } = await ask(payload);
+    expect([status, body.metadata]).toEqual([200, { feature_names: names }]);
+    // The SDK reads results[i].values[row] by feature_names[i], and the time of the first feature from results[1].
+    expect([...text.matchAll(/"values":\[(.*?)\],"statuses"/g)].slice(2).map(([, values]) => values)).toEqual(columns);
+    for (const result of body.results) {
+      expect(new Set([result.values, result.statuses, result.event_timestamps].map(({ length }) => length)).size).toBe(
+        1,
+      );
+    }
   });
 
   const one = { shop: ["x"], region: [7] };
