@@ -1,5 +1,5 @@
 /** The DuckDB engine: one in-memory database, opened by its first session, that spills to a folder of its own. */
-import { rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
@@ -31,6 +31,8 @@ export type OpenDatabase = (settings: Readonly<Record<string, string>>) => Promi
 /** What sessions share. */
 export interface SharedDatabase {
   readonly options: DuckDbOptions;
+  /** A new path in the folder where statements spill. */
+  spillPath(): string;
   /** Runs on a connection that outlives sessions; one at a time. */
   exclusive<T>(action: (client: DuckClient) => Promise<T>): Promise<T>;
   /** Tables of memory sources by content id. */
@@ -90,6 +92,11 @@ export class DuckDbEngine implements Engine, SharedDatabase {
     await client.run("SET GLOBAL TimeZone = 'UTC'");
     client.close();
     return database;
+  }
+
+  spillPath(): string {
+    mkdirSync(this.#tempDirectory, { recursive: true });
+    return join(this.#tempDirectory, randomUUID());
   }
 
   /** Drops the table of a memory source that nobody holds any more. */

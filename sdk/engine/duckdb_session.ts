@@ -127,6 +127,10 @@ export class DuckDbSession implements EngineSession {
     await this.#client.append(name, schema.map((field) => field.type), batches, signal);
   }
 
+  spillPath(): string {
+    return this.#shared.spillPath();
+  }
+
   async table(name: string, data: unknown, schema?: Schema, signal?: AbortSignal): Promise<Relation> {
     const snapshot = snapshotOf(data, schema);
     await createTable(this.#client, name, snapshot, "TEMP ", signal);

@@ -85,6 +85,8 @@ export interface EngineSession {
   fill(name: string, schema: Schema, batches: Iterable<ColumnBatch>, signal?: AbortSignal): Promise<Relation>;
   /** Adds batches to a temporary table that {@link fill} made, rows in order. Each batch is copied before the next is asked for. */
   append(name: string, schema: Schema, batches: Iterable<ColumnBatch>, signal?: AbortSignal): Promise<void>;
+  /** A path for a file of the caller's, where statements spill as well: whatever is there is gone when the engine is closed. */
+  spillPath(): string;
   /** Makes a temporary table of rows, a polars DataFrame or an Arrow table; gives its relation. */
   table(name: string, data: unknown, schema?: Schema): Promise<Relation>;
   /** A nodejs-polars DataFrame through the fast bridge. */

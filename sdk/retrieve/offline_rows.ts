@@ -4,9 +4,10 @@ import { VarveError } from "../errors.ts";
 import type { DeltaSnapshot, DeltaTable } from "../storage/delta_format.ts";
 import { alignDown, alignUp, formatRange, type Micros, type TimeRange } from "../time.ts";
 import { type FeatureRead, timing } from "./feature_read.ts";
-import { cutoffSql, type PointInTimeOptions, type SpineTable } from "./point_in_time.ts";
+import { cutoffSql, type PointInTimeOptions } from "./point_in_time.ts";
 import type { FeatureFiles } from "./positions.ts";
 import { sliceRange } from "./source_rows.ts";
+import type { SpineTable } from "./spine_table.ts";
 
 /** Event timestamps that a spine may see. */
 export interface Reach {
@@ -81,7 +82,11 @@ export function coverageWarning(
   return `View "${alias}" version ${version} is not materialized for ${shown}${more} of ${
     formatRange({ start, end: asked.end })
   }: ` +
-    `its features are null or older there than they should be; materialize it, or read from: "source"`;
+    `its features ${
+      definition.mode === "aggregates"
+        ? "do not count the rows of those times"
+        : "are null or older there than they should be"
+    }; materialize it, or read from: "source"`;
 }
 
 /** Slices that were never committed, joined to ranges. */

@@ -10,25 +10,25 @@ import type { Field } from "../schema.ts";
 import { type FeatureRead, keyColumns, timing } from "./feature_read.ts";
 import { literalSql } from "./literal_sql.ts";
 import { type FeatureRows, findPositions, type KeyIds, keyIds, positionedSql } from "./positions.ts";
+import { rowColumn, type SpineTable } from "./spine_table.ts";
+import { effectiveColumn, type PlannedWindows, windowJoin } from "./window_join.ts";
 
 /** S4: by when a value could have been served, or (Feast's rule) by when it was true. */
 export type AsOf = "effective" | "event";
 
-/** The rows that are asked for, as a temporary table with `rowColumn` numbering its rows from 0 and the spine's columns. */
-export interface SpineTable {
-  readonly table: string;
-  readonly schema: readonly Field[];
-  readonly rows: number;
-  readonly eventTimestamp: string;
-}
+/** One view to join: of attributes, and the rows to join it from; or of aggregates, and what to aggregate. */
+export type JoinedView = JoinedRows | JoinedWindows;
 
-/** The column of a spine table that numbers its rows. */
-export const rowColumn = "__varve_row";
-
-/** One view to join, and the rows to join it from. */
-export interface JoinedView {
+/** A view of attributes. */
+export interface JoinedRows {
   readonly read: FeatureRead;
   readonly rows: FeatureRows;
+}
+
+/** A view of aggregates. */
+export interface JoinedWindows {
+  readonly read: FeatureRead;
+  readonly windows: PlannedWindows;
 }
 
 /** How to join. */
@@ -64,12 +64,21 @@ export async function pointInTimeJoin(
   const columns = spine.schema.map((field) => `s.${quoteName(field.name)}`);
   const schema: Field[] = [...spine.schema];
   const joins: string[] = [];
+  const beside: string[] = [];
   const idsByKeys = new Map<string, KeyIds>();
   for (const [i, view] of views.entries()) {
     const keys = keyColumns(view.read);
     const named = JSON.stringify(keys.map(({ name }) => name));
     const ids = idsByKeys.get(named) ?? await keyIds(session, spine.table, keys, options.signal);
     idsByKeys.set(named, ids);
+    const alias = `v${i}`;
+    schema.push(...addedColumns(view.read, options));
+    if ("windows" in view) {
+      const table = await windowJoin(session, spine, view.read, ids, view.windows, options);
+      beside.push(`POSITIONAL JOIN ${table} ${alias}`);
+      columns.push(...windowColumns(view.read, alias, options));
+      continue;
+    }
     const found = await findPositions(session, {
       spineTable: spine.table,
       rowColumn,
@@ -83,7 +92,6 @@ export async function pointInTimeJoin(
       rowsPerSweep: options.rowsPerSweep,
       signal: options.signal,
     });
-    const alias = `v${i}`;
     joins.push(
       `LEFT JOIN (SELECT h.spine_row, f.* FROM ${found.table} h JOIN (${
         positionedSql(view.rows, found, storedColumns(view.read, options))
@@ -91,10 +99,11 @@ export async function pointInTimeJoin(
         `USING (position)) ${alias} ON ${alias}.spine_row = s.${rowColumn}`,
     );
     columns.push(...viewColumns(view.read, alias, spine, options));
-    schema.push(...addedColumns(view.read, options));
   }
   for (const { table } of idsByKeys.values()) await session.run(`DROP TABLE ${table}`);
-  const sql = `SELECT ${columns.join(", ")} FROM ${spine.table} s ${joins.join(" ")} ORDER BY s.${rowColumn}`;
+  // Tables of windows have a row for each of the spine's, in order, and so does what is put together of them.
+  const from = [spine.table, "s", ...beside, ...joins].join(" ");
+  const sql = `SELECT ${columns.join(", ")} FROM ${from}${joins.length > 0 ? ` ORDER BY s.${rowColumn}` : ""}`;
   return { sql, schema };
 }
 
@@ -115,17 +124,43 @@ function viewColumns(read: FeatureRead, alias: string, spine: SpineTable, option
     ? undefined
     : `epoch_us(${event}) > epoch_us(s.${quoteName(spine.eventTimestamp)}) - ${ttl}`;
   const columns = read.features.map(({ feature, as }) => {
-    const definition = featureOf(read, feature);
-    let value = `${alias}.${quoteName(feature)}`;
-    if (isValid !== undefined) value = `CASE WHEN ${isValid} THEN ${value} END`;
-    if (definition.default !== undefined && definition.default !== null) {
-      value = `coalesce(${value}, ${literalSql(definition.default, definition.type)})`;
-    }
-    return `${value} AS ${quoteName(as)}`;
+    const value = `${alias}.${quoteName(feature)}`;
+    return featureSql(read, feature, as, isValid === undefined ? value : `CASE WHEN ${isValid} THEN ${value} END`);
   });
+  const expired = isValid === undefined ? "" : `WHEN ${isFound} AND NOT (${isValid}) THEN 'EXPIRED' `;
+  return [
+    ...columns,
+    ...stateColumns(read, expired, isFound, `${alias}.${reservedColumns.effectiveTimestamp}`, options),
+  ];
+}
+
+function windowColumns(read: FeatureRead, alias: string, options: PointInTimeOptions): string[] {
+  const effective = `${alias}.${effectiveColumn}`;
+  return [
+    ...read.features.map(({ feature, as }) => featureSql(read, feature, as, `${alias}.${quoteName(feature)}`)),
+    ...stateColumns(read, "", `${effective} IS NOT NULL`, effective, options),
+  ];
+}
+
+/** The value of a feature, or its default where that is null (S7). */
+function featureSql(read: FeatureRead, feature: string, as: string, value: string): string {
+  const definition = featureOf(read, feature);
+  const hasDefault = definition.default !== undefined && definition.default !== null;
+  return `${hasDefault ? `coalesce(${value}, ${literalSql(definition.default!, definition.type)})` : value} AS ${
+    quoteName(as)
+  }`;
+}
+
+function stateColumns(
+  read: FeatureRead,
+  expired: string,
+  isFound: string,
+  effective: string,
+  options: PointInTimeOptions,
+): string[] {
+  const columns: string[] = [];
   if (options.statuses) {
     const isNullKey = keyColumns(read).map(({ name }) => `s.${quoteName(name)} IS NULL`).join(" OR ");
-    const expired = isValid === undefined ? "" : `WHEN ${isFound} AND NOT (${isValid}) THEN 'EXPIRED' `;
     columns.push(
       `CASE WHEN ${isNullKey} THEN 'NULL_KEY' ${expired}WHEN ${isFound} THEN 'PRESENT' ELSE 'MISSING' END AS ${
         quoteName(`${read.alias}__status`)
@@ -133,9 +168,7 @@ function viewColumns(read: FeatureRead, alias: string, spine: SpineTable, option
     );
   }
   if (options.effectiveTimestamps) {
-    columns.push(
-      `${alias}.${reservedColumns.effectiveTimestamp} AS ${quoteName(`${read.alias}__effective_timestamp`)}`,
-    );
+    columns.push(`${effective} AS ${quoteName(`${read.alias}__effective_timestamp`)}`);
   }
   return columns;
 }

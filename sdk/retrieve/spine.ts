@@ -15,8 +15,9 @@ import {
   type Schema,
 } from "../schema.ts";
 import { type FeatureRead, keyColumns } from "./feature_read.ts";
-import { addedColumns, type PointInTimeOptions, rowColumn, type SpineTable } from "./point_in_time.ts";
+import { addedColumns, type PointInTimeOptions } from "./point_in_time.ts";
 import { temporaryName } from "./positions.ts";
+import { rowColumn, type SpineTable } from "./spine_table.ts";
 
 /**
  * Rows of keys and times: a frame, a nodejs-polars DataFrame, an Arrow table, plain rows, or the path of a Parquet file.

@@ -6,16 +6,12 @@ import type { Schema } from "../schema.ts";
 import type { DeltaTable } from "../storage/delta_format.ts";
 import type { FeatureRead } from "./feature_read.ts";
 import { coverageWarning, offlineRows, pinTable, type Reach, reach } from "./offline_rows.ts";
-import {
-  type AsOf,
-  type JoinedView,
-  pointInTimeJoin,
-  type PointInTimeOptions,
-  type SpineTable,
-} from "./point_in_time.ts";
+import { type AsOf, type JoinedView, pointInTimeJoin, type PointInTimeOptions } from "./point_in_time.ts";
 import { sliceRange, sourceRows } from "./source_rows.ts";
 import { loadSpine, type SpineInput } from "./spine.ts";
+import type { SpineTable } from "./spine_table.ts";
 import { type RecordedView, type TrainingRecord, TrainingSet } from "./training_set.ts";
+import { plannedRead, sourceWindows, storedWindows, windowsWarning } from "./window_input.ts";
 
 /** What may be said about a training read. */
 export interface TrainOptions {
@@ -102,8 +98,8 @@ async function open(
     const options: PointInTimeOptions = { asOf, statuses, effectiveTimestamps, signal };
     const spine = await loadSpine(session, request.spine, reads, { ...request, statuses, effectiveTimestamps });
     const inputs = from === "source"
-      ? reads.map((read) => fromSource(session, spine, read, options))
-      : await Promise.all(reads.map((read, i) => fromOffline(context, read, pinned?.[i]?.tableVersion)));
+      ? reads.map((read) => fromSource(read, options))
+      : await Promise.all(reads.map((read, i) => fromOffline(context, read, pinned?.[i]?.tableVersion, options)));
     const warnings: string[] = [];
     for (const input of inputs) warnings.push(...await input.warnings(session, spine, options));
     for (const warning of warnings) warnOnce(warning, warning);
@@ -121,9 +117,7 @@ async function open(
     };
     const join = async () => {
       const joined: JoinedView[] = [];
-      for (const [i, input] of inputs.entries()) {
-        joined.push({ read: reads[i]!, rows: await input.rows(session, spine, options) });
-      }
+      for (const input of inputs) joined.push(await input.joined(session, spine, options));
       return await pointInTimeJoin(session, spine, joined, options);
     };
     return new TrainingSet({ session, record, warnings, join, spine, reads, signal });
@@ -144,41 +138,57 @@ function checkChoice<T extends string>(option: string, value: T, choices: readon
 interface ViewInput {
   readonly recorded: RecordedView;
   warnings(session: EngineSession, spine: SpineTable, options: PointInTimeOptions): Promise<string[]>;
-  rows(session: EngineSession, spine: SpineTable, options: PointInTimeOptions): Promise<JoinedView["rows"]>;
+  joined(session: EngineSession, spine: SpineTable, options: PointInTimeOptions): Promise<JoinedView>;
 }
 
 async function fromOffline(
   { tables }: TrainContext,
   read: FeatureRead,
   tableVersion: number | undefined,
+  { asOf }: PointInTimeOptions,
 ): Promise<ViewInput> {
+  const plan = plannedRead(read, asOf, "offline");
   const table = tables(read.definition.name, read.version);
   const snapshot = await pinTable(table, read, tableVersion);
+  const recorded = { ...plainRead(read), tableVersion: snapshot.version };
+  const listed = (warning: string | undefined) => warning === undefined ? [] : [warning];
+  if (plan) {
+    return {
+      recorded,
+      warnings: async (session, spine, { signal }) =>
+        listed(await windowsWarning(session, spine, plan, read, snapshot, signal)),
+      joined: async (session, spine, { signal }) => ({
+        read,
+        windows: await storedWindows(session, spine, plan, table, snapshot, signal),
+      }),
+    };
+  }
   let known: Promise<Reach> | undefined;
   const reached: typeof reach = (...args) => known ??= reach(...args);
   return {
-    recorded: { ...plainRead(read), tableVersion: snapshot.version },
-    warnings: async (session, spine, options) => {
-      const warning = coverageWarning(read, snapshot, await reached(session, spine, read, options));
-      return warning === undefined ? [] : [warning];
-    },
-    rows: async (session, spine, options) =>
-      await offlineRows(table, snapshot, await reached(session, spine, read, options), options),
+    recorded,
+    warnings: async (session, spine, options) =>
+      listed(coverageWarning(read, snapshot, await reached(session, spine, read, options))),
+    joined: async (session, spine, options) => ({
+      read,
+      rows: await offlineRows(table, snapshot, await reached(session, spine, read, options), options),
+    }),
   };
 }
 
-function fromSource(
-  session: EngineSession,
-  spine: SpineTable,
-  read: FeatureRead,
-  options: PointInTimeOptions,
-): ViewInput {
+function fromSource(read: FeatureRead, { asOf }: PointInTimeOptions): ViewInput {
+  const plan = plannedRead(read, asOf, "source");
   return {
     recorded: plainRead(read),
     warnings: async () => await Promise.resolve([]),
-    rows: async () => {
+    joined: async (session, spine, options) => {
+      const { signal } = options;
+      if (plan) return { read, windows: await sourceWindows(session, spine, plan, signal) };
       const { newest } = await reach(session, spine, read, options);
-      return await sourceRows(session, read.definition, sliceRange(read.definition, newest + 1n), options.signal);
+      return {
+        read,
+        rows: await sourceRows(session, read.definition, sliceRange(read.definition, newest + 1n), signal),
+      };
     },
   };
 }

@@ -1,0 +1,166 @@
+/** Columns of values in typed arrays, and how they are copied. Every loop here sees arrays of one kind, and is compiled for it. */
+import type { ColumnVector } from "../engine/engine.ts";
+import type { DataType } from "../schema.ts";
+
+/** How the values of a column lie: in typed arrays, or as `values` in row form with nulls in place. */
+export type ColumnKind = "float64" | "float32" | "int32" | "int64" | "values";
+
+/** Values of a column. */
+export type Values = Float64Array | Float32Array | Int32Array | BigInt64Array | unknown[];
+
+/** A column of rows. */
+export interface Column {
+  readonly values: Values;
+  /** 1 where the value is null; absent when there are none. */
+  readonly nulls?: Uint8Array | undefined;
+}
+
+/** How the engine gives values of a type. */
+export function kindOf(type: DataType): ColumnKind {
+  switch (type) {
+    case "float64":
+    case "float32":
+    case "int32":
+    case "int64":
+      return type;
+    case "date":
+      return "int32";
+    case "timestamp":
+    case "duration":
+      return "int64";
+    default:
+      return "values";
+  }
+}
+
+/** How states hold values of a slot's type. */
+export function slotKindOf(type: DataType): ColumnKind {
+  return type === "float64" || type === "int32" || type === "int64" ? type : "values";
+}
+
+/** A column from a vector of the engine. */
+export function columnOf({ values, hasNulls, isNull }: ColumnVector, kind: ColumnKind, count: number): Column {
+  if (kind === "values") {
+    if (!ArrayBuffer.isView(values)) return { values: values as unknown[] };
+    return { values: Array.from({ length: count }, (_, row) => hasNulls && isNull(row) ? null : values[row]) };
+  }
+  if (!hasNulls) return { values: values as Values };
+  const nulls = new Uint8Array(count);
+  for (let row = 0; row < count; row++) if (isNull(row)) nulls[row] = 1;
+  return { values: values as Values, nulls };
+}
+
+/** Room for values. */
+export function makeValues(kind: ColumnKind, count: number): Values {
+  switch (kind) {
+    case "float64":
+      return new Float64Array(count);
+    case "float32":
+      return new Float32Array(count);
+    case "int32":
+      return new Int32Array(count);
+    case "int64":
+      return new BigInt64Array(count);
+    case "values":
+      return new Array<unknown>(count).fill(null);
+  }
+}
+
+/** What a row of these columns takes in memory, with its id and time; of values that are objects, a guess. */
+export function bytesOf(kinds: readonly ColumnKind[]): number {
+  const sizes = { float64: 9, float32: 5, int32: 5, int64: 9, values: 64 };
+  return kinds.reduce((sum, kind) => sum + sizes[kind], 12);
+}
+
+/** Copies `size` rows that lie together. */
+export function copyStretch(
+  into: Values | Uint8Array,
+  at: number,
+  from: Values | Uint8Array,
+  start: number,
+  size: number,
+): void {
+  if (ArrayBuffer.isView(into)) {
+    (into as Float64Array).set((from as Float64Array).subarray(start, start + size), at);
+  } else for (let i = 0; i < size; i++) into[at + i] = from[start + i];
+}
+
+/** Copies the `size` rows that `order` names from `start` on. */
+export function copyByOrder(
+  into: Values | Uint8Array,
+  at: number,
+  from: Values | Uint8Array,
+  order: Int32Array,
+  start: number,
+  size: number,
+): void {
+  if (into instanceof Float64Array) gatherDoubles(into, at, from as Float64Array, order, start, size);
+  else if (into instanceof Int32Array) gatherInts(into, at, from as Int32Array, order, start, size);
+  else if (into instanceof BigInt64Array) gatherBigs(into, at, from as BigInt64Array, order, start, size);
+  else if (into instanceof Uint8Array) gatherBytes(into, at, from as Uint8Array, order, start, size);
+  else for (let i = 0; i < size; i++) (into as unknown[])[at + i] = from[order[start + i]!];
+}
+
+function gatherDoubles(
+  into: Float64Array,
+  at: number,
+  from: Float64Array,
+  order: Int32Array,
+  start: number,
+  size: number,
+): void {
+  for (let i = 0; i < size; i++) into[at + i] = from[order[start + i]!]!;
+}
+
+function gatherInts(
+  into: Int32Array,
+  at: number,
+  from: Int32Array,
+  order: Int32Array,
+  start: number,
+  size: number,
+): void {
+  for (let i = 0; i < size; i++) into[at + i] = from[order[start + i]!]!;
+}
+
+function gatherBigs(
+  into: BigInt64Array,
+  at: number,
+  from: BigInt64Array,
+  order: Int32Array,
+  start: number,
+  size: number,
+): void {
+  for (let i = 0; i < size; i++) into[at + i] = from[order[start + i]!]!;
+}
+
+function gatherBytes(
+  into: Uint8Array,
+  at: number,
+  from: Uint8Array,
+  order: Int32Array,
+  start: number,
+  size: number,
+): void {
+  for (let i = 0; i < size; i++) into[at + i] = from[order[start + i]!]!;
+}
+
+/** Copies the first `count` rows, each to its place. */
+export function scatter(into: Values | Uint8Array, from: Values | Uint8Array, places: Int32Array, count: number): void {
+  if (into instanceof Float64Array) scatterDoubles(into, from as Float64Array, places, count);
+  else if (into instanceof Int32Array) scatterInts(into, from as Int32Array, places, count);
+  else if (into instanceof BigInt64Array) scatterBigs(into, from as BigInt64Array, places, count);
+  else for (let i = 0; i < count; i++) (into as unknown[])[places[i]!] = from[i];
+}
+
+function scatterDoubles(into: Float64Array, from: Float64Array, places: Int32Array, count: number): void {
+  for (let i = 0; i < count; i++) into[places[i]!] = from[i]!;
+}
+
+function scatterInts(into: Int32Array, from: Int32Array, places: Int32Array, count: number): void {
+  for (let i = 0; i < count; i++) into[places[i]!] = from[i]!;
+}
+
+function scatterBigs(into: BigInt64Array, from: BigInt64Array, places: Int32Array, count: number): void {
+  for (let i = 0; i < count; i++) into[places[i]!] = from[i]!;
+}

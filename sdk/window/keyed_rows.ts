@@ -1,0 +1,148 @@
+/** Rows sorted by key and time: a counting sort by key, and by time only where rows did not come in order. */
+import { type Column, type ColumnKind, copyByOrder, copyStretch, makeValues, scatter, type Values } from "./columns.ts";
+import type { RowBlocks } from "./row_blocks.ts";
+
+/** Rows of neighbouring key ids, sorted by id, then time, then ties. */
+export interface KeyedRows {
+  readonly firstId: number;
+  readonly idCount: number;
+  /** The rows of id `firstId + k` are `starts[k]` … `starts[k + 1] - 1`. */
+  readonly starts: Int32Array;
+  /** May be longer than there are rows, as the columns may. */
+  readonly times: Float64Array;
+  readonly columns: readonly Column[];
+}
+
+interface SortedColumn {
+  values: Values;
+  nulls: Uint8Array | undefined;
+}
+
+/** Sorts parts of rows, one after the other, in the same memory. */
+export class KeySorter {
+  readonly #kinds: readonly ColumnKind[];
+  readonly #ties: readonly number[];
+  #places = new Int32Array(0);
+  #times = new Float64Array(0);
+  #columns: SortedColumn[];
+
+  /**
+   * @param kinds the columns
+   * @param ties columns of doubles that order rows of equal key and time, one after the other; what they leave stays as it came
+   */
+  constructor(kinds: readonly ColumnKind[], ties: readonly number[] = []) {
+    this.#kinds = kinds;
+    this.#ties = ties;
+    this.#columns = this.#makeColumns(0);
+  }
+
+  /** The rows of a part. The arrays are used again by the next call. */
+  sort(blocks: RowBlocks, part: number): KeyedRows {
+    const { firstId, idCount } = blocks.idsOf(part);
+    const { count, ids, times, columns, ends, order } = blocks.load(part);
+    this.#makeRoom(count);
+    const starts = new Int32Array(idCount + 1);
+    for (let i = 0; i < count; i++) starts[ids[i]! - firstId + 1]!++;
+    for (let k = 0; k < idCount; k++) starts[k + 1]! += starts[k]!;
+    const next = starts.slice(0, idCount);
+    const places = this.#places;
+    for (let s = 0; s < order.length; s++) {
+      const stretch = order[s]!;
+      const end = ends[stretch]!;
+      for (let i = stretch === 0 ? 0 : ends[stretch - 1]!; i < end; i++) places[i] = next[ids[i]! - firstId]!++;
+    }
+    scatter(this.#times, times, places, count);
+    for (const [c, column] of this.#columns.entries()) {
+      const { values, nulls } = columns[c]!;
+      scatter(column.values, values, places, count);
+      if (nulls) scatter(column.nulls ??= new Uint8Array(this.#times.length), nulls, places, count);
+      else column.nulls = undefined;
+    }
+    this.#sortByTime(starts);
+    return { firstId, idCount, starts, times: this.#times, columns: this.#columns };
+  }
+
+  #makeColumns(count: number): SortedColumn[] {
+    return this.#kinds.map((kind) => ({ values: makeValues(kind, count), nulls: undefined }));
+  }
+
+  #makeRoom(count: number): void {
+    if (this.#times.length >= count) return;
+    // Let go of the old room before taking more.
+    this.#columns = this.#makeColumns(0);
+    const room = count + (count >> 3);
+    this.#times = new Float64Array(room);
+    this.#places = new Int32Array(room);
+    this.#columns = this.#makeColumns(room);
+  }
+
+  #sortByTime(starts: Int32Array): void {
+    const times = this.#times;
+    const ties = this.#ties.map((c) => this.#columns[c]!.values as Float64Array);
+    const isAfter = comparison(times, ties);
+    for (let k = 0; k + 1 < starts.length; k++) {
+      const end = starts[k + 1]!;
+      for (let i = starts[k]! + 1; i < end; i++) {
+        if (times[i - 1]! < times[i]! || !isAfter(i - 1, i)) continue;
+        sortStretch(starts[k]!, end, [{ values: times, nulls: undefined }, ...this.#columns], isAfter);
+        break;
+      }
+    }
+  }
+}
+
+/** Whether row i comes after row j. */
+type Comparison = (i: number, j: number) => boolean;
+
+function comparison(times: Float64Array, ties: readonly Float64Array[]): Comparison {
+  return (i, j) => {
+    if (times[i] !== times[j]) return times[i]! > times[j]!;
+    for (const tie of ties) if (tie[i] !== tie[j]) return tie[i]! > tie[j]!;
+    return false;
+  };
+}
+
+/** Merges the runs of [start, end) that are in order: as many passes as their number has bits. */
+function sortStretch(start: number, end: number, columns: readonly SortedColumn[], isAfter: Comparison): void {
+  let runs = [start];
+  for (let i = start + 1; i < end; i++) if (isAfter(i - 1, i)) runs.push(i);
+  runs.push(end);
+  const count = end - start;
+  let order = Int32Array.from({ length: count }, (_, i) => start + i);
+  let merged = new Int32Array(count);
+  while (runs.length > 2) {
+    const longer = [start];
+    for (let r = 0; r + 1 < runs.length; r += 2) {
+      const last = runs[r + 2] ?? runs[r + 1]!;
+      mergeRuns(order, merged, runs[r]! - start, runs[r + 1]! - start, last - start, isAfter);
+      longer.push(last);
+    }
+    runs = longer;
+    [order, merged] = [merged, order];
+  }
+  for (const { values, nulls } of columns) {
+    for (const column of nulls ? [values, nulls] : [values]) {
+      const sorted = Array.isArray(column)
+        ? new Array<unknown>(count)
+        : new (column.constructor as Float64ArrayConstructor)(count);
+      copyByOrder(sorted, 0, column, order, 0, count);
+      copyStretch(column, start, sorted, 0, count);
+    }
+  }
+}
+
+function mergeRuns(
+  from: Int32Array,
+  into: Int32Array,
+  start: number,
+  middle: number,
+  end: number,
+  isAfter: Comparison,
+): void {
+  let left = start;
+  let right = middle;
+  for (let at = start; at < end; at++) {
+    const takesLeft = right >= end || (left < middle && !isAfter(from[left]!, from[right]!));
+    into[at] = from[takesLeft ? left++ : right++]!;
+  }
+}

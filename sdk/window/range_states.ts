@@ -1,0 +1,133 @@
+/**
+ * States of many ranges of a key's rows. Ranges begin and end at a few bounds, so rows are added up once between neighbouring
+ * bounds; a range is then the difference of two running states, or a merge of O(log n) nodes of a tree over them. Either way a
+ * long range costs what a short one does.
+ */
+import { type Aggregator, makeStates, type States } from "./aggregator.ts";
+
+/** Adds rows [from, to) of a key to place i of the states. */
+export type AddRows = (states: States, i: number, from: number, to: number) => void;
+
+/** What a state comes to: its result, or the secondary keys in it. The state stays as it is. */
+export type Finish = (states: States, i: number) => unknown;
+
+/** What ranges of the current key come to, one after the other. */
+export interface RangeStates {
+  /** Adds up the rows between bounds: positions of rows, ascending, of which the first `count` are meant. */
+  build(bounds: Int32Array, count: number, add: AddRows): void;
+  /** What the state of the rows from bound `a` to bound `b` comes to. */
+  value(a: number, b: number, finish: Finish): unknown;
+}
+
+/** Picks the way that the aggregator allows. */
+export function rangeStates(aggregator: Aggregator): RangeStates {
+  return aggregator.subtract
+    ? new RunningStates(aggregator, aggregator.subtract.bind(aggregator))
+    : new TreeStates(aggregator);
+}
+
+/** At every bound the state of all rows before it: a range is what the later one has more. */
+class RunningStates implements RangeStates {
+  readonly #aggregator: Aggregator;
+  readonly #subtract: NonNullable<Aggregator["subtract"]>;
+  readonly #result: States;
+  #states: States = [];
+  #room = 0;
+
+  constructor(aggregator: Aggregator, subtract: NonNullable<Aggregator["subtract"]>) {
+    this.#aggregator = aggregator;
+    this.#subtract = subtract;
+    this.#result = makeStates(aggregator, 1);
+  }
+
+  build(bounds: Int32Array, count: number, add: AddRows): void {
+    if (this.#room < count) {
+      this.#room = roomFor(count);
+      this.#states = makeStates(this.#aggregator, this.#room);
+    }
+    const states = this.#states;
+    this.#aggregator.clear(states, 0);
+    for (let bound = 1; bound < count; bound++) {
+      this.#aggregator.clear(states, bound);
+      this.#aggregator.merge(states, bound, states, bound - 1);
+      add(states, bound, bounds[bound - 1]!, bounds[bound]!);
+    }
+  }
+
+  value(a: number, b: number, finish: Finish): unknown {
+    // Before the first bound there is nothing to take away.
+    if (a === 0) return finish(this.#states, b);
+    this.#aggregator.clear(this.#result, 0);
+    this.#aggregator.merge(this.#result, 0, this.#states, b);
+    this.#subtract(this.#result, 0, this.#states, a);
+    return finish(this.#result, 0);
+  }
+}
+
+/** A tree of merged states: level 0 has the rows between neighbouring bounds, each level above merges pairs of the one below. */
+class TreeStates implements RangeStates {
+  readonly #aggregator: Aggregator;
+  readonly #result: States;
+  #states: States = [];
+  #room = 0;
+  /** Where each level begins. */
+  readonly #levels: number[] = [];
+  readonly #later: number[] = [];
+
+  constructor(aggregator: Aggregator) {
+    this.#aggregator = aggregator;
+    this.#result = makeStates(aggregator, 1);
+  }
+
+  build(bounds: Int32Array, count: number, add: AddRows): void {
+    const leaves = count - 1;
+    this.#levels.length = 0;
+    let total = 0;
+    for (let size = leaves; size > 0; size = size === 1 ? 0 : (size + 1) >> 1) {
+      this.#levels.push(total);
+      total += size;
+    }
+    if (this.#room < total) {
+      this.#room = roomFor(total);
+      this.#states = makeStates(this.#aggregator, this.#room);
+    }
+    const aggregator = this.#aggregator;
+    const states = this.#states;
+    for (let leaf = 0; leaf < leaves; leaf++) {
+      aggregator.clear(states, leaf);
+      add(states, leaf, bounds[leaf]!, bounds[leaf + 1]!);
+    }
+    for (let level = 1; level < this.#levels.length; level++) {
+      const below = this.#levels[level - 1]!;
+      const start = this.#levels[level]!;
+      for (let child = below, node = start; child < start; child += 2, node++) {
+        aggregator.clear(states, node);
+        aggregator.merge(states, node, states, child);
+        if (child + 1 < start) aggregator.merge(states, node, states, child + 1);
+      }
+    }
+  }
+
+  value(a: number, b: number, finish: Finish): unknown {
+    const aggregator = this.#aggregator;
+    const states = this.#states;
+    // One node alone is its own result.
+    if (b - a === 1) return finish(states, a);
+    const result = this.#result;
+    const later = this.#later;
+    aggregator.clear(result, 0);
+    later.length = 0;
+    for (let level = 0; a < b; level++, a >>= 1, b >>= 1) {
+      const start = this.#levels[level]!;
+      if (a & 1) aggregator.merge(result, 0, states, start + a++);
+      if (b & 1) later.push(start + --b);
+    }
+    for (let i = later.length - 1; i >= 0; i--) aggregator.merge(result, 0, states, later[i]!);
+    return finish(result, 0);
+  }
+}
+
+/** Room grows by halves, so that keys of all sizes share it. */
+function roomFor(count: number): number {
+  return Math.max(64, count + (count >> 1));
+}

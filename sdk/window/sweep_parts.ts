@@ -1,0 +1,132 @@
+/** The sweep over any number of rows: part by part, each small enough to be sorted in memory. */
+import { bytesOf, type ColumnKind } from "./columns.ts";
+import { type KeyedRows, KeySorter } from "./keyed_rows.ts";
+import { boundTimes, overStates, statesBetween } from "./long_key.ts";
+import { type ResultColumn, resultColumn } from "./result_column.ts";
+import { RowBlocks } from "./row_blocks.ts";
+import { Sweep, type SweepPlan } from "./sweep.ts";
+import { TimePieces } from "./time_pieces.ts";
+
+/** Rows or probes, and what their columns are. */
+export interface SweptRows {
+  readonly blocks: RowBlocks;
+  readonly kinds: readonly ColumnKind[];
+  /** As of {@link KeySorter}. */
+  readonly ties: readonly number[];
+}
+
+/** How much memory sweeps may use, and where they write what exceeds it. */
+export interface SweepLimits {
+  /** Bytes of blocks, where a part has to be dealt again. */
+  readonly memory: number;
+  /** Bytes of rows that are sorted at a time; twice this is in memory. */
+  readonly partBytes: number;
+  readonly spillPath: () => string;
+}
+
+/** Answers of some probes. The arrays are used again for the next ones. */
+export interface SweptPart {
+  readonly probes: KeyedRows;
+  readonly count: number;
+  /** By place of the feature. */
+  readonly features: readonly ResultColumn[];
+  /** What was visible to each probe, if any row of its key lies in any window; else NaN. */
+  readonly seen: Float64Array;
+}
+
+/** Sweeps all parts of rows and probes, which are of the same ids, and forgets each that is done. */
+export class PartSweep {
+  readonly #plan: SweepPlan;
+  readonly #featureKinds: readonly ColumnKind[];
+  readonly #limits: SweepLimits;
+  readonly #sweep: Sweep;
+  #features: ResultColumn[] = [];
+  #seen = new Float64Array(0);
+
+  constructor(plan: SweepPlan, featureKinds: readonly ColumnKind[], limits: SweepLimits) {
+    this.#plan = plan;
+    this.#featureKinds = featureKinds;
+    this.#limits = limits;
+    this.#sweep = new Sweep(plan);
+  }
+
+  /** Answers all probes. */
+  *run(rows: SweptRows, probes: SweptRows): Iterable<SweptPart> {
+    const rowSorter = new KeySorter(rows.kinds, rows.ties);
+    const probeSorter = new KeySorter(probes.kinds, probes.ties);
+    for (let part = 0; part < probes.blocks.partCount; part++) {
+      if (probes.blocks.rowsOf(part) > 0) {
+        if (this.#fits(rows, part) && this.#fits(probes, part)) {
+          yield this.#answer(this.#sweep, rowSorter.sort(rows.blocks, part), probeSorter.sort(probes.blocks, part));
+        } else if (probes.blocks.idsOf(part).idCount > 1) yield* this.#runFiner(rows, probes, part);
+        else yield* this.#runLongKey(rows, probes, part);
+      }
+      rows.blocks.drop(part);
+      probes.blocks.drop(part);
+    }
+  }
+
+  #fits({ blocks, kinds }: SweptRows, part: number): boolean {
+    return blocks.rowsOf(part) <= this.#mostRows(kinds);
+  }
+
+  #mostRows(kinds: readonly ColumnKind[]): number {
+    return Math.floor(this.#limits.partBytes / bytesOf(kinds));
+  }
+
+  #answer(sweep: Sweep, rows: KeyedRows, probes: KeyedRows): SweptPart {
+    const count = probes.starts[probes.idCount]!;
+    if (this.#seen.length < count) {
+      const room = count + (count >> 3);
+      this.#features = this.#featureKinds.map((kind) => resultColumn(kind, room));
+      this.#seen = new Float64Array(room);
+    }
+    const results = { features: this.#features, seen: this.#seen };
+    sweep.run(rows, probes, results);
+    return { probes, count, ...results };
+  }
+
+  /** Deals a part again, by smaller ranges of ids. */
+  *#runFiner(rows: SweptRows, probes: SweptRows, part: number): Iterable<SweptPart> {
+    const finerRows = { ...rows, blocks: this.#finer(rows, part) };
+    try {
+      const finerProbes = { ...probes, blocks: this.#finer(probes, part) };
+      try {
+        yield* this.run(finerRows, finerProbes);
+      } finally {
+        finerProbes.blocks.close();
+      }
+    } finally {
+      finerRows.blocks.close();
+    }
+  }
+
+  #finer({ blocks, kinds }: SweptRows, part: number): RowBlocks {
+    const { memory, spillPath } = this.#limits;
+    const finer = new RowBlocks({ ...blocks.idsOf(part), kinds, memory, spillPath });
+    for (const batch of blocks.batches(part)) finer.add(batch);
+    return finer;
+  }
+
+  *#runLongKey(rows: SweptRows, probes: SweptRows, part: number): Iterable<SweptPart> {
+    const { memory, spillPath } = this.#limits;
+    const { kinds, ties } = rows;
+    const options = { kinds, ties, memory, spillPath, mostRows: this.#mostRows(kinds) };
+    const sweep = new Sweep(overStates(this.#plan));
+    const sorter = new KeySorter(probes.kinds);
+    const pieces = rows.blocks.rowsOf(part) === 0
+      ? undefined
+      : new TimePieces(() => rows.blocks.batches(part), options);
+    try {
+      for (const batch of probes.blocks.batches(part)) {
+        const some = new RowBlocks({ ...probes.blocks.idsOf(part), kinds: probes.kinds, memory, spillPath });
+        some.add(batch);
+        const sorted = sorter.sort(some, 0);
+        const bounds = boundTimes(this.#plan, sorted.times.subarray(0, sorted.starts[1]));
+        yield this.#answer(sweep, statesBetween(this.#plan, bounds, pieces?.pieces() ?? []), sorted);
+      }
+    } finally {
+      pieces?.close();
+    }
+  }
+}
