@@ -141,7 +141,7 @@ function nonNullText(type: DataType): TextOf {
 /** Whole ones with a point, as Python writes them: its client takes a list of both forms for one of two types. */
 function floatText(value: number): string {
   if (!Number.isFinite(value)) return `"${value}"`;
-  const text = Object.is(value, -0) ? "-0" : String(value);
+  const text = String(value);
   return Number.isInteger(value) && !text.includes("e") ? `${text}.0` : text;
 }
 

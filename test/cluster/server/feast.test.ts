@@ -73,7 +73,7 @@ describe("/get-online-features", () => {
       visits: "[9007199254740995,9007199254740995,0]",
       score: '["NaN","NaN",0.5]',
       peak: '["Infinity","Infinity",null]',
-      low: '["-Infinity","-Infinity",-0.0]',
+      low: '["-Infinity","-Infinity",0.0]',
       name: '["Zoë","Zoë",null]',
       level: "[7,7,null]",
       seen: "[978411600,978411600,null]",
