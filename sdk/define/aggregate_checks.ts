@@ -1,15 +1,21 @@
 /** Checks of a view of aggregates beyond those of every view, wherever it comes from. */
 import { type Issue, messageOf, VarveError } from "../errors.ts";
 import { aggregationType, isNeverNull, windowFeatureType } from "../frame/window_aggregations.ts";
-import { everyIssues, maxRowsIssues, secondaryKeyIssues, sizeIssues } from "../frame/window_checks.ts";
+import {
+  everyIssues,
+  maxFeatures,
+  maxRowsIssues,
+  secondaryKeyIssues,
+  sizeIssues,
+  tooManyFeatures,
+} from "../frame/window_checks.ts";
 import { windowProblem } from "../frame/windows.ts";
 import { columnNames, type DataType, findField, formatType, sameType, type Schema } from "../schema.ts";
 import { durationToMicros, formatTimestamp, type Micros, toMicros } from "../time.ts";
 import { columnIssues, defaultIssues, twinIssues } from "./checks.ts";
 import type { AggregateView, AggregationDefinition, WindowFeature } from "./definitions.ts";
 
-/** The most features and aggregations of a view. */
-export const maxFeatures = 2_000;
+/** The most aggregations of a view. */
 const maxAggregations = 500;
 
 /** Windows count in micros as doubles, which are exact in these limits. */
@@ -164,10 +170,7 @@ function featureIssues(view: AggregateView, types: ReadonlyMap<string, DataType>
   const { features, secondaryKey } = view;
   if (features.length === 0) return [{ path: "features", message: "there are none; choose at least one" }];
   if (features.length > maxFeatures) {
-    return [{
-      path: "features",
-      message: `there are ${features.length}, at most ${maxFeatures} are allowed; use fewer windows or more views`,
-    }];
+    return [{ path: "features", message: tooManyFeatures(features.length) }];
   }
   const keys = new Set(view.entity.joinKeys.map(({ name }) => name.toLowerCase()));
   const aggregations = new Map(view.aggregations.map((each) => [each.name, each]));

@@ -68,7 +68,7 @@ export class Aggregate<out C extends string = string, out T = unknown, out N ext
 /** What orders the rows of an aggregate. */
 export interface OrderOptions<B extends ColumnInput = ColumnInput> {
   /**
-   * What orders the rows. Over windows that is always the event time: see `minBy` and `maxBy` for others.
+   * What orders the rows of a group. Over windows that is always the event time: see `minBy` and `maxBy` for others.
    * @default the event timestamp of the frame's source
    */
   readonly by?: B;

@@ -24,12 +24,13 @@ export interface WrittenAggregation {
 export function readAggregations(
   aggregates: AggregatesInput,
   schema: Schema,
-  eventTimestamp: string | undefined,
   issues: Issue[],
 ): WrittenAggregation[] {
   const entries: [name: string | undefined, aggregate: unknown][] = Array.isArray(aggregates)
     ? aggregates.map((each: unknown) => [each instanceof Aggregate ? calledAfter(each.spec) : "", each])
-    : Object.entries(aggregates as object);
+    : typeof aggregates === "object" && aggregates !== null
+    ? Object.entries(aggregates)
+    : [];
   if (entries.length === 0) issues.push({ path: "", message: 'there are no aggregates; give one, as in [mean("x")]' });
   return entries.flatMap(([called, aggregate], i) => {
     const path = called ? called : `[${i}]`;
@@ -46,7 +47,7 @@ export function readAggregations(
       return [];
     }
     try {
-      return [{ called, aggregation: readAggregation(called, aggregate.spec, schema, eventTimestamp) }];
+      return [{ called, aggregation: readAggregation(called, aggregate.spec, schema) }];
     } catch (error) {
       issues.push({ path, message: withoutSubject(error) });
       return [];
@@ -54,12 +55,7 @@ export function readAggregations(
   });
 }
 
-function readAggregation(
-  name: string,
-  spec: AggregateSpec,
-  schema: Schema,
-  eventTimestamp: string | undefined,
-): AggregationDefinition {
+function readAggregation(name: string, spec: AggregateSpec, schema: Schema): AggregationDefinition {
   const { function: called, input, by, where, parameters } = spec;
   const fail = failureOf({ name, function: called });
   if (called === "median" || called === "quantile" || called === "list") {
@@ -68,16 +64,16 @@ function readAggregation(
       : `use approxPercentile(x, ${called === "median" ? 0.5 : spec.quantile})`;
     throw fail(`it is not there over windows; ${instead}`);
   }
-  const isOrdered = called === "first" || called === "last";
-  if (isOrdered && by && !(by.kind === "column" && by.name === eventTimestamp)) {
-    const other = called === "first" ? "minBy" : "maxBy";
-    throw fail(`over windows it goes by the event time; use ${other}(x, by)`);
+  if (by && (called === "first" || called === "last")) {
+    throw fail(
+      `over windows it goes by the event time: leave by out, or use ${called === "first" ? "minBy" : "maxBy"}(x, by)`,
+    );
   }
   const aggregation: AggregationDefinition = {
     name,
     function: called,
     ...(input && { input }),
-    ...(by && !isOrdered && { by }),
+    ...(by && { by }),
     ...(where && { where }),
     ...(parameters && { parameters }),
   };

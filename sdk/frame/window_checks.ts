@@ -18,6 +18,14 @@ const maxTiles = 1_000_000n;
 /** The most different windows, those of series one by one. */
 const maxWindows = 5_000;
 
+/** The most features of a view. */
+export const maxFeatures = 2_000;
+
+/** Says that there are more features than a view may have. */
+export function tooManyFeatures(count: number): string {
+  return `there are ${count} features, at most ${maxFeatures} are allowed; use fewer windows or more views`;
+}
+
 /** Types that identify something: equal values have equal bytes, which floats and instants do not promise. */
 export const keyTypes: readonly DataType[] = ["string", "int64", "int32", "boolean", "date"];
 

@@ -4,9 +4,16 @@ import { columnNames, type Field, findField, type Schema } from "../schema.ts";
 import { type Duration, durationToMicros, formatDuration } from "../time.ts";
 import type { Query } from "./query.ts";
 import { schemaOf } from "./query_schema.ts";
-import { eventTimestampOf } from "./query_time.ts";
 import { type AggregatesInput, readAggregations, uniqueAggregations } from "./window_aggregations.ts";
-import { everyIssues, maxRowsDefault, maxRowsIssues, secondaryKeyIssues, sizeIssues } from "./window_checks.ts";
+import {
+  everyIssues,
+  maxFeatures,
+  maxRowsDefault,
+  maxRowsIssues,
+  secondaryKeyIssues,
+  sizeIssues,
+  tooManyFeatures,
+} from "./window_checks.ts";
 import type { AggregationDefinition, WindowBoundary, WindowDefinition, WindowEdge } from "./window_spec.ts";
 import type { AggregateOptions } from "./window_types.ts";
 import { type NamedWindow, readWindow } from "./windows.ts";
@@ -82,7 +89,7 @@ export function readWindowed(
   }
   const edge = chosen("edge", given.edge ?? "complete", edges, issues);
   const boundary = chosen("boundary", given.boundary ?? "inclusive", boundaries, issues);
-  const written = readAggregations(aggregates, schema, eventTimestampOf(frame.query), issues);
+  const written = readAggregations(aggregates, schema, issues);
   const windows = readWindows(given.windows, issues);
   const { secondaryKey } = given;
   if (secondaryKey !== undefined) {
@@ -92,16 +99,23 @@ export function readWindowed(
   const called = written.map((each) => each.called);
   const defaults = perAggregation("defaults", given.defaults, called, issues);
   const descriptions = perAggregation("descriptions", given.descriptions, called, issues);
-  const features = windows.flatMap(({ name: window, window: definition }): WindowedFeature[] => [
-    ...(secondaryKey === undefined ? [] : [{ name: `${secondaryKey}_keys_${window}`, window: definition }]),
-    ...called.map((name): WindowedFeature => ({
-      name: `${name}_${window}`,
-      aggregation: standsFor.get(name)!,
-      window: definition,
-      ...(Object.hasOwn(defaults, name) && { default: defaults[name] }),
-      ...(Object.hasOwn(descriptions, name) && { description: String(descriptions[name]) }),
-    })),
-  ]);
+  const count = windows.length * (called.length + (secondaryKey === undefined ? 0 : 1));
+  if (count > maxFeatures) issues.push({ path: "windows", message: tooManyFeatures(count) });
+  for (const [name, text] of Object.entries(descriptions)) {
+    if (typeof text !== "string") issues.push({ path: `descriptions.${name}`, message: "it is not text" });
+  }
+  const features = count > maxFeatures
+    ? []
+    : windows.flatMap(({ name: window, window: definition }): WindowedFeature[] => [
+      ...(secondaryKey === undefined ? [] : [{ name: `${secondaryKey}_keys_${window}`, window: definition }]),
+      ...called.map((name): WindowedFeature => ({
+        name: `${name}_${window}`,
+        aggregation: standsFor.get(name)!,
+        window: definition,
+        ...(Object.hasOwn(defaults, name) && { default: defaults[name] }),
+        ...(Object.hasOwn(descriptions, name) && { description: descriptions[name] as string }),
+      })),
+    ]);
   const every = readEvery(given.every, issues);
   const used = windows.map(({ window }) => window);
   issues.push(
@@ -130,6 +144,10 @@ function chosen<T extends string>(path: string, value: T, choices: readonly T[],
 function readWindows(windows: unknown, issues: Issue[]): NamedWindow[] {
   if (!Array.isArray(windows) || windows.length === 0) {
     issues.push({ path: "windows", message: 'there are none; give at least one, as in { windows: ["24h"] }' });
+    return [];
+  }
+  if (windows.length > maxFeatures) {
+    issues.push({ path: "windows", message: tooManyFeatures(windows.length) });
     return [];
   }
   const read = windows.flatMap((each: unknown, i) => readWindow(each, `windows[${i}]`, issues) ?? []);

@@ -62,6 +62,9 @@ export function readWindow(input: unknown, path: string, issues: Issue[]): Named
       issues.push({ path: `${path}.${name}`, message: `there is no such option; there are ${fields.join(", ")}` });
     }
   }
+  if (window.name !== undefined && typeof window.name !== "string") {
+    issues.push({ path: `${path}.name`, message: `it is ${shown(window.name)}, not text` });
+  }
   const definition = isSeries(window) ? readSeries(window, path, issues) : readTime(window, path, issues);
   if (issues.length > known || !definition) return undefined;
   const problem = windowProblem(definition);

@@ -37,7 +37,7 @@ function tableShape({ edge, every, secondaryKey, aggregations }: AggregateView) 
  */
 export function unfit(from: ViewDefinition, to: ViewDefinition, now: Micros): string | undefined {
   if (from.mode !== "aggregates" || to.mode !== "aggregates") return undefined;
-  const stored = closedSlices(from, now);
+  const stored = from.online || from.offline ? closedSlices(from, now) : undefined;
   if (stored && (stored.start < toMicros(to.start) || (to.end !== undefined && stored.end > toMicros(to.end)))) {
     return "windows count all rows that are stored, which have to be without those before the start and from the end on";
   }

@@ -154,11 +154,10 @@ describe("by(entity).aggregate()", () => {
     ]);
   });
 
-  it("fills in constants, and takes first and last by event time only", () => {
+  it("fills in constants", () => {
     const { spec } = aggregate({
       p: approxPercentile("delay", 0.9),
       d: approxCountDistinct("destination"),
-      l: last("delay", { by: "date" }),
     });
     expect(spec.aggregations).toEqual([
       {
@@ -167,7 +166,6 @@ describe("by(entity).aggregate()", () => {
         input: { kind: "column", name: "destination" },
         parameters: { precision: 12 },
       },
-      { name: "l", function: "last", input: { kind: "column", name: "delay" } },
       {
         name: "p",
         function: "approxPercentile",
@@ -253,7 +251,23 @@ describe("by(entity).aggregate() refuses", () => {
     ["a median", { n: median("delay") }, {}, "median: it is not there over windows; use approxPercentile(x, 0.5)"],
     ["a quantile", { n: quantile("delay", 0.9) }, {}, "use approxPercentile(x, 0.9)"],
     ["a list", { n: list("delay") }, {}, "last(x, n) lists the newest"],
-    ["another order", { n: last("delay", { by: "distance" }) }, {}, "it goes by the event time; use maxBy(x, by)"],
+    [
+      "another order",
+      { n: last("delay", { by: "distance" }) },
+      {},
+      "it goes by the event time: leave by out, or use maxBy(x, by)",
+    ],
+    ["nothing at all", undefined, {}, "there are no aggregates"],
+    ["more features than anybody reads", Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`n${i}`, count()])), {
+      windows: Array.from({ length: 41 }, (_, i) => `${i + 1}h`),
+    }, "there are 2050 features, at most 2000 are allowed"],
+    ["endless windows", one, { windows: Array(100_000).fill("1h") }, "there are 100000 features"],
+    [
+      "a window whose name is no text",
+      one,
+      { windows: [{ window: "1h", name: 5 as never }] },
+      "windows[0].name: it is 5",
+    ],
     ["a constant out of bounds", { n: last("delay", 5000) }, {}, "n must be a whole number from 1 to 1000"],
     ["an expression without a name", [mean(col("delay").times(2))], {}, "name it: { name: mean(…) }"],
     ["no windows", one, { windows: [] }, "windows: there are none"],
@@ -316,6 +330,7 @@ describe("by(entity).aggregate() refuses", () => {
     ["half a row", one, { edge: "exact", maxRows: 1.5 }, "is not a number of rows"],
     ["a misspelt option", one, { windws: [] }, "windws: there is no such option; there are windows, every"],
     ["a default of nothing", one, { defaults: { m: 0 } as never }, "defaults.m: there is no such aggregation"],
+    ["a description that is no text", one, { descriptions: { n: 5 } as never }, "descriptions.n: it is not text"],
     ["a description of nothing", one, { descriptions: { m: "x" } as never }, "descriptions.m"],
   ])("%s", (_, aggregates, options, message) => {
     expect(() => aggregate(aggregates, options)).toThrow(message);
