@@ -28,6 +28,10 @@ export type { RegisteredView, RegistryState, ViewVersion } from "./registry/stat
 export { manualJobs } from "./materialize/manual_jobs.ts";
 export type { ManualWork } from "./materialize/manual_jobs.ts";
 export type { MaterializeJob } from "./queue/jobs.ts";
+export { registerAggregation } from "./window/aggregators/user_defined.ts";
+export type { AggregatorInputs, UserAggregation } from "./window/aggregators/user_defined.ts";
+export type { Aggregator, GroupKeys, Slot, SlotColumn, States } from "./window/aggregator.ts";
+export type { UserWindowFunction } from "./frame/window_functions.ts";
 export type { Places, S3Settings } from "./places.ts";
 export { openKeys } from "./keys.ts";
 export type { KeysOptions, OpenedKeys } from "./keys.ts";
