@@ -88,12 +88,16 @@ export function createApp(options: ServerOptions, state: ServerState = newState(
   const app = fastify({
     logger: false,
     bodyLimit: config.bodyLimitBytes,
-    // A client that sends its request or takes its answer slowly must not hold a socket for ever.
-    connectionTimeout: config.clientTimeoutMs,
+    // A client that sends its request slowly is told so; one that takes its answer slowly has twice the time.
+    connectionTimeout: 2 * config.clientTimeoutMs,
     requestTimeout: config.clientTimeoutMs,
     keepAliveTimeout: 72_000,
-    // How soon such a client is noticed; Node looks every half minute.
-    http: { connectionsCheckingInterval: Math.min(1_000, config.clientTimeoutMs) },
+    http: {
+      headersTimeout: config.clientTimeoutMs,
+      requestTimeout: config.clientTimeoutMs,
+      // How soon such a client is noticed; Node looks every half minute.
+      connectionsCheckingInterval: Math.min(1_000, config.clientTimeoutMs),
+    },
     requestIdHeader: false,
     genReqId: requestId,
     // What a client asks before it has heard that the server closes is answered.

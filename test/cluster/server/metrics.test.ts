@@ -112,7 +112,7 @@ describe("/metrics", () => {
 });
 
 describe("ServerMetrics", () => {
-  it("has no more labels than a thousand of a kind, whatever comes", async () => {
+  it("has no more labels than a few hundred of a kind, whatever comes", async () => {
     const metrics = new ServerMetrics(about);
     for (let i = 0; i < 3_000; i++) {
       metrics.answered("/r", `s${i}`, 200, 0.001);
@@ -121,7 +121,7 @@ describe("ServerMetrics", () => {
     }
     const values = readOpenMetrics((await metrics.text()).text);
     const count = (start: string) => [...values.keys()].filter((name) => name.startsWith(start)).length;
-    expect(count("varve_request_duration_seconds_count")).toBe(1_001);
+    expect(count("varve_request_duration_seconds_count")).toBe(251);
     expect(count("varve_rate_limited_total")).toBe(1_001);
     expect(count("varve_lookups_total")).toBe(1_001);
     expect(values.get('varve_rate_limited_total{key="(others)"}')).toBe(2_000);
