@@ -16,7 +16,9 @@ export interface AggregatorInputs {
 }
 
 /** A user's own aggregation. */
-export interface UserAggregation extends UserWindowFunction {
+export interface UserAggregation<N extends string = string, V extends number = number> extends UserWindowFunction {
+  readonly name: N;
+  readonly version: V;
   /** Makes what computes it. Its slots must be the same whenever the types and constants are. */
   make(inputs: AggregatorInputs): Aggregator;
 }
@@ -32,7 +34,9 @@ const registered = new Map<string, UserAggregation>();
  * The {@link Aggregator} must obey its contract: pure, and merging the states of consecutive rows must give what updating one
  * state with all of them gives.
  */
-export function registerAggregation(own: UserAggregation): `${string}@${number}` {
+export function registerAggregation<const N extends string, const V extends number>(
+  own: UserAggregation<N, V>,
+): `${N}@${V}` {
   const { name, version } = own;
   if (typeof name !== "string" || !/^[A-Za-z][A-Za-z0-9_]{0,62}$/.test(name)) {
     throw new VarveError(
