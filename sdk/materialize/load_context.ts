@@ -43,6 +43,8 @@ export interface Load {
   readonly layout: string;
   /** The store's life in which this load began. */
   readonly life: string;
+  /** The part of it that says whether values of before are still there. */
+  readonly epoch: string;
 }
 
 /** What was written. */

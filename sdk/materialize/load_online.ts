@@ -35,7 +35,8 @@ export async function loadOnline(request: LoadOnlineRequest, context: LoadOnline
     const life = await online.life();
     // The state first: what it says is applied was applied before the snapshot, never after.
     const state = await online.state(definition.name, version);
-    const layout = onlineLayout(definition, await online.epoch());
+    const epoch = await online.epoch();
+    const layout = onlineLayout(definition, epoch);
     const snapshot = await table.snapshot();
     const usable = state?.collection !== undefined && state.layout === layout &&
       state.appliedVersion <= snapshot.version;
@@ -44,7 +45,7 @@ export async function loadOnline(request: LoadOnlineRequest, context: LoadOnline
     }
     const session = await context.engine.session();
     try {
-      const load: Load = { request, context, session, snapshot, layout, life };
+      const load: Load = { request, context, session, snapshot, layout, life, epoch };
       const content = definition.mode === "attributes"
         ? attributeContent(load, definition)
         : windowContent(load, definition);
@@ -115,7 +116,7 @@ async function serveCollection(
   collection: Collection,
   { written: { rows, cutKeys }, isOpen, retired }: Filled,
 ): Promise<LoadOnlineResult> {
-  const { request, context: { online, collections, clock }, snapshot, layout } = load;
+  const { request, context: { online, collections, clock }, snapshot, layout, epoch } = load;
   const { definition: { name: view }, version } = request;
   const reached = {
     appliedVersion: snapshot.version,
@@ -130,7 +131,7 @@ async function serveCollection(
       (request.rebuild ? current.appliedVersion > snapshot.version : current.appliedVersion >= snapshot.version);
     return ahead
       ? undefined
-      : { view, version, collection, layout, ...reached, ...(cutKeys !== undefined && { cutKeys }) };
+      : { view, version, collection, layout, epoch, ...reached, ...(cutKeys !== undefined && { cutKeys }) };
   });
   if (state?.collection !== collection) {
     await collections.drop(collection);

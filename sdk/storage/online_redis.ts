@@ -79,7 +79,10 @@ class RedisOnlineStore implements OnlineStore {
     const epoch = await this.epoch();
     const stored = await this.#connection.call("hvals", this.#keys.states) as unknown[];
     this.#reader.expectEpoch(this.#keys.epoch, epoch);
-    return stored.map((text) => parseState(withoutToken(text)));
+    // A loader may have written its state just after the store was emptied of what it had loaded.
+    return stored.map((text) => parseState(withoutToken(text))).filter((state) =>
+      state.epoch === undefined || state.epoch === epoch
+    );
   }
 
   async setState(next: ViewState, expected: ViewState | undefined): Promise<boolean> {

@@ -8,8 +8,8 @@ export function stateKey(view: string, version: number): string {
 
 /** The one text of a state. */
 export function stateText(state: ViewState): string {
-  const { view, version, collection, appliedVersion, watermark, layout, updatedAt, cutKeys } = state;
-  return JSON.stringify({ view, version, collection, appliedVersion, watermark, layout, updatedAt, cutKeys });
+  const { view, version, collection, appliedVersion, watermark, layout, updatedAt, epoch, cutKeys } = state;
+  return JSON.stringify({ view, version, collection, appliedVersion, watermark, layout, updatedAt, epoch, cutKeys });
 }
 
 /** The state of a text that a store holds. */

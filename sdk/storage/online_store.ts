@@ -53,6 +53,8 @@ export interface ViewState {
   /** Hash of what the load depended on (features, encoding, ttl): another hash asks for a fresh load. */
   readonly layout: string;
   readonly updatedAt: string;
+  /** The store's {@link OnlineStore.epoch} in which the collection was filled: a state of another one has lost its values. */
+  readonly epoch?: string;
   /** About how many keys have more rows in reach of windows than are kept (`edge: "exact"`); absent where all rows are kept. */
   readonly cutKeys?: number;
 }
@@ -79,7 +81,7 @@ export interface OnlineStore {
   prune(signal?: AbortSignal): Promise<number>;
   /** The state of a view version. */
   state(view: string, version: number): Promise<ViewState | undefined>;
-  /** All states. Reads that follow are refused as UNAVAILABLE, where the store can tell, once it was emptied after this look. */
+  /** All states, but for those whose values went when the store was emptied. Reads that follow are refused as UNAVAILABLE, where the store can tell, once it was emptied after this look. */
   states(): Promise<ViewState[]>;
   /**
    * Moves a view version's state if it is still what `expected` says (undefined: absent); says whether it did.

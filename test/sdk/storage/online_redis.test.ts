@@ -149,6 +149,21 @@ describe("redisOnlineStore()", () => {
     await Promise.all([a!.close(), b!.close()]);
   });
 
+  test("states() leaves out a state that was written after the store was emptied of its values", async () => {
+    const own = await startRedis();
+    const store = redisOnlineStore({ url: own.url, workspace: "w" });
+    const epoch = await store.epoch();
+    const state = { view: "v", version: 1, appliedVersion: 1, watermark: "", layout: "", updatedAt: "", epoch };
+    await own.command("FLUSHALL");
+    expect(await store.setState(state, undefined)).toBe(true);
+    expect(await store.states()).toEqual([]);
+    const next = { ...state, epoch: await store.epoch() };
+    expect(await store.setState(next, state)).toBe(true);
+    expect(await store.states()).toEqual([next]);
+    await store.close();
+    await own.stop();
+  });
+
   test("a setState() that is sent again because its answer was lost finds that it was done", async () => {
     // A proxy that hands over the command and loses the first answer to it.
     let loses = true;
