@@ -1,0 +1,89 @@
+import { afterEach, beforeEach, describe, expect, expectTypeOf, it } from "vitest";
+import { service } from "../../sdk/define/service.ts";
+import { view } from "../../sdk/define/view.ts";
+import { count, last, sum } from "../../sdk/frame/aggregates.ts";
+import { fromRows } from "../../sdk/frame/sources.ts";
+import { series } from "../../sdk/frame/windows.ts";
+import type { Store } from "../../sdk/store.ts";
+import { driver, StoreRig, trips } from "./store_rig.ts";
+
+let rig: StoreRig;
+let store: Store;
+beforeEach(async () => {
+  rig = await StoreRig.open();
+  await rig.write(trips);
+  store = await rig.connect();
+});
+afterEach(() => rig.close());
+
+const daily = { schedule: "1d", start: "2001-01-01", online: true } as const;
+const x = { driver: "x", zone: 1n };
+
+function amounts() {
+  return rig.trips().by(driver).aggregate(
+    { n: count(), total: sum("amount"), newest: last("amount", 2) },
+    { windows: ["1d", "5d", { window: "2d", offset: "-3d" }, series({ window: "1d", from: "-3d" })] },
+  );
+}
+
+const ofX = {
+  n_1d: 0n,
+  total_1d: null,
+  newest_1d: [],
+  n_5d: 3n,
+  total_5d: 7,
+  newest_5d: [2, 4],
+  n_2d_offset_3d: 2n,
+  total_2d_offset_3d: 3,
+  newest_2d_offset_3d: [1, 2],
+  n_1d_series_3d: [0n, 1n, 0n],
+  total_1d_series_3d: [null, 4, null],
+  newest_1d_series_3d: [[], [4], []],
+};
+
+describe("a store, of aggregations over windows", () => {
+  it("publishes them by name, serves them, and trains on the same values", async () => {
+    const plan = await amounts().publish(store, { name: "amounts", ...daily });
+    expect(String(plan)).toContain("tiles of 1d, edge complete");
+    await plan.apply();
+    expect((await amounts().publish(store, { name: "amounts", ...daily })).isEmpty).toBe(true);
+    expect(await store.online("amounts", x)).toEqual(ofX);
+
+    const spine = fromRows([{ ...x, at: "2001-01-06T00:00:00Z" }, {
+      driver: "z",
+      zone: 1n,
+      at: "2001-01-06T00:00:00Z",
+    }], {
+      eventTimestamp: "at",
+      schema: { driver: "string", zone: "int64", at: "timestamp" },
+    });
+    const [trained, unknown] = await (await store.train("amounts", spine)).rows();
+    expect(trained).toMatchObject(ofX);
+    expect(unknown).toMatchObject({ n_5d: 0n, total_5d: null, newest_5d: [], n_1d_series_3d: [0n, 0n, 0n] });
+  });
+
+  it("serves what a service selects, renamed, with defaults", async () => {
+    const model = service("model", [
+      view("amounts", amounts().rename({ n_5d: "trips" }), { ...daily, defaults: { total_1d: -1 } })
+        .select("trips", "total_1d").prefix("driver_"),
+    ]);
+    await (await store.publish(model)).apply();
+    const answer = await store.online(model, x);
+    expectTypeOf(answer).toEqualTypeOf<{ driver_trips: bigint; driver_total_1d: number | bigint }>();
+    expect(answer).toEqual({ driver_trips: 3n, driver_total_1d: -1 });
+  });
+
+  it("adds windows that tiles have in place, and builds a version for those that they have not", async () => {
+    const counts = (...windows: string[]) =>
+      view("counts", rig.trips().by(driver).aggregate({ n: count() }, { windows, every: "1d" }), daily);
+    await (await store.publish(counts("5d"))).apply();
+    const added = await store.publish(counts("5d", "2d"));
+    expect([added.items[1]!.change, added.slices]).toEqual(["update", 0]);
+    await added.apply();
+    expect(await store.online("counts", x)).toEqual({ n_5d: 3n, n_2d: 1n });
+    const longer = await store.publish(counts("5d", "lifetime"));
+    expect([longer.items[1]!.change, longer.slices]).toEqual(["newVersion", 5]);
+    await longer.apply();
+    expect(await store.online("counts", x)).toEqual({ n_5d: 3n, n_lifetime: 3n });
+  });
+});
