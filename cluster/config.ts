@@ -24,6 +24,8 @@ export interface Config {
   /** What one process's engine may take before it spills to disk, such as `2GB`. */
   readonly memoryLimit?: string;
   readonly threads?: number;
+  /** Modules that every process loads first, because they register aggregations of users; absolute paths. */
+  readonly modules: readonly string[];
   readonly server: ServerConfig;
   readonly worker: WorkerConfig;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "silent";
@@ -101,6 +103,7 @@ const fileSchema = z.strictObject({
   cacheBytes: z.number().int().min(1_000_000),
   memoryLimit: z.string().regex(byteSize, "must be a size such as 512MB or 2GB"),
   threads: z.number().int().min(1).max(256),
+  modules: z.array(z.string().min(1)).max(100),
   server: z.strictObject({
     host: z.string().min(1),
     port: z.number().int().min(0).max(65535),
@@ -131,9 +134,12 @@ const fileSchema = z.strictObject({
 
 type FileConfig = z.infer<typeof fileSchema>;
 
+/** How the text of a variable is read; a list has commas between its parts. */
+type TextForm = "text" | "number" | "textOrNumber" | "list";
+
 /** Where each environment variable goes, and how it is read. */
 const environment: Readonly<
-  Record<string, { readonly path: readonly string[]; readonly type: "text" | "number" | "textOrNumber" }>
+  Record<string, { readonly path: readonly string[]; readonly type: TextForm }>
 > = {
   VARVE_WORKSPACE: { path: ["workspace"], type: "text" },
   VARVE_STORAGE: { path: ["storage"], type: "text" },
@@ -148,6 +154,7 @@ const environment: Readonly<
   VARVE_CACHE_BYTES: { path: ["cacheBytes"], type: "number" },
   VARVE_MEMORY_LIMIT: { path: ["memoryLimit"], type: "text" },
   VARVE_THREADS: { path: ["threads"], type: "number" },
+  VARVE_MODULES: { path: ["modules"], type: "list" },
   VARVE_HOST: { path: ["server", "host"], type: "text" },
   VARVE_PORT: { path: ["server", "port"], type: "number" },
   VARVE_AUTH: { path: ["server", "auth"], type: "text" },
@@ -239,8 +246,9 @@ function readEnvironment(
   }
 }
 
-function readText(text: string, type: "text" | "number" | "textOrNumber"): string | number | undefined {
+function readText(text: string, type: TextForm): string | number | readonly string[] | undefined {
   if (type === "text") return text;
+  if (type === "list") return text.split(",").map((part) => part.trim()).filter((part) => part !== "");
   if (/^-?\d+(\.\d+)?$/.test(text)) return Number(text);
   return type === "number" ? undefined : text;
 }
@@ -280,6 +288,7 @@ function complete(values: FileConfig, folder: string): Config {
     cacheBytes: values.cacheBytes ?? 20_000_000_000,
     ...(values.memoryLimit === undefined ? {} : { memoryLimit: values.memoryLimit }),
     ...(values.threads === undefined ? {} : { threads: values.threads }),
+    modules: Object.freeze((values.modules ?? []).map((path) => resolve(folder, path))),
     server: Object.freeze({
       host: "127.0.0.1",
       port: 6566,

@@ -28,6 +28,7 @@ const levels: readonly (readonly [prefix: string, level: number])[] = [
 /** Rooms on one level do not import each other; retrieve/ and materialize/ see engine/ and storage/ through contracts. */
 const contracts = new Set([
   "sdk/engine/engine.ts",
+  "sdk/engine/file_rows.ts",
   "sdk/engine/row.ts",
   "sdk/engine/slice_rows.ts",
   "sdk/engine/value_form.ts",
@@ -53,7 +54,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   "cli-table3": ["sdk/notebook/table_text.ts"],
   "cli-progress": ["sdk/notebook/progress_bar.ts"],
   "bullmq": ["cluster/queue/bullmq.ts"],
-  "tsx": ["cluster/cli/load_definitions.ts"],
+  "tsx": ["cluster/cli/import_file.ts"],
   "fastify": ["cluster/server/fastify.ts"],
   "commander": ["cluster/cli/main.ts"],
   "pino": ["cluster/log.ts"],

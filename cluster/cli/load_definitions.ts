@@ -1,9 +1,9 @@
 /** Reads definitions from a file: whatever a TypeScript or JavaScript module exports, or a JSON list. */
 import { existsSync, readFileSync } from "node:fs";
 import { extname, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
 import { messageOf, parseDefinition, VarveError } from "varve";
 import type { Definition } from "varve";
+import { importFile } from "./import_file.ts";
 
 /** The definitions of a file, each once: entities, then views, then services. */
 export async function loadDefinitions(file: string): Promise<Definition[]> {
@@ -11,7 +11,9 @@ export async function loadDefinitions(file: string): Promise<Definition[]> {
   if (!existsSync(path)) {
     throw new VarveError("NOT_FOUND", `Cannot read definitions from ${path}: there is no such file`);
   }
-  const found = extname(path) === ".json" ? readJson(path) : collect(await load(path), new Set());
+  const found = extname(path) === ".json"
+    ? readJson(path)
+    : collect(await importFile(path, `definitions from ${path}`), new Set());
   if (found.length === 0) {
     throw new VarveError(
       "INVALID_DEFINITION",
@@ -34,21 +36,6 @@ function readJson(path: string): Definition[] {
     });
   }
   return (Array.isArray(value) ? value : [value]).map((item) => parseDefinition(item));
-}
-
-/** Node 20 does not read TypeScript by itself: tsx does. */
-async function load(path: string): Promise<unknown> {
-  const url = pathToFileURL(path).href;
-  try {
-    if (!/\.[cm]?ts$/.test(path) || "Deno" in globalThis) return await import(url);
-    const { tsImport } = await import("tsx/esm/api");
-    return await tsImport(url, import.meta.url);
-  } catch (error) {
-    if (error instanceof VarveError) throw error;
-    throw new VarveError("INVALID_DEFINITION", `Cannot read definitions from ${path}: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
 }
 
 /** Nouns are known by their shape: the file may have loaded another copy of the package. */

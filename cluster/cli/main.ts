@@ -32,16 +32,16 @@ program.command("up")
   .description("run everything in this process: scheduler, worker and server, for a laptop")
   .option("--auth", "ask for API keys (default: not on this computer alone)")
   .option("--no-auth", "answer whoever asks from this computer")
-  .action(run(async (context, _, options) => (await import("./up.ts")).up(context, options)));
+  .action(computing(async (context, _, options) => (await import("./up.ts")).up(context, options)));
 program.command("worker")
   .description("run jobs of the queue, and schedule what is due (needs Redis)")
-  .action(run(async (context) => (await import("./worker.ts")).worker(context)));
+  .action(computing(async (context) => (await import("./worker.ts")).worker(context)));
 program.command("serve")
   .description("answer feature requests over HTTP")
   .option("--processes <count>", "answer in so many processes, one per core at best")
   .option("--auth", "ask for API keys (default)")
   .option("--no-auth", "answer whoever asks from this computer, and nobody else")
-  .action(run(async (context, _, options) => (await import("./serve.ts")).serve(context, options)));
+  .action(computing(async (context, _, options) => (await import("./serve.ts")).serve(context, options)));
 const keys = program.command("keys")
   .description("API keys: who may ask the server for what");
 keys.command("create <name>")
@@ -66,7 +66,7 @@ keys.command("revoke <key>")
   .action(run(async (context, [key]) => (await import("./keys.ts")).revoke(context, key!)));
 program.command("status")
   .description("what is registered, stored, served, running and missing")
-  .action(run(async (context) => (await import("./status.ts")).status(context)));
+  .action(computing(async (context) => (await import("./status.ts")).status(context)));
 program.command("doctor")
   .description("check this computer, Redis and the object store; says the way out of every problem")
   .action(run(async (context) => (await import("./doctor.ts")).doctor(context)));
@@ -80,13 +80,13 @@ program.command("notebook [folder]")
 program.command("plan <file>")
   .description("show what publishing the definitions of a file would change")
   .option("--delete <name...>", "delete these: view:x, service:y, entity:z")
-  .action(run(async (context, [file], options) => (await import("./apply.ts")).plan(context, file!, options)));
+  .action(computing(async (context, [file], options) => (await import("./apply.ts")).plan(context, file!, options)));
 program.command("apply <file>")
   .description("publish the definitions of a file and wait for their backfill")
   .option("--delete <name...>", "delete these: view:x, service:y, entity:z")
   .option("--reason <text>", "why; kept in the history")
   .option("--no-wait", "return once the change is committed and its jobs are in line")
-  .action(run(async (context, [file], options) => (await import("./apply.ts")).apply(context, file!, options)));
+  .action(computing(async (context, [file], options) => (await import("./apply.ts")).apply(context, file!, options)));
 program.command("history")
   .description("who changed what, when and why, newest first")
   .option("--name <name>", "only changes of this")
@@ -102,7 +102,9 @@ program.command("materialize <view>")
   .option("--end <instant>", "up to this (default: what has closed)")
   .option("--overwrite", "compute again what is already there")
   .action(
-    run(async (context, [view], options) => (await import("./materialize.ts")).materialize(context, view!, options)),
+    computing(async (context, [view], options) =>
+      (await import("./materialize.ts")).materialize(context, view!, options)
+    ),
   );
 program.command("cancel <view>")
   .description("cancel jobs of a view that wait or run")
@@ -115,7 +117,7 @@ program.command("skew <view>")
   .option("--keys <count>", "how many keys to draw", "1000")
   .option("--at <instant>", "for which instant (default: the last one for which everything is loaded)")
   .option("--seed <number>", "draws other keys", "1")
-  .action(run(async (context, [view], options) => (await import("./skew.ts")).skew(context, view!, options)));
+  .action(computing(async (context, [view], options) => (await import("./skew.ts")).skew(context, view!, options)));
 program.command("vacuum")
   .description("find stored data that nothing refers to any more")
   .option("--apply", "remove it")
@@ -126,6 +128,17 @@ type Action = (
   args: readonly string[],
   options: Readonly<Record<string, unknown>>,
 ) => Promise<void>;
+
+/** The action of a command that reads or computes features: it knows the aggregations of users. */
+function computing(action: Action): (...args: unknown[]) => Promise<void> {
+  return run(async (context, ...rest) => {
+    if (context.config.modules.length > 0) {
+      const { importModules } = await import("./import_file.ts");
+      await importModules(context.config.modules);
+    }
+    await action(context, ...rest);
+  });
+}
 
 /** Reads the configuration once and turns errors into one message and an exit code. */
 function run(action: Action): (...args: unknown[]) => Promise<void> {

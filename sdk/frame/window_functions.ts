@@ -154,7 +154,16 @@ export interface WindowAggregation {
   readonly parameters?: Readonly<Record<string, LiteralValue>>;
 }
 
-const userFunctions = new Map<string, UserWindowFunction>();
+/**
+ * What users register by name. One process may hold several copies of this package, as loaders of TypeScript make their own of
+ * everything that a module imports: all of them share one register.
+ */
+export function sharedRegister<T>(name: string): Map<string, T> {
+  const holder = globalThis as unknown as Record<symbol, Map<string, T> | undefined>;
+  return holder[Symbol.for(`varve.${name}`)] ??= new Map();
+}
+
+const userFunctions = sharedRegister<UserWindowFunction>("windowFunctions");
 
 /** The name under which definitions store a user's own function. */
 export function userFunctionName(own: Pick<UserWindowFunction, "name" | "version">): string {

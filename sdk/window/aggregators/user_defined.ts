@@ -1,7 +1,12 @@
 /** Aggregations that users write: the same contract, known by name and version in every process that computes or serves them. */
 import { VarveError } from "../../errors.ts";
 import type { LiteralValue } from "../../frame/expr_node.ts";
-import { addUserFunction, userFunctionName, type UserWindowFunction } from "../../frame/window_functions.ts";
+import {
+  addUserFunction,
+  sharedRegister,
+  userFunctionName,
+  type UserWindowFunction,
+} from "../../frame/window_functions.ts";
 import { type DataType, formatType, sameType } from "../../schema.ts";
 import type { Aggregator } from "../aggregator.ts";
 
@@ -23,7 +28,7 @@ export interface UserAggregation<N extends string = string, V extends number = n
   make(inputs: AggregatorInputs): Aggregator;
 }
 
-const registered = new Map<string, UserAggregation>();
+const registered = sharedRegister<UserAggregation>("aggregations");
 
 /**
  * Makes a user's own aggregation known to this process, and gives the name under which definitions store it: `name@version`.
