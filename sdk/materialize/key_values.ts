@@ -5,7 +5,7 @@ import type { WindowRun } from "./window_batch.ts";
 /** Half-open spans of event time in micros, ascending, that do not touch. */
 export type Spans = readonly { readonly start: number; readonly end: number }[];
 
-/** `begin`, then rows in order; or `replace`. Then `value`. */
+/** `begin`, then rows in order; or `replace`. Then `values`. */
 export interface KeyValues {
   /** Starts a key of which nothing is known: all of its rows that matter follow. */
   begin(): void;
@@ -20,8 +20,8 @@ export interface KeyValues {
   readonly end: number | undefined;
   /** How many rows were left out, since there are too many newer ones. */
   readonly leftOut: number;
-  /** The value; its arrays are used again for the next key. */
-  value(sequence: bigint): TileValue;
+  /** The value that requests find, and behind totals that of the tiles; their arrays are used again for the next key. */
+  values(sequence: bigint): readonly TileValue[];
 }
 
 /** Goes through an older value's rows and the new ones in order of time; what the older has in changed spans is left out. */

@@ -2,7 +2,7 @@
 import type { AggregateView } from "../define/definitions.ts";
 import type { ColumnBatch, EngineSession, Relation } from "../engine/engine.ts";
 import { VarveError } from "../errors.ts";
-import { readHeader, TileBatch, tileLayout, TileReader } from "../storage/encoding.ts";
+import { readHeader, TileBatch, tileLayout, TileReader, tilesBehind, tilesKey } from "../storage/encoding.ts";
 import type { DeltaFile } from "../storage/delta_format.ts";
 import type { Collection, PackedBatch } from "../storage/online_store.ts";
 import { writeBatches } from "../storage/online_write.ts";
@@ -14,6 +14,7 @@ import { type KeyRun, keyRuns } from "./keyed_runs.ts";
 import { type Load, type OnlineContent, onlineProgress, watermarkOf, type Written } from "./load_context.ts";
 import { RowValues } from "./row_values.ts";
 import { TileValues } from "./tile_values.ts";
+import { TotalChoice } from "./total_places.ts";
 import { type WindowBatch, windowBatch, type WindowRun } from "./window_batch.ts";
 import { UnknownKeys } from "./unknown_keys.ts";
 import { changedRows, sortedRows, sortedRowsOf, type TableRows } from "./sorted_rows.ts";
@@ -81,6 +82,7 @@ class WindowContent implements OnlineContent {
         unit: plan.edges.grain,
         floor: reach.floor,
         hasTail: plan.hasLifetime,
+        totals: plan.endsTogether ? new TotalChoice(definition, plan, times.watermark) : undefined,
       });
     this.#sequence = BigInt(snapshot.version);
     this.#out = new TileBatch(layout);
@@ -222,13 +224,15 @@ class WindowContent implements OnlineContent {
     if (keys.length === 0) return;
     const { context: { online, signal }, snapshot } = this.#load;
     const found = await online.getMany(keys.map(() => collection), keys.map(({ key }) => key), signal);
+    const tiles = await this.#tilesOf(collection, keys, found);
     const reader = this.#reader;
     for (const [i, { key, batch, row, runs }] of keys.entries()) {
       const stored = found[i];
       if (stored) {
-        const isReadable = opens(reader, stored);
-        // Somebody was here who knows as much or more.
-        if (isReadable && readHeader(stored).sequence >= snapshot.version) continue;
+        // Somebody was here who knows more.
+        if (readHeader(stored).sequence > snapshot.version) continue;
+        const whole = tiles[i];
+        const isReadable = whole !== undefined && opens(reader, whole);
         if (isReadable && reader.isCut) this.#cutKeys--;
         if (isReadable && this.#values.replace(reader, runs, spans)) yield* this.#put(key);
         else await unknown.add(batch, row);
@@ -241,11 +245,33 @@ class WindowContent implements OnlineContent {
     }
   }
 
+  /** The values that have tiles or rows, which for keys with totals are found elsewhere; undefined where none can be trusted. */
+  async #tilesOf(
+    collection: Collection,
+    keys: readonly ChangedKey[],
+    found: readonly (Uint8Array | undefined)[],
+  ): Promise<(Uint8Array | undefined)[]> {
+    const { online, signal } = this.#load.context;
+    const reader = this.#reader;
+    const withTotals = keys.flatMap((_, i) => found[i] && opens(reader, found[i]) && reader.isTotals ? [i] : []);
+    if (withTotals.length === 0) return [...found];
+    const tiles = await online.getMany(
+      withTotals.map(() => collection),
+      withTotals.map((i) => tilesKey(keys[i]!.key)),
+      signal,
+    );
+    const all = [...found];
+    for (const [n, i] of withTotals.entries()) all[i] = tilesBehind(found[i]!, tiles[n]);
+    return all;
+  }
+
   *#put(key: Uint8Array): Iterable<PackedBatch> {
     const values = this.#values;
-    const value = values.value(this.#sequence);
-    if (value.isCut) this.#cutKeys++;
-    this.#out.add(key, value, this.#reach.expireAt(values.end));
+    const [value, tiles] = values.values(this.#sequence);
+    const expireAt = this.#reach.expireAt(values.end);
+    if (value!.isCut) this.#cutKeys++;
+    this.#out.add(key, value!, expireAt);
+    if (tiles) this.#out.add(tilesKey(key), tiles, expireAt);
     if (this.#out.isFull) yield* this.#rest();
   }
 

@@ -99,20 +99,20 @@ export class RowValues implements KeyValues {
     return this.#count === 0 ? undefined : this.#times[this.#first + this.#count - 1]! + 1;
   }
 
-  value(sequence: bigint): TileValue {
+  values(sequence: bigint): readonly TileValue[] {
     const count = this.#count;
     const end = this.#first + count;
     const times = this.#times.slice(this.#first, end);
     const unit = units.find((each) => times.every((time) => time % each === 0)) ?? 1;
     const places = Float64Array.from(times, (time) => time / unit);
     const columns = this.#columns.map((column) => column.slice(this.#first, end));
-    return {
+    return [{
       sequence,
       unit,
       floor: this.#floor,
       isCut: this.#isCut || this.leftOut > 0,
       levels: count === 0 ? [] : [{ count, places, columns }],
-    };
+    }];
   }
 }
 

@@ -1,7 +1,9 @@
 /** Makes the online values of a view of tiles, one key after the other: rows of its table, or an older value with slices replaced. */
-import { type TileLevel, tileRatio, type TileReader, type TileValue } from "../storage/encoding.ts";
+import type { TileLevel, TileReader, TileValue } from "../storage/encoding.ts";
 import { type Aggregator, makeStates, type SlotColumn, type States } from "../window/aggregator.ts";
+import { coverTiles, type TileLevels, tileRatio } from "../window/tile_cover.ts";
 import { type KeyValues, replaceSpans, type Spans } from "./key_values.ts";
+import { find, type TotalChoice, type TotalPlaces } from "./total_places.ts";
 import type { WindowRun } from "./window_batch.ts";
 
 /** What all values of a load have in common. */
@@ -14,28 +16,34 @@ export interface TileSettings {
   readonly floor: number;
   /** Whether everything older than the floor is kept in one state. */
   readonly hasTail: boolean;
+  /** Chooses the totals that requests find; absent where windows do not end together. */
+  readonly totals: TotalChoice | undefined;
 }
 
 /** Fewer tiles are merged as they are. */
 const leastTiles = 32;
 
 /** The tiles of one key. */
-export class TileValues implements KeyValues {
+export class TileValues implements KeyValues, TileLevels {
   readonly #settings: TileSettings;
   readonly #levels: Level[];
   readonly #tail: readonly States[];
-  readonly #tailColumns: readonly SlotColumn[];
   #hasTail = false;
   #floor = 0;
   readonly #scratch: readonly States[];
+  readonly #totals: Level;
+  /** The total of everything. */
+  readonly #all: readonly States[];
   readonly leftOut = 0;
+  levelCount = 0;
 
   constructor(settings: TileSettings) {
     this.#settings = settings;
     this.#levels = [new Level(settings.aggregators)];
     this.#tail = settings.aggregators.map((aggregator) => makeStates(aggregator, 1));
-    this.#tailColumns = this.#tail.flat();
     this.#scratch = settings.aggregators.map((aggregator) => makeStates(aggregator, 1));
+    this.#all = settings.aggregators.map((aggregator) => makeStates(aggregator, 1));
+    this.#totals = new Level(settings.aggregators);
   }
 
   begin(): void {
@@ -89,38 +97,79 @@ export class TileValues implements KeyValues {
     return this.#hasTail ? this.#floor : undefined;
   }
 
-  value(sequence: bigint): TileValue {
-    const levels = this.#coarsen();
-    const { aggregators, unit } = this.#settings;
+  values(sequence: bigint): readonly TileValue[] {
+    this.#coarsen();
+    const levels = this.#levels.slice(0, this.levelCount);
+    const { aggregators, unit, totals } = this.#settings;
+    const [finest] = this.#levels;
+    const chosen = totals?.of(finest!.places, finest!.count);
+    if (chosen) this.#total(chosen);
     for (const [a, aggregator] of aggregators.entries()) {
       if (!aggregator.pack) continue;
       if (this.#hasTail) aggregator.pack(this.#tail[a]!, 0);
-      for (const { states, count } of levels) {
+      if (chosen && this.#settings.hasTail) aggregator.pack(this.#all[a]!, 0);
+      for (const { states, count } of chosen ? [...levels, this.#totals] : levels) {
         for (let i = 0; i < count; i++) aggregator.pack(states[a]!, i);
       }
     }
-    return {
-      sequence,
-      unit,
-      floor: this.#floor,
-      isCut: false,
-      ...(this.#hasTail && { tail: this.#tailColumns }),
-      levels,
-    };
+    const base = { sequence, unit, floor: this.#floor, isCut: false };
+    const tiles: TileValue = { ...base, ...(this.#hasTail && { tail: this.#tail.flat() }), levels };
+    if (!totals || !chosen) return [tiles];
+    const { watermark, windowsHash } = totals;
+    return [{
+      ...base,
+      totals: { windows: windowsHash, watermark, until: chosen.until },
+      ...(this.#settings.hasTail && { tail: this.#all.flat() }),
+      levels: [this.#totals],
+    }, tiles];
   }
 
-  /** Coarser levels for as long as each halves the one before. */
-  #coarsen(): readonly Level[] {
-    const [finest] = this.#levels;
-    if (finest!.count === 0) return [];
-    let used = 1;
-    for (let below = finest!; below.count >= leastTiles; below = this.#levels[used - 1]!) {
-      const level = this.#levels[used] ??= new Level(this.#settings.aggregators);
+  /** Adds up everything from each of some tiles on, the newest first. */
+  #total({ rows }: TotalPlaces): void {
+    const { aggregators, hasTail } = this.#settings;
+    const finest = this.#levels[0]!;
+    const into = this.#totals;
+    into.resize(rows.length);
+    let end = Infinity;
+    for (let i = rows.length - 1; i >= 0; i--) {
+      const place = finest.places[rows[i]!]!;
+      into.places[i] = place;
+      for (const [a, aggregator] of aggregators.entries()) aggregator.clear(into.states[a]!, i);
+      this.#addSpan(into.states, i, place, end);
+      if (i + 1 < rows.length) addState(aggregators, into.states, i, into.states, i + 1);
+      end = place;
+    }
+    if (!hasTail) return;
+    for (const [a, aggregator] of aggregators.entries()) aggregator.clear(this.#all[a]!, 0);
+    if (this.#hasTail) addState(aggregators, this.#all, 0, this.#tail, 0);
+    this.#addSpan(this.#all, 0, -Infinity, end);
+    addState(aggregators, this.#all, 0, into.states, 0);
+  }
+
+  #addSpan(into: readonly States[], i: number, from: number, to: number): void {
+    const { aggregators } = this.#settings;
+    const { places, count } = this.#levels[0]!;
+    const start = Math.max(from, places[0]!);
+    const end = Math.min(to, places[count - 1]! + 1);
+    coverTiles(this, start, end, (level, first, last) => {
+      for (let row = first; row < last; row++) addState(aggregators, into, i, this.#levels[level]!.states, row);
+    });
+  }
+
+  find(level: number, place: number): number {
+    const { places, count } = this.#levels[level]!;
+    return find(places, count, place);
+  }
+
+  /** Makes coarser levels for as long as each halves the one before. */
+  #coarsen(): void {
+    this.levelCount = Math.min(1, this.#levels[0]!.count);
+    for (let below = this.#levels[0]!; below.count >= leastTiles; below = this.#levels[this.levelCount - 1]!) {
+      const level = this.#levels[this.levelCount] ??= new Level(this.#settings.aggregators);
       level.merge(below);
       if (level.count > below.count / 2) break;
-      used++;
+      this.levelCount++;
     }
-    return this.#levels.slice(0, used);
   }
 
   #addToTail(from: readonly States[], row: number): void {
@@ -137,6 +186,16 @@ export class TileValues implements KeyValues {
     let slot = 0;
     for (const columns of states) for (const column of columns) visit(column, slot++);
   }
+}
+
+function addState(
+  aggregators: readonly Aggregator[],
+  into: readonly States[],
+  i: number,
+  from: readonly States[],
+  j: number,
+): void {
+  for (let a = 0; a < aggregators.length; a++) aggregators[a]!.merge(into[a]!, i, from[a]!, j);
 }
 
 /** Tiles of one length. */
@@ -186,6 +245,13 @@ class Level implements TileLevel {
     for (let row = 0; row < below.count; row++) {
       this.add(Math.floor(below.places[row]! / tileRatio), below.states, row);
     }
+  }
+
+  /** Makes room for states that are to come. */
+  resize(count: number): void {
+    this.count = 0;
+    this.#reserve(count);
+    this.count = count;
   }
 
   #reserve(more: number): void {

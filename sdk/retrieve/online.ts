@@ -7,7 +7,7 @@ import { VarveError } from "../errors.ts";
 import { literalValue } from "../frame/expr_literal.ts";
 import { type DataType, type Field, formatType } from "../schema.ts";
 import type { Micros } from "../time.ts";
-import { encodeKey, rowLayout } from "../storage/encoding.ts";
+import { encodeKey, rowLayout, tilesBehind, tilesKey } from "../storage/encoding.ts";
 import type { Collection, OnlineStore, ViewState } from "../storage/online_store.ts";
 import { type FeatureRead, keyColumns } from "./feature_read.ts";
 import { AttributeValues } from "./online_attributes.ts";
@@ -139,6 +139,17 @@ function defaultsOf(features: readonly FeatureDefinition[]): unknown[] {
   return layout.decodeUser(layout.encode({ eventTimestamp: 0n, sequence: 0n }, literals));
 }
 
+/** What was looked up for some requests. */
+interface Lookups {
+  readonly found: (Uint8Array | undefined)[];
+  /** Where the value of request r and view v is found; -1 is a null key. */
+  readonly places: Int32Array;
+  readonly served: readonly ServedState[];
+  readonly at: Micros;
+  /** Places of totals that are for other instants. */
+  insufficient?: number[];
+}
+
 /** The state of a view version that is loaded. */
 type ServedState = ViewState & { readonly collection: Collection };
 
@@ -206,7 +217,47 @@ class CompiledReader implements ServiceReader {
       }
     }
     const found = keys.length === 0 ? [] : await this.#store.getMany(collections, keys, signal);
-    return requests.map((_, r) => this.#answer(found, places, r * served.length, at, served));
+    const lookups: Lookups = { found, places, served, at };
+    const answers = requests.map((_, r) => this.#answer(lookups, r));
+    if (lookups.insufficient) await this.#fetchTiles(lookups.insufficient, lookups, { collections, keys, signal });
+    return lookups.insufficient ? requests.map((_, r) => answers[r] ?? this.#whole(lookups, r)) : answers as Answer[];
+  }
+
+  /** Looks up the tiles behind totals that do not suffice, and puts them in their place. */
+  async #fetchTiles(
+    places: readonly number[],
+    { found }: Lookups,
+    { collections, keys, signal }: {
+      readonly collections: readonly Collection[];
+      readonly keys: readonly Uint8Array[];
+      readonly signal: AbortSignal | undefined;
+    },
+  ): Promise<void> {
+    const tiles = await this.#store.getMany(
+      places.map((place) => collections[place]!),
+      places.map((place) => tilesKey(keys[place]!)),
+      signal,
+    );
+    for (const [i, place] of places.entries()) {
+      const behind = tilesBehind(found[place]!, tiles[i]);
+      if (!behind) {
+        throw new VarveError(
+          "UNAVAILABLE",
+          `Cannot read ${this.#title}: the values of an entity are being written; try again`,
+          { details: { service: this.service } },
+        );
+      }
+      found[place] = behind;
+    }
+  }
+
+  #whole(lookups: Lookups, r: number): Answer {
+    const answer = this.#answer(lookups, r);
+    if (answer) return answer;
+    throw new VarveError(
+      "CORRUPT",
+      `Cannot read ${this.#title}: totals are where tiles should be; load the view again`,
+    );
   }
 
   #served({ read }: ViewUse): ServedState {
@@ -253,13 +304,11 @@ class CompiledReader implements ServiceReader {
     );
   }
 
-  #answer(
-    found: readonly (Uint8Array | undefined)[],
-    places: Int32Array,
-    first: number,
-    at: Micros,
-    served: readonly ServedState[],
-  ): Answer {
+  /** Undefined where more has to be looked up, which is noted. */
+  #answer(lookups: Lookups, r: number): Answer | undefined {
+    const { found, places, served, at } = lookups;
+    const first = r * served.length;
+    let isWhole = true;
     const count = this.features.length;
     const values = new Array<unknown>(count);
     const statuses = new Array<FeatureStatus>(count);
@@ -277,6 +326,11 @@ class CompiledReader implements ServiceReader {
       let eventTime: Micros | undefined;
       if (bytes) {
         const what = view.read(bytes, at, served[v]!, values, feature);
+        if (!what) {
+          (lookups.insufficient ??= []).push(place);
+          isWhole = false;
+          continue;
+        }
         storedBytes += bytes.length;
         cutFeatures += what.cutFeatures ?? 0;
         ({ status, effectiveTime, eventTime } = what);
@@ -287,6 +341,7 @@ class CompiledReader implements ServiceReader {
         eventTimes[feature] = eventTime;
       }
     }
+    if (!isWhole) return undefined;
     const answer = { values, statuses, effectiveTimes, eventTimes, storedBytes };
     return cutFeatures === 0 ? answer : { ...answer, cutFeatures };
   }

@@ -16,8 +16,11 @@ export interface Found {
 
 /** Reads the features of one view that a service wants. Values are in user form, defaults filled in (S7). */
 export interface ViewValues {
-  /** Writes the values at an instant into `values`, from index `first` on. */
-  read(bytes: Uint8Array, at: Micros, state: ViewState, values: unknown[], first: number): Found;
+  /**
+   * Writes the values at an instant into `values`, from index `first` on. Undefined: these bytes are totals for other instants,
+   * and the tiles behind them are needed.
+   */
+  read(bytes: Uint8Array, at: Micros, state: ViewState, values: unknown[], first: number): Found | undefined;
   /** Writes the values of a key that has none. */
   none(values: unknown[], first: number): void;
 }

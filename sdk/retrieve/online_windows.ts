@@ -15,6 +15,7 @@ import { Segments } from "../window/segments.ts";
 import type { Found, ViewValues } from "./online_values.ts";
 import { RowSums } from "./row_sums.ts";
 import { TileSums } from "./tile_sums.ts";
+import { TotalSums } from "./total_sums.ts";
 
 /** Adds up what a value holds of each segment. */
 export interface SegmentSums {
@@ -50,6 +51,10 @@ interface WindowValue {
   readonly fallback: unknown;
 }
 
+/** Instead of the place of a state: the window has no rows, or several states. */
+const nothing = -1;
+const several = -2;
+
 /** Reads features of a view of aggregates, by their places in it. */
 export class WindowValues implements ViewValues {
   readonly #definition: AggregateView;
@@ -62,7 +67,11 @@ export class WindowValues implements ViewValues {
   readonly #features: readonly WindowValue[];
   readonly #aggregations: readonly SummedAggregation[];
   readonly #sums: SegmentSums;
+  readonly #totals: TotalSums;
   readonly #spans: Float64Array;
+  /** By used span: the place of its state, or what else it is made of. */
+  readonly #places: Int32Array;
+  readonly #inOrder: Int32Array;
   readonly #segments: Segments;
   #state: ViewState | undefined;
   #watermark = 0;
@@ -105,22 +114,32 @@ export class WindowValues implements ViewValues {
     });
     this.#aggregations = [...aggregations.values()];
     this.#sums = plan.keepsRows ? new RowSums(plan, this.#aggregations) : new TileSums(plan, this.#aggregations);
+    this.#totals = new TotalSums(plan, this.#aggregations);
     this.#spans = new Float64Array(2 * edges.spanCount);
+    this.#places = new Int32Array(this.#used.length);
+    this.#inOrder = this.#places.map((_, k) => k);
   }
 
-  read(bytes: Uint8Array, at: Micros, state: ViewState, values: unknown[], first: number): Found {
+  read(bytes: Uint8Array, at: Micros, state: ViewState, values: unknown[], first: number): Found | undefined {
     const reader = this.#reader;
     reader.open(bytes);
     this.#turn(at, state);
-    if (reader.floor > this.#lowest || this.#plan.edges.grain % reader.unit !== 0) this.#checkReach(reader);
-    const segments = this.#segments;
-    const isPresent = this.#sums.add(reader, segments);
+    let isPresent: boolean;
+    let places = this.#places;
+    if (reader.isTotals) {
+      if (!this.#suffices()) return undefined;
+      isPresent = this.#totals.add(reader, this.#spans, this.#used);
+      places = this.#inOrder;
+    } else {
+      if (reader.floor > this.#lowest || this.#plan.edges.grain % reader.unit !== 0) this.#checkReach(reader);
+      isPresent = this.#sums.add(reader, this.#segments);
+      if (isPresent && this.#segments.endTogether) this.#addLater(this.#segments.count);
+    }
     if (!isPresent) {
       this.none(values, first);
       return this.#hasOthers() ? this.#found!.present : this.#found!.missing;
     }
-    if (segments.endTogether) this.#addLater(segments.count);
-    for (let i = 0; i < this.#features.length; i++) values[first + i] = this.#value(this.#features[i]!, segments);
+    for (let i = 0; i < this.#features.length; i++) values[first + i] = this.#value(this.#features[i]!, places);
     return reader.isCut ? this.#cut() : this.#found!.present;
   }
 
@@ -146,12 +165,20 @@ export class WindowValues implements ViewValues {
       this.#place(Number(at), this.#watermark);
     }
     const { edges } = this.#plan;
-    const { floor } = this.#reader;
+    const { floor, isTotals, watermark } = this.#reader;
     // A value that is ahead of the state has dropped what only windows of before need.
-    if (this.#definition.edge === "complete" && floor + edges.depth > this.#visible) {
+    const known = isTotals ? watermark : this.#definition.edge === "complete" ? floor + edges.depth : -Infinity;
+    if (known > this.#watermark && known > this.#visible) {
       this.#at = undefined;
-      this.#place(Number(at), Math.max(this.#watermark, floor + edges.depth));
+      this.#place(Number(at), known);
     }
+  }
+
+  /** Whether the open totals are for these windows, at this instant. */
+  #suffices(): boolean {
+    const { windows, watermark, until } = this.#reader;
+    const end = this.#definition.edge === "complete" ? this.#visible : this.#t;
+    return windows === this.#plan.windowsHash && this.#visible >= watermark && end <= until;
   }
 
   #place(t: number, watermark: number): void {
@@ -162,6 +189,11 @@ export class WindowValues implements ViewValues {
     this.#visible = visible;
     edges.spansAt(t, visible, this.#spans);
     this.#segments.cut(this.#spans, this.#used);
+    const { firsts, lasts, endTogether } = this.#segments;
+    for (let k = 0; k < this.#used.length; k++) {
+      const size = lasts[k]! - firsts[k]!;
+      this.#places[k] = size === 0 ? nothing : size === 1 || endTogether ? firsts[k]! : several;
+    }
     let lowest = Infinity;
     for (const span of this.#used) {
       const lo = this.#spans[2 * span]!;
@@ -205,30 +237,24 @@ export class WindowValues implements ViewValues {
     }
   }
 
-  #value(feature: WindowValue, segments: Segments): unknown {
+  #value(feature: WindowValue, places: Int32Array): unknown {
     const { spans, isSeries, isPlain: asItIs, type, fallback } = feature;
     const value = isSeries
-      ? spans.map((span) => this.#windowValue(feature, span, segments))
-      : this.#windowValue(feature, spans[0]!, segments);
+      ? spans.map((span) => this.#windowValue(feature, span, places))
+      : this.#windowValue(feature, spans[0]!, places);
     return (asItIs ? value : userValue(value, type)) ?? fallback;
   }
 
-  #windowValue(
-    { aggregation: { aggregator, states, result }, isKeys }: WindowValue,
-    span: number,
-    segments: Segments,
-  ): unknown {
-    const first = segments.firsts[span]!;
-    const last = segments.lasts[span]!;
-    let from = states;
-    let place = first;
-    if (last === first || (last > first + 1 && !segments.endTogether)) {
-      from = result;
-      place = 0;
-      aggregator.clear(result, 0);
-      for (let s = first; s < last; s++) aggregator.merge(result, 0, states, s);
+  #windowValue(feature: WindowValue, span: number, places: Int32Array): unknown {
+    const { aggregation: { aggregator, states, result }, isKeys } = feature;
+    const place = places[span]!;
+    if (place >= 0) return isKeys ? aggregator.grouped!.keys(states, place) : aggregator.finalize(states, place);
+    aggregator.clear(result, 0);
+    if (place === several) {
+      const { firsts, lasts } = this.#segments;
+      for (let s = firsts[span]!; s < lasts[span]!; s++) aggregator.merge(result, 0, states, s);
     }
-    return isKeys ? aggregator.grouped!.keys(from, place) : aggregator.finalize(from, place);
+    return isKeys ? aggregator.grouped!.keys(result, 0) : aggregator.finalize(result, 0);
   }
 
   /** Whether the key has anything in windows of features that are not wanted. */
@@ -241,7 +267,8 @@ export class WindowValues implements ViewValues {
       if (lo === -Infinity && reader.hasTail) return true;
       if (count === 0) continue;
       const row = lo === -Infinity ? 0 : reader.find(0, Math.ceil(lo / reader.unit));
-      if (row < count && reader.place(0, row) * reader.unit < hi) return true;
+      // Totals are of everything: their windows have no other end.
+      if (row < count && (reader.isTotals || reader.place(0, row) * reader.unit < hi)) return true;
     }
     return false;
   }

@@ -1,7 +1,8 @@
 /** Adds up tiles: for every segment as few of them as its length allows, the coarsest in the middle. */
-import { tileRatio, type TileReader } from "../storage/encoding.ts";
+import type { TileReader } from "../storage/encoding.ts";
 import { makeStates, type States } from "../window/aggregator.ts";
 import type { OnlinePlan } from "../window/online_plan.ts";
+import { coverTiles } from "../window/tile_cover.ts";
 import type { Segments } from "../window/segments.ts";
 import type { SegmentSums, SummedAggregation } from "./online_windows.ts";
 
@@ -21,8 +22,6 @@ export class TileSums implements SegmentSums {
   #count = 0;
   /** Where the tiles of each segment end. */
   readonly #ends: number[] = [];
-  /** What is left to be added after the coarser levels: level, first place, place after the last. */
-  readonly #later: number[] = [];
 
   constructor(plan: OnlinePlan, aggregations: readonly SummedAggregation[]) {
     this.#plan = plan;
@@ -37,7 +36,7 @@ export class TileSums implements SegmentSums {
     this.#count = 0;
     for (let s = 0; s < count; s++) {
       const start = starts[s] === -Infinity ? floor : starts[s]!;
-      if (reader.levelCount > 0) this.#cover(reader, start / unit, ends[s]! / unit);
+      if (reader.levelCount > 0) coverTiles(reader, start / unit, ends[s]! / unit, this.#visit);
       this.#ends[s] = this.#count;
     }
     const isTailed = reader.hasTail && count > 0 && starts[0] === -Infinity;
@@ -47,28 +46,7 @@ export class TileSums implements SegmentSums {
     return true;
   }
 
-  /** Finds the tiles from one place of the finest level to another. */
-  #cover(reader: TileReader, from: number, to: number): void {
-    const later = this.#later;
-    later.length = 0;
-    let level = 0;
-    for (; level + 1 < reader.levelCount; level++) {
-      const up = Math.ceil(from / tileRatio);
-      const down = Math.floor(to / tileRatio);
-      if (up >= down) break;
-      if (from < up * tileRatio) this.#stretch(reader, level, from, up * tileRatio);
-      if (down * tileRatio < to) later.push(level, down * tileRatio, to);
-      from = up;
-      to = down;
-    }
-    this.#stretch(reader, level, from, to);
-    for (let i = later.length - 3; i >= 0; i -= 3) this.#stretch(reader, later[i]!, later[i + 1]!, later[i + 2]!);
-  }
-
-  #stretch(reader: TileReader, level: number, from: number, to: number): void {
-    const first = reader.find(level, from);
-    const end = reader.find(level, to);
-    if (end <= first) return;
+  readonly #visit = (level: number, first: number, end: number): void => {
     this.#count += end - first;
     const last = this.#stretches - 1;
     if (last >= 0 && this.#levels[last] === level && this.#to[last] === first) {
@@ -78,7 +56,7 @@ export class TileSums implements SegmentSums {
     this.#levels[this.#stretches] = level;
     this.#from[this.#stretches] = first;
     this.#to[this.#stretches++] = end;
-  }
+  };
 
   #reserve(): void {
     if (this.#count <= this.#room && this.#room > 0) return;

@@ -6,6 +6,11 @@
  *
  * Places count tiles since 1970: a tile of the first level is one unit long, a tile of each other level eight of the one
  * before. All levels hold the same rows; coarser ones are there where they save merging, so that a long window needs few tiles.
+ *
+ * A key with many tiles has two values: what requests look up are totals, which need no merging and are few. There row i is
+ * the state of everything from its place on, and the tail that of everything; the floor is followed by: hash of the windows
+ * that they are for (4) · the instant up to which rows are in it (8) · the last instant that they are for (8). The tiles are
+ * under another key, {@link tilesKey}, for whoever asks later than that, and for loaders.
  */
 import { createHash } from "node:crypto";
 import { VarveError } from "../errors.ts";
@@ -23,20 +28,19 @@ import {
   findColumns,
   readColumn,
 } from "./encoding_columns.ts";
-import { headerBytes } from "./encoding_row.ts";
+import { headerBytes, isNewer } from "./encoding_row.ts";
 
 /** A part of the format's own version: another one asks for a fresh load. */
 const formatVersion = 1;
-
-/** How many tiles of a level make one of the next. */
-export const tileRatio = 8;
 
 const maxLevels = 8;
 /** More rows than a value can have. */
 const maxRows = 1 << 24;
 const tailFlag = 1;
 const cutFlag = 2;
+const totalsFlag = 4;
 const fixedBytes = headerBytes + 2 + 8 + 8;
+const totalsBytes = 4 + 8 + 8;
 
 /** What is stored of one view version: the columns of its states, or of its rows. */
 export interface TileLayout {
@@ -66,6 +70,32 @@ export interface TileLevel {
   readonly columns: readonly SlotColumn[];
 }
 
+/** What totals are for. */
+export interface TileTotals {
+  /** Tells windows apart: 32 bits of a hash. */
+  readonly windows: number;
+  /** Up to when rows are in them, micros. */
+  readonly watermark: number;
+  /** Windows that end here at the latest (complete), or are asked for here at the latest (fresh), find their beginning; micros. */
+  readonly until: number;
+}
+
+/** The key of a key's tiles where its value is of totals: no part of a key starts with a zero byte. */
+export function tilesKey(key: Uint8Array): Uint8Array {
+  const longer = Buffer.allocUnsafe(key.length + 1);
+  longer.set(key);
+  longer[key.length] = 0;
+  return longer;
+}
+
+/**
+ * The tiles behind a value of totals, if they can be trusted: those of an earlier time may be left over from before the key had
+ * no totals for a while, and lack what happened then.
+ */
+export function tilesBehind(totals: Uint8Array, tiles: Uint8Array | undefined): Uint8Array | undefined {
+  return tiles && !isNewer(totals, tiles) ? tiles : undefined;
+}
+
 /** One value. */
 export interface TileValue {
   /** The version of the table that it is true at. */
@@ -76,7 +106,9 @@ export interface TileValue {
   readonly floor: number;
   /** Rows since the floor were left out, since there were too many. */
   readonly isCut: boolean;
-  /** One state of all rows before the floor. */
+  /** Says that this is a value of totals, and of which. */
+  readonly totals?: TileTotals;
+  /** One state of all rows before the floor; of totals, of all rows. */
   readonly tail?: readonly SlotColumn[];
   /** The finest first; none when there are no rows. */
   readonly levels: readonly TileLevel[];
@@ -90,11 +122,19 @@ export function appendTiles(writer: ByteWriter, layout: TileLayout, value: TileV
   view.setUint32(at + 4, 0);
   view.setBigUint64(at + 8, value.sequence);
   view.setUint16(at + 16, layout.id);
-  view.setUint8(at + 18, (value.tail ? tailFlag : 0) | (value.isCut ? cutFlag : 0));
+  const { totals } = value;
+  view.setUint8(at + 18, (value.tail ? tailFlag : 0) | (value.isCut ? cutFlag : 0) | (totals ? totalsFlag : 0));
   view.setUint8(at + 19, value.levels.length);
   view.setFloat64(at + 20, value.unit, true);
   view.setFloat64(at + 28, value.floor, true);
   writer.at = at + fixedBytes;
+  if (totals) {
+    writer.reserve(totalsBytes);
+    writer.view.setUint32(writer.at, totals.windows, true);
+    writer.view.setFloat64(writer.at + 4, totals.watermark, true);
+    writer.view.setFloat64(writer.at + 12, totals.until, true);
+    writer.at += totalsBytes;
+  }
   if (value.tail) appendColumns(writer, layout.columns, value.tail, 1);
   for (const { count, places, columns } of value.levels) {
     writer.reserve(12);
@@ -126,6 +166,11 @@ export class TileReader {
   isCut = false;
   hasTail = false;
   levelCount = 0;
+  /** Whether the value is of totals, and then: {@link TileTotals}. */
+  isTotals = false;
+  windows = 0;
+  watermark = 0;
+  until = 0;
   readonly #counts = new Int32Array(maxLevels);
   readonly #firsts = new Float64Array(maxLevels);
   /** Empty places of each level. */
@@ -172,6 +217,14 @@ export class TileReader {
     if (levels > maxLevels || !(this.unit > 0)) throw corrupt();
     const columns = this.#columnCount;
     let at = base + fixedBytes;
+    this.isTotals = (flags & totalsFlag) !== 0;
+    if (this.isTotals) {
+      if (at + totalsBytes > end) throw corrupt();
+      this.windows = view.getUint32(at, true);
+      this.watermark = view.getFloat64(at + 4, true);
+      this.until = view.getFloat64(at + 12, true);
+      at += totalsBytes;
+    }
     if (this.hasTail) at = findColumns(view, at, end, 1, columns, this.#places, maxLevels * columns);
     for (let level = 0; level < levels; level++) {
       if (at + 12 > end) throw corrupt();

@@ -1,6 +1,8 @@
 /** What is kept where requests find it, of a view of aggregates: which columns of its table, and how they are read again. */
 import { type AggregateView, reservedColumns } from "../define/definitions.ts";
+import { canonicalJson, hashOf } from "../frame/hash.ts";
 import type { Field } from "../schema.ts";
+import { durationToMicros } from "../time.ts";
 import type { Aggregator } from "./aggregator.ts";
 import { type WindowEdges, windowEdges } from "./edges.ts";
 import { windowInputs, windowTableSchema } from "./inputs.ts";
@@ -30,6 +32,10 @@ export interface OnlinePlan {
   readonly secondaryKey: number;
   /** Whether some window has no beginning. */
   readonly hasLifetime: boolean;
+  /** Whether tiles are kept and all windows end together: then a window is everything from its beginning on. */
+  readonly endsTogether: boolean;
+  /** Another number where windows lie elsewhere: 32 bits of a hash. */
+  readonly windowsHash: number;
 }
 
 /** What is kept of a view; throws INVALID_DEFINITION when this process cannot compute its aggregations. */
@@ -58,5 +64,17 @@ export function onlinePlan(view: AggregateView): OnlinePlan {
     aggregations,
     secondaryKey: keepsRows ? placeOf(view.secondaryKey?.name) : -1,
     hasLifetime: view.features.some(({ window }) => window.kind === "lifetime"),
+    endsTogether: !keepsRows && view.features.every(({ window }) => window.kind !== "series" && isZero(window.offset)),
+    windowsHash: windowsHash(view),
   };
+}
+
+function isZero(duration: string): boolean {
+  return durationToMicros(duration, "offset", { allowZero: true }) === 0n;
+}
+
+function windowsHash({ every, edge, boundary, schedule, dataDelay, features }: AggregateView): number {
+  const windows = [...new Set(features.map(({ window }) => canonicalJson(window)))].sort();
+  const text = JSON.stringify([every, edge, boundary, schedule, dataDelay, windows]);
+  return parseInt(hashOf(text).slice(0, 8), 16);
 }
