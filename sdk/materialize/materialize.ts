@@ -36,6 +36,7 @@ export interface MaterializeContext {
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
   readonly failpoint?: Failpoint;
+  /** A slice with more rows becomes several files. @default 4_000_000 */
   readonly maxRowsPerPart?: number;
 }
 
@@ -182,11 +183,11 @@ async function computeSlices(
     const range = { start: chunk[0]!.start, end: chunk.at(-1)!.end };
     const staged = await stageSlices(session, definition, range, {
       now: context.clock.now(),
+      maxRowsPerPart: context.maxRowsPerPart ?? 4_000_000,
       ...(signal && { signal }),
     });
     dropped.nullTimestamp += staged.dropped.nullTimestamp;
     dropped.nullKey += staged.dropped.nullKey;
-    const maxRowsPerPart = context.maxRowsPerPart;
     files.push(
       ...await writeParts(staged, {
         table,
@@ -195,7 +196,6 @@ async function computeSlices(
         failpoint,
         onSlice,
         ...(signal && { signal }),
-        ...(maxRowsPerPart && { maxRowsPerPart }),
       }),
     );
     await staged.drop();

@@ -21,7 +21,7 @@ export async function stageAttributes(
   session: EngineSession,
   definition: AttributeView,
   range: TimeRange,
-  { now, signal }: StageOptions,
+  { now, maxRowsPerPart, signal }: StageOptions,
 ): Promise<StagedSlices> {
   let first = true;
   const written = reservedColumns.writtenTimestamp;
@@ -38,7 +38,7 @@ export async function stageAttributes(
   const keys = definition.entity.joinKeys;
   return {
     ...await describeStaged(session, definition, range, { table, keys, ...(signal && { signal }) }),
-    write: (slice, options) => writeSlice(session, definition, slice, options),
+    write: (slice, options) => writeSlice(session, definition, slice, { ...options, maxRowsPerPart }),
     drop: () => session.run(`DROP TABLE IF EXISTS ${table}`),
   };
 }
@@ -47,7 +47,7 @@ async function* writeSlice(
   session: EngineSession,
   definition: AttributeView,
   slice: StagedSlice,
-  { folder, maxRowsPerPart, signal }: SliceWriteOptions,
+  { folder, maxRowsPerPart, signal }: SliceWriteOptions & Pick<StageOptions, "maxRowsPerPart">,
 ): AsyncIterable<LocalPart> {
   const count = Math.ceil(slice.rows / maxRowsPerPart);
   for (let part = 0; part < count; part++) {

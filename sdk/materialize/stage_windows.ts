@@ -18,7 +18,7 @@ import {
   type StagedSlices,
   type StageOptions,
 } from "./staged.ts";
-import { sortForTiles } from "./tile_rows.ts";
+import { TileSorter } from "./tile_rows.ts";
 import { effectiveSql, type WindowRows, writtenSql } from "./staged_windows.ts";
 import { writeTiles } from "./write_tiles.ts";
 
@@ -29,8 +29,9 @@ export async function stageWindows(
   session: EngineSession,
   view: AggregateView,
   range: TimeRange,
-  { now, signal }: StageOptions,
+  options: StageOptions,
 ): Promise<StagedSlices> {
+  const { signal } = options;
   const inputs = windowInputs(view);
   const read = { ...view, query: inputs.query, features: [...secondary(view), ...inputs.columns] };
   let order: readonly string[] | undefined;
@@ -49,21 +50,22 @@ export async function stageWindows(
   if (view.edge === "exact") {
     return {
       ...described,
-      write: (slice, options) => writeRows(session, rows, slice, { ...options, now }),
+      write: (slice, { folder }) => writeRows(session, rows, slice, { ...options, folder }),
       drop: () => session.run(`DROP TABLE IF EXISTS ${table}`),
     };
   }
-  const sorted = await sortForTiles(session, rows, described.slices, signal);
   const every = durationToMicros(view.every, "every");
+  const slices = described.slices.map((slice) => ({
+    ...slice,
+    minEventTimestamp: alignDown(slice.minEventTimestamp, every),
+    maxEventTimestamp: alignDown(slice.maxEventTimestamp, every),
+  }));
+  const sorter = await TileSorter.open(session, rows, slices, options);
   return {
     ...described,
-    slices: described.slices.map((slice) => ({
-      ...slice,
-      minEventTimestamp: alignDown(slice.minEventTimestamp, every),
-      maxEventTimestamp: alignDown(slice.maxEventTimestamp, every),
-    })),
-    write: (slice, options) => writeTiles(session, sorted, slice, { ...options, now }),
-    drop: () => sorted.drop(),
+    slices,
+    write: (slice, { folder }) => writeTiles(session, sorter, slice, { ...options, folder }),
+    drop: () => sorter.drop(),
   };
 }
 
@@ -98,7 +100,7 @@ async function* writeRows(
   session: EngineSession,
   rows: WindowRows,
   slice: StagedSlice,
-  { folder, maxRowsPerPart, signal, now }: SliceWriteOptions & { readonly now: bigint },
+  { folder, maxRowsPerPart, signal, now }: SliceWriteOptions & StageOptions,
 ): AsyncIterable<LocalPart> {
   const { view, inputs, keys, order } = rows;
   const { eventTimestamp, effectiveTimestamp, writtenTimestamp } = reservedColumns;

@@ -34,11 +34,9 @@ export interface DroppedRows {
   readonly nullKey: number;
 }
 
-/** Where and how a slice is written. */
+/** Where a slice is written. */
 export interface SliceWriteOptions {
   readonly folder: string;
-  /** A slice with more rows becomes several parts. */
-  readonly maxRowsPerPart: number;
   readonly signal?: AbortSignal;
 }
 
@@ -48,9 +46,12 @@ export interface LocalPart {
   readonly rows: number;
 }
 
-/** Where rows that have no written timestamp get theirs, and who wants to stop. */
+/** How slices are computed. */
 export interface StageOptions {
+  /** Where rows that have no written timestamp get theirs. */
   readonly now: bigint;
+  /** A slice with more rows becomes several parts. */
+  readonly maxRowsPerPart: number;
   readonly signal?: AbortSignal;
 }
 

@@ -4,15 +4,12 @@ import type { Schema } from "../schema.ts";
 import type { SlotColumn } from "../window/aggregator.ts";
 import { slotColumn } from "../window/inputs.ts";
 import type { TileBlock } from "../window/tile_states.ts";
-import type { TileRows } from "./tile_rows.ts";
+import type { TileSorter } from "./tile_rows.ts";
 
 /** Takes blocks of states, one after the other, and notes what the file needs to know of them. */
 export class TilePart {
   /** Row i has the state of tile i: its start, when it was written if the view knows, and slots. */
   readonly table = "varve_states";
-  /** Which of the slice's parts this is, from 0. */
-  readonly index: number;
-  readonly #rows: TileRows;
   readonly #schema: Schema;
   #isMade = false;
   #tiles = 0;
@@ -23,14 +20,12 @@ export class TilePart {
   #counts = new Int32Array(1024);
 
   /** Empty. Its table takes the place of the part before. */
-  constructor(rows: TileRows, index = 0) {
-    this.#rows = rows;
-    this.index = index;
+  constructor({ view, aggregators, plan }: TileSorter) {
     this.#schema = [
       { name: "__start", type: "float64" },
-      ...rows.plan.written === undefined ? [] : [{ name: "__written", type: "int64" as const }],
-      ...rows.view.aggregations.flatMap(({ name }, i) =>
-        rows.aggregators[i]!.slots.map((slot) => ({ name: slotColumn(name, slot.name), type: slot.type }))
+      ...plan.written === undefined ? [] : [{ name: "__written", type: "int64" as const }],
+      ...view.aggregations.flatMap(({ name }, i) =>
+        aggregators[i]!.slots.map((slot) => ({ name: slotColumn(name, slot.name), type: slot.type }))
       ),
     ];
   }

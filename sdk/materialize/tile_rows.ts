@@ -1,90 +1,176 @@
 /** Staged rows, sorted for tiles: by slice, key and time, with a number in place of the key and only what aggregators read. */
 import { reservedColumns } from "../define/definitions.ts";
-import { type EngineSession, quoteName } from "../engine/engine.ts";
+import { type EngineSession, quoteName, timestampSql } from "../engine/engine.ts";
 import { sliceColumn, storableSql } from "../engine/slice_rows.ts";
 import type { DataType, Field, Schema } from "../schema.ts";
 import { durationToMicros } from "../time.ts";
 import type { Aggregator } from "../window/aggregator.ts";
 import type { TilePlan } from "../window/tile_states.ts";
 import { viewAggregators } from "../window/view_aggregators.ts";
-import type { StagedSlice } from "./staged.ts";
+import type { StagedSlice, StageOptions } from "./staged.ts";
 import type { WindowRows } from "./staged_windows.ts";
 
-/** Rows in temporary tables, in order. */
+/** Some keys of a slice, and their rows, in temporary tables. */
 export interface TileRows {
-  readonly view: WindowRows["view"];
-  readonly aggregators: readonly Aggregator[];
   /** The rows; row i has `rowid` i. */
   readonly table: string;
-  /** What is read of them. */
-  readonly schema: Schema;
+  readonly first: number;
+  readonly end: number;
   /** Slice and join keys by number: key i has `rowid` i. */
   readonly keyTable: string;
-  /** Where columns of the schema are. */
-  readonly plan: TilePlan;
-  /** The rows of a slice. */
-  rowsOf(slice: StagedSlice): { readonly first: number; readonly end: number };
-  /** Frees the tables. */
-  drop(): Promise<void>;
 }
 
 const rowTable = "varve_rows";
 const keyTable = "varve_keys";
 
-/** Sorts the staged rows, which are gone then. */
-export async function sortForTiles(
-  session: EngineSession,
-  staged: WindowRows,
-  slices: readonly StagedSlice[],
-  signal?: AbortSignal,
-): Promise<TileRows> {
-  const { view, table, keys, order } = staged;
-  const { eventTimestamp, writtenTimestamp } = reservedColumns;
-  const names = [sliceColumn, ...view.entity.joinKeys.map(({ name }) => quoteName(name))].join(", ");
-  const { columns, plan, aggregators } = readColumns(staged);
-  const selected = [
-    "k.rowid::INTEGER AS __id",
-    `epoch_us(${eventTimestamp})::DOUBLE AS __time`,
-    ...view.writtenTimestamp === undefined ? [] : [`epoch_us(${writtenTimestamp}) AS __written`],
-    ...columns.map(({ name, sql }) => `${sql} AS ${quoteName(name)}`),
-  ];
-  // Tables keep the order in which they are filled, so that a number in one is a row of the other.
-  await session.run(
-    `CREATE OR REPLACE TEMP TABLE ${keyTable} AS SELECT DISTINCT ${names} FROM ${table} WHERE ${
-      storableSql(keys)
-    } ORDER BY ${names}`,
-    signal,
-  );
-  await session.run(
-    `CREATE OR REPLACE TEMP TABLE ${rowTable} AS SELECT ${selected.join(", ")} FROM ${table} s JOIN ${keyTable} k ` +
-      `USING (${names}) WHERE ${storableSql(keys)} ORDER BY ${["__id", ...order].join(", ")}`,
-    signal,
-  );
-  await session.run(`DROP TABLE ${table}`);
-  const ends = new Map<bigint, number>();
-  let end = 0;
-  for (const slice of slices) ends.set(slice.range.start, end += slice.rows);
-  return {
-    view,
-    aggregators,
-    table: rowTable,
-    keyTable,
-    plan,
-    schema: [
+/**
+ * Sorts staged rows: as many slices at once as have few keys, and slices of many keys part by part. Of rows there may be any
+ * number, but their keys are in memory while they are numbered; no more than a part has tiles, as each has one at least.
+ */
+export class TileSorter {
+  readonly view: WindowRows["view"];
+  readonly aggregators: readonly Aggregator[];
+  /** What is read of the rows. */
+  readonly schema: Schema;
+  /** Where columns of the schema are. */
+  readonly plan: TilePlan;
+  readonly #session: EngineSession;
+  readonly #staged: WindowRows;
+  readonly #columns: readonly ReadColumn[];
+  readonly #groups: readonly SliceGroup[];
+  #sorted: SliceGroup | undefined;
+
+  private constructor(session: EngineSession, staged: WindowRows, groups: readonly SliceGroup[]) {
+    const { columns, plan, aggregators } = readColumns(staged);
+    this.view = staged.view;
+    this.aggregators = aggregators;
+    this.plan = plan;
+    this.schema = [
       { name: "__id", type: "int32" },
       { name: "__time", type: "float64" },
-      ...view.writtenTimestamp === undefined ? [] : [{ name: "__written", type: "int64" as const }],
+      ...plan.written === undefined ? [] : [{ name: "__written", type: "int64" as const }],
       ...columns.map(({ name, type }) => ({ name, type })),
-    ],
-    rowsOf: ({ range, rows }) => {
-      const last = ends.get(range.start)!;
-      return { first: last - rows, end: last };
-    },
-    drop: async () => {
-      await session.run(`DROP TABLE IF EXISTS ${rowTable}`);
-      await session.run(`DROP TABLE IF EXISTS ${keyTable}`);
-    },
-  };
+    ];
+    this.#session = session;
+    this.#staged = staged;
+    this.#columns = columns;
+    this.#groups = groups;
+  }
+
+  /** Looks how many keys there are. */
+  static async open(
+    session: EngineSession,
+    staged: WindowRows,
+    slices: readonly StagedSlice[],
+    { maxRowsPerPart, signal }: StageOptions,
+  ): Promise<TileSorter> {
+    const keyCounts = await countKeys(session, staged, slices, maxRowsPerPart, signal);
+    return new TileSorter(session, staged, groupsOf(slices, keyCounts, maxRowsPerPart));
+  }
+
+  /** The rows of a slice, one part of its keys after the other; what was given before is gone then. */
+  async *rowsOf(slice: StagedSlice, signal?: AbortSignal): AsyncIterable<TileRows> {
+    const group = this.#groups.find(({ slices }) => slices.includes(slice))!;
+    for (let part = 0; part < group.parts; part++) {
+      if (group.parts > 1 || this.#sorted !== group) await this.#sort(group, part, signal);
+      this.#sorted = group;
+      if (group.parts === 1) {
+        const first = group.slices.slice(0, group.slices.indexOf(slice)).reduce((sum, { rows }) => sum + rows, 0);
+        yield { table: rowTable, first, end: first + slice.rows, keyTable };
+        continue;
+      }
+      const [count] = await this.#session.rows(`SELECT count(*)::DOUBLE AS n FROM ${rowTable}`, signal);
+      yield { table: rowTable, first: 0, end: Number(count!["n"]), keyTable };
+    }
+  }
+
+  /** Frees the tables. */
+  async drop(): Promise<void> {
+    for (const table of [this.#staged.table, rowTable, keyTable]) {
+      await this.#session.run(`DROP TABLE IF EXISTS ${table}`);
+    }
+  }
+
+  async #sort({ slices, parts }: SliceGroup, part: number, signal?: AbortSignal): Promise<void> {
+    const { table, keys, order, view } = this.#staged;
+    const { eventTimestamp, writtenTimestamp } = reservedColumns;
+    const joinKeys = keyNames(view);
+    const names = `${sliceColumn}, ${joinKeys}`;
+    const [first, last] = [slices[0]!, slices.at(-1)!].map(({ range }) => timestampSql(range.start));
+    const where = [storableSql(keys), `${sliceColumn} BETWEEN ${first} AND ${last}`];
+    if (parts > 1) where.push(`hash(${joinKeys}) % ${parts} = ${part}`);
+    const columns = [
+      "k.rowid::INTEGER AS __id",
+      `epoch_us(${eventTimestamp})::DOUBLE AS __time`,
+      ...this.plan.written === undefined ? [] : [`epoch_us(${writtenTimestamp}) AS __written`],
+      ...this.#columns.map(({ name, sql }) => `${sql} AS ${quoteName(name)}`),
+    ];
+    // Tables keep the order in which they are filled, so that a number in one is a row of the other.
+    await this.#session.run(
+      `CREATE OR REPLACE TEMP TABLE ${keyTable} AS SELECT DISTINCT ${names} FROM ${table} WHERE ${
+        where.join(" AND ")
+      } ORDER BY ${names}`,
+      signal,
+    );
+    await this.#session.run(
+      `CREATE OR REPLACE TEMP TABLE ${rowTable} AS SELECT ${columns.join(", ")} FROM ` +
+        `(SELECT * FROM ${table} WHERE ${where.join(" AND ")}) JOIN ${keyTable} k USING (${names}) ` +
+        `ORDER BY ${["__id", ...order].join(", ")}`,
+      signal,
+    );
+    // What nobody reads again need not be kept while states are made.
+    if (this.#groups.length === 1 && parts === 1) await this.#session.run(`DROP TABLE ${table}`);
+  }
+}
+
+/** Neighbouring slices that are sorted together, or one that is sorted in parts. */
+interface SliceGroup {
+  readonly slices: StagedSlice[];
+  readonly parts: number;
+}
+
+/** About how many keys each slice has, where it might be many; undefined where it is not. */
+async function countKeys(
+  session: EngineSession,
+  { table, view }: WindowRows,
+  slices: readonly StagedSlice[],
+  maxKeys: number,
+  signal?: AbortSignal,
+): Promise<ReadonlyMap<bigint, number>> {
+  // Nobody has more keys than rows.
+  if (slices.reduce((sum, { rows }) => sum + rows, 0) <= maxKeys) return new Map();
+  const rows = await session.rows(
+    `SELECT epoch_us(${sliceColumn}) AS slice, approx_count_distinct(hash(${
+      keyNames(view)
+    }))::DOUBLE AS n FROM ${table} GROUP BY 1`,
+    signal,
+  );
+  return new Map(rows.map((row) => [BigInt(row["slice"]), Number(row["n"])]));
+}
+
+function groupsOf(
+  slices: readonly StagedSlice[],
+  keyCounts: ReadonlyMap<bigint, number>,
+  maxKeys: number,
+): SliceGroup[] {
+  const groups: SliceGroup[] = [];
+  let keys = 0;
+  for (const slice of slices) {
+    const count = Math.min(slice.rows, keyCounts.get(slice.range.start) ?? 0);
+    const last = groups.at(-1);
+    if (last?.parts === 1 && keys + count <= maxKeys) {
+      last.slices.push(slice);
+      keys += count;
+    } else {
+      groups.push({ slices: [slice], parts: Math.max(1, Math.ceil(count / maxKeys)) });
+      keys = count;
+    }
+  }
+  return groups;
+}
+
+function keyNames(view: WindowRows["view"]): string {
+  return view.entity.joinKeys.map(({ name }) => quoteName(name)).join(", ");
 }
 
 interface ReadColumn extends Field {

@@ -10,8 +10,6 @@ export interface WritePartsOptions {
   readonly runId: string;
   /** A folder of this attempt alone; the caller removes it. */
   readonly folder: string;
-  /** A slice with more rows becomes several parts. @default 4_000_000 */
-  readonly maxRowsPerPart?: number;
   readonly failpoint: Failpoint;
   readonly signal?: AbortSignal;
   /** Called when all parts of a slice are in the object store. */
@@ -23,14 +21,14 @@ const uploadsAtOnce = 8;
 
 /** Writes the parts of every staged slice, newest slice first; gives the files to commit. */
 export async function writeParts(staged: StagedSlices, options: WritePartsOptions): Promise<DeltaFile[]> {
-  const { folder, maxRowsPerPart = 4_000_000, signal } = options;
+  const { folder, signal } = options;
   const files: DeltaFile[] = [];
   const running = new Set<Promise<void>>();
   const failures: unknown[] = [];
   try {
     for (const slice of [...staged.slices].reverse()) {
       const parts: LocalPart[] = [];
-      for await (const part of staged.write(slice, { folder, maxRowsPerPart, ...(signal && { signal }) })) {
+      for await (const part of staged.write(slice, { folder, ...(signal && { signal }) })) {
         parts.push(part);
       }
       while (running.size >= uploadsAtOnce) await Promise.race(running);

@@ -10,9 +10,9 @@ import type { DataType } from "../schema.ts";
 import { formatRange } from "../time.ts";
 import { slotColumn } from "../window/inputs.ts";
 import { type TileBlock, TileError, TileStates } from "../window/tile_states.ts";
-import type { LocalPart, SliceWriteOptions, StagedSlice } from "./staged.ts";
+import type { LocalPart, SliceWriteOptions, StagedSlice, StageOptions } from "./staged.ts";
 import { TilePart } from "./tile_part.ts";
-import type { TileRows } from "./tile_rows.ts";
+import type { TileRows, TileSorter } from "./tile_rows.ts";
 import { effectiveSql, writtenSql } from "./staged_windows.ts";
 
 const countTable = "varve_counts";
@@ -26,19 +26,34 @@ const maxGroupBytes = 64 * 2 ** 20;
 const maxGroupRows = 122_880;
 const minGroupRows = 2_048;
 
-/** Writes the tiles of one slice, sorted by key and time. Parts end where keys do. */
+/** Writes the tiles of one slice. Each part is sorted by key and time, and ends where a key does. */
 export async function* writeTiles(
   session: EngineSession,
-  rows: TileRows,
+  sorter: TileSorter,
   slice: StagedSlice,
-  options: SliceWriteOptions & { readonly now: bigint },
+  options: SliceWriteOptions & StageOptions,
 ): AsyncIterable<LocalPart> {
-  const { signal, maxRowsPerPart } = options;
-  const { first, end } = rows.rowsOf(slice);
-  const columns = rows.schema.map(({ name }) => quoteName(name)).join(", ");
-  const step = rows.schema.every(({ type }) => isFixedWidth(type)) ? rowsAtOnce.fixed : rowsAtOnce.varying;
-  const states = new TileStates(rows.plan);
-  let part = new TilePart(rows);
+  if (slice.rows === 0) return;
+  let index = 0;
+  for await (const rows of sorter.rowsOf(slice, options.signal)) {
+    for await (const part of partsOf(session, sorter, rows, slice, options)) {
+      yield await writePart(session, sorter, rows, part, slice, options, index++);
+    }
+  }
+}
+
+/** Tiles in temporary tables, one part after the other. */
+async function* partsOf(
+  session: EngineSession,
+  sorter: TileSorter,
+  { table, first, end, keyTable }: TileRows,
+  slice: StagedSlice,
+  { signal, maxRowsPerPart }: SliceWriteOptions & StageOptions,
+): AsyncIterable<TilePart> {
+  const columns = sorter.schema.map(({ name }) => quoteName(name)).join(", ");
+  const step = sorter.schema.every(({ type }) => isFixedWidth(type)) ? rowsAtOnce.fixed : rowsAtOnce.varying;
+  const states = new TileStates(sorter.plan);
+  let part = new TilePart(sorter);
   const cutWhenFull = () => {
     if (part.tiles >= maxRowsPerPart || part.bytes >= maxPartBytes) states.cut();
   };
@@ -46,18 +61,18 @@ export async function* writeTiles(
     for (let row = first; row < end; row += step) {
       signal?.throwIfAborted();
       const until = Math.min(end, row + step);
-      const sql = `SELECT ${columns} FROM ${rows.table} WHERE rowid >= ${row} AND rowid < ${until}`;
-      const blocks = blocksOf(states, await session.collectBatches(sql, rows.schema, signal));
+      const sql = `SELECT ${columns} FROM ${table} WHERE rowid >= ${row} AND rowid < ${until}`;
+      const blocks = blocksOf(states, await session.collectBatches(sql, sorter.schema, signal));
       while (await part.take(session, blocks, cutWhenFull, signal)) {
-        yield await writePart(session, rows, part, slice, options);
-        part = new TilePart(rows, part.index + 1);
+        yield part;
+        part = new TilePart(sorter);
       }
     }
     await part.take(session, states.finish(), cutWhenFull, signal);
   } catch (error) {
-    throw error instanceof TileError ? await explained(session, rows, slice, error) : error;
+    throw error instanceof TileError ? await explained(session, sorter, keyTable, slice, error) : error;
   }
-  if (part.tiles > 0) yield await writePart(session, rows, part, slice, options);
+  if (part.tiles > 0) yield part;
 }
 
 function* blocksOf(states: TileStates, batches: readonly ColumnBatch[]): Generator<TileBlock, void, undefined> {
@@ -66,10 +81,12 @@ function* blocksOf(states: TileStates, batches: readonly ColumnBatch[]): Generat
 
 async function writePart(
   session: EngineSession,
-  { view, aggregators, keyTable }: TileRows,
+  { view, aggregators }: TileSorter,
+  { keyTable }: TileRows,
   part: TilePart,
   { range }: StagedSlice,
-  { folder, signal, now }: SliceWriteOptions & { readonly now: bigint },
+  { folder, signal, now }: SliceWriteOptions & StageOptions,
+  index: number,
 ): Promise<LocalPart> {
   const { eventTimestamp, effectiveTimestamp, writtenTimestamp } = reservedColumns;
   const joinKeys = view.entity.joinKeys.map(({ name }) => quoteName(name)).join(", ");
@@ -92,7 +109,7 @@ async function writePart(
     ...slots,
   ];
   const sql = `SELECT ${columns.join(", ")} FROM (${keys}) POSITIONAL JOIN ${part.table}`;
-  const path = join(folder, `${range.start}-${part.index}.parquet`);
+  const path = join(folder, `${range.start}-${index}.parquet`);
   const rowGroupSize = Math.floor(Math.min(maxGroupRows, maxGroupBytes * part.tiles / part.bytes));
   const written = await session.writeParquet(sql, path, {
     compression: "zstd",
@@ -107,7 +124,8 @@ async function writePart(
 /** Says which key and slice an aggregator failed at. */
 async function explained(
   session: EngineSession,
-  { view, keyTable }: TileRows,
+  { view }: TileSorter,
+  keyTable: string,
   slice: StagedSlice,
   { aggregation, id, cause }: TileError,
 ): Promise<VarveError> {

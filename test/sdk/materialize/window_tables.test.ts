@@ -259,6 +259,24 @@ describe("writing tiles", () => {
     expect(total!["n"]).toBe(86_400);
   });
 
+  it("sorts slices of many keys part by part, and gives the same tiles", async () => {
+    await rig.writeSql(
+      "SELECT 'k' || hash(i) % 3000 AS a, 7::BIGINT AS b, TIMESTAMPTZ '2001-01-01' + INTERVAL (i * 10) SECOND AS t, NULL::TIMESTAMPTZ AS w, (i % 1000)::DOUBLE AS v FROM range(26000) r(i)",
+    );
+    const definition = view({ every: "1h" });
+    await rig.run(1, 5, { definition });
+    const whole = await rig.stored();
+    expect(whole.length).toBeGreaterThan(20_000);
+    rig.use("parts");
+    await rig.run(1, 5, { definition, context: { maxRowsPerPart: 1_000 } });
+    expect((await rig.table().snapshot()).files.length).toBeGreaterThan(9);
+    expect(await rig.stored()).toEqual(whole);
+    const unsorted = await queryAll((files) =>
+      `SELECT * FROM (SELECT (a, event_timestamp) <= lag((a, event_timestamp)) OVER (PARTITION BY filename) AS wrong FROM ${files}) WHERE wrong`
+    );
+    expect(unsorted).toEqual([]);
+  });
+
   it("says of which key and slice an aggregator failed", async () => {
     await rig.writeSql(
       "SELECT 'x' AS a, 7::BIGINT AS b, TIMESTAMPTZ '2001-01-02' + INTERVAL (i) SECOND AS t, NULL::TIMESTAMPTZ AS w, i::DOUBLE AS v FROM range(20000) r(i)",
