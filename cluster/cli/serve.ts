@@ -36,8 +36,14 @@ async function serveAlone(context: CommandContext, flag: unknown): Promise<void>
 async function serveAmong(context: CommandContext, flag: unknown): Promise<void> {
   const { Member } = await import("../server/process_member.ts");
   const member = new Member();
-  const server = await open(context, wantsAuth("serve", context.config.server, flag).isOn, member);
-  member.serve(server, context.logger("server"));
+  try {
+    const server = await open(context, wantsAuth("serve", context.config.server, flag).isOn, member);
+    member.serve(server, context.logger("server"));
+  } catch (error) {
+    // The channel to the watching process would keep it alive.
+    setImmediate(() => process.exit());
+    throw error;
+  }
 }
 
 async function watch(context: CommandContext, count: number, flag: unknown): Promise<void> {

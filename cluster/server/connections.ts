@@ -4,7 +4,8 @@ import type { Socket } from "node:net";
 
 /** The open connections of a server, and which of them wait for an answer. */
 export class Connections {
-  readonly #open = new Set<Socket>();
+  /** By when they were opened, `performance.now()`. */
+  readonly #open = new Map<Socket, number>();
   /** How many requests each connection has in flight. */
   readonly #busy = new Map<Socket, number>();
   #onEmpty: (() => void) | undefined;
@@ -12,7 +13,7 @@ export class Connections {
   /** Counts requests that are being answered in `load`. */
   constructor(server: Server, load: { inFlight: number }) {
     server.on("connection", (socket: Socket) => {
-      this.#open.add(socket);
+      this.#open.set(socket, performance.now());
       socket.once("close", () => {
         this.#open.delete(socket);
         this.#busy.delete(socket);
@@ -51,8 +52,8 @@ export class Connections {
     });
   }
 
-  /** Closes the connections that ask nothing, also those that never did. */
-  cutIdle(): void {
-    for (const socket of this.#open) if (!this.#busy.has(socket)) socket.destroy();
+  /** Closes the connections that ask nothing, also those that never did; but none that was opened since. */
+  cutIdle(since = Infinity): void {
+    for (const [socket, opened] of this.#open) if (opened < since && !this.#busy.has(socket)) socket.destroy();
   }
 }

@@ -44,7 +44,7 @@ export class Member {
     }
   }
 
-  /** Says that it listens, and ends when it is told to, or when nobody watches any more. */
+  /** Says that it listens, and ends when it is told to. When nobody watches any more, Node ends it at once. */
   serve(server: OpenedServer, logger: Logger): void {
     this.#metrics = server.metrics;
     // Whoever ends all processes of a group tells each of them, and the watching one tells them again: once is enough.
@@ -65,7 +65,6 @@ export class Member {
       },
     });
     process.on("SIGTERM", end).on("SIGINT", end);
-    process.on("disconnect", () => end("disconnect"));
     tell({ kind: "listening", url: server.url, ...(server.keys !== undefined && { keys: server.keys }) });
   }
 

@@ -45,6 +45,9 @@ export interface RunningServer {
 /** How long clients have to take their last answer and go. */
 const drainMs = 1_000;
 
+/** How long a connection may take to ask that was opened while the server was closing. */
+const lastMs = 500;
+
 /** Starts the server; `close()` it, and close the serving store after it. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { config, metrics, serving, clock, auth } = options;
@@ -71,8 +74,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   options.logger.info({ url }, "listening");
   const close = async () => {
     state.closing = true;
+    const since = performance.now();
     await connections.emptied(drainMs);
     const closed = app.close();
+    connections.cutIdle(since);
+    // Whoever came in the last moment has not been heard yet.
+    await connections.emptied(lastMs);
     connections.cutIdle();
     await closed;
     unwatch();
