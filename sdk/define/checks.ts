@@ -8,6 +8,9 @@ import { type Descriptive, type EntityDefinition, type FeatureDefinition, reserv
 /** The most join keys that an entity may have. */
 export const maxJoinKeys = 8;
 
+/** What the engine calls the places of rows in files: a stored column of that name would be taken for them. */
+const positionColumns: readonly string[] = ["file_index", "file_row_number"];
+
 const maxDescriptionLength = 10_000;
 const maxTags = 64;
 
@@ -23,6 +26,12 @@ export function columnIssues(name: unknown, path: string): Issue[] {
   if (issues.length > 0 || typeof name !== "string") return issues;
   if (name.startsWith("__")) {
     return [{ path, message: `"${name}" cannot be a name: names that start with __ are reserved` }];
+  }
+  if (positionColumns.includes(name.toLowerCase())) {
+    return [{
+      path,
+      message: `"${name}" cannot be a name: it is reserved for the places of stored rows; rename the column`,
+    }];
   }
   if ((Object.values(reservedColumns) as string[]).includes(name.toLowerCase())) {
     return [{

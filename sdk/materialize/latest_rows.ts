@@ -1,8 +1,9 @@
-/** SQL over the files of a view's table: the newest row of every key, and whether a commit took newest rows away. */
+/** What is newest in the files of a view's table: the newest row of every key, and whether a commit took newest rows away. */
 import { reservedColumns, type ViewDefinition } from "../define/definitions.ts";
-import { quoteName, quoteText, type Relation, timestampSql } from "../engine/engine.ts";
+import { type ColumnBatch, type EngineSession, quoteName, quoteText, timestampSql } from "../engine/engine.ts";
+import { fileFactor, fileRowsSql, positionSql } from "../engine/file_rows.ts";
 import { findField, type Schema } from "../schema.ts";
-import { durationToMicros } from "../time.ts";
+import { durationToMicros, type TimeRange } from "../time.ts";
 import { storedSchema } from "./stage_slices.ts";
 
 const event = reservedColumns.eventTimestamp;
@@ -18,26 +19,95 @@ export function oldestValid(definition: ViewDefinition, now: bigint): bigint | u
   return ttl === undefined ? undefined : now - ttl;
 }
 
-/**
- * The newest row of every key in the files, with join keys, event timestamp and features, as columns in this order. Tables have no
- * two rows of equal key and event timestamp, so joining the newest time back finds exactly one row: that reads the
- * features of the rows that matter only, which is three times as fast as carrying all of them through an aggregation.
- */
-export function latestRows(definition: ViewDefinition, paths: readonly string[], after?: bigint): Relation {
+/** Where to find the newest rows. */
+export interface LatestRowsOptions {
+  readonly session: EngineSession;
+  readonly definition: ViewDefinition;
+  /** Files of one version of the view's table, in any order. */
+  readonly files: readonly LocalPart[];
+  /** Only rows after this instant count. */
+  readonly after?: bigint | undefined;
+  /** So many rows are read by one query, or those of one file. @default 250_000 */
+  readonly rowsPerQuery?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A file of a table on this computer. */
+export interface LocalPart {
+  readonly path: string;
+  readonly slice: TimeRange;
+}
+
+/** The columns of {@link latestRows}: join keys, event timestamp and features. */
+function latestSchema(definition: ViewDefinition): Schema {
   const stored = storedSchema(definition);
-  const keys = definition.entity.joinKeys.map((key) => quoteName(key.name));
-  const columns = [...keys, event, ...definition.features.map((feature) => quoteName(feature.name))];
-  const files = filesSql(paths, after);
-  const newest = `SELECT ${keys.join(", ")}, max(${event}) AS ${event} FROM ${files} GROUP BY ALL`;
-  const schema: Schema = [
+  return [
     ...definition.entity.joinKeys.map((key) => findField(stored, key.name)!),
     findField(stored, event)!,
     ...definition.features.map(({ name, type }) => ({ name, type })),
   ];
-  const sql = `SELECT ${columns.join(", ")} FROM ${files} SEMI JOIN (${newest}) newest USING (${
-    [...keys, event].join(", ")
-  })`;
-  return { sql, schema };
+}
+
+/** The positions of the newest rows, ascending: a temporary table of the session, which the engine may spill. */
+const latestTable = "varve_latest";
+
+/**
+ * The newest row of every key in the files, with the columns of {@link latestSchema}, newest slices first. Slices do not
+ * overlap, a part is sorted by join keys and event timestamp, and a key's rows of a slice are in one part: so in files ordered by
+ * slice the newest row of a key is the one of greatest position, and the first pass reads nothing but keys. The features are
+ * then read file by file, at the positions found. Newest first because there most of the rows are: the store has work while
+ * older files are searched for the few keys that appear in no newer one. Files without any are not read again.
+ */
+export async function* latestRows(options: LatestRowsOptions): AsyncGenerator<ColumnBatch, void, undefined> {
+  const { session, definition, after, rowsPerQuery = 250_000, signal } = options;
+  const files = options.files.toSorted((a, b) =>
+    a.slice.start < b.slice.start ? -1 : a.slice.start > b.slice.start ? 1 : 0
+  );
+  const schema = latestSchema(definition);
+  const columns = schema.map(({ name }) => quoteName(name)).join(", ");
+  const keys = definition.entity.joinKeys.map(({ name }) => quoteName(name)).join(", ");
+  const where = after === undefined ? "" : ` WHERE ${event} > ${timestampSql(after)}`;
+  await session.run(
+    `CREATE OR REPLACE TEMP TABLE ${latestTable} AS SELECT max(${positionSql(0)}) AS __position ` +
+      `FROM ${fileRowsSql(files.map(({ path }) => path))}${where} GROUP BY ${keys} ORDER BY 1`,
+    signal,
+  );
+  const counts = await countByFile(session, files.length, signal);
+  for (const { start, end } of fileGroups(counts, rowsPerQuery)) {
+    const rows = `SELECT ${columns}, ${positionSql(start)} AS __position ` +
+      `FROM ${fileRowsSql(files.slice(start, end).map(({ path }) => path))}`;
+    const found = `SELECT __position FROM ${latestTable} ` +
+      `WHERE __position >= ${start * fileFactor} AND __position < ${end * fileFactor}`;
+    yield* session.batches(`SELECT ${columns} FROM (${rows}) JOIN (${found}) USING (__position)`, schema, signal);
+  }
+}
+
+/** How many of the positions are in each file. */
+async function countByFile(
+  session: EngineSession,
+  fileCount: number,
+  signal: AbortSignal | undefined,
+): Promise<Float64Array> {
+  const found = await session.rows(
+    `SELECT (__position >> 32)::INTEGER AS file, count(*)::DOUBLE AS n FROM ${latestTable} GROUP BY 1`,
+    signal,
+  );
+  const counts = new Float64Array(fileCount);
+  for (const row of found) counts[Number(row["file"])] = Number(row["n"]);
+  return counts;
+}
+
+/** Neighbours that are read together, last first; a file without a position is in none. */
+function* fileGroups(counts: Float64Array, rowsPerQuery: number): Iterable<{ start: number; end: number }> {
+  for (let end = counts.length; end > 0;) {
+    let start = end - 1;
+    let count = counts[start]!;
+    while (count > 0 && start > 0 && counts[start - 1]! > 0 && count + counts[start - 1]! <= rowsPerQuery) {
+      count += counts[--start]!;
+    }
+    if (count > 0) yield { start, end };
+    end = start;
+  }
 }
 
 /**

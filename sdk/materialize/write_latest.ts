@@ -1,6 +1,6 @@
 /** Writes the newest row of every key in some files of a table to the online store, in bounded memory. */
 import type { ViewDefinition } from "../define/definitions.ts";
-import type { EngineSession, Relation } from "../engine/engine.ts";
+import type { ColumnBatch, EngineSession } from "../engine/engine.ts";
 import type { DeltaFile, DeltaTable } from "../storage/delta_format.ts";
 import { packBatch, type PackPlan, rowLayout } from "../storage/encoding.ts";
 import type { Collection, OnlineStore, PackedBatch } from "../storage/online_store.ts";
@@ -35,7 +35,13 @@ export async function writeLatest(options: WriteLatestOptions): Promise<number> 
   options.onRows(0);
   if (files.length === 0) return 0;
   const paths = await table.localPaths(files, signal);
-  const rows = latestRows(definition, paths, oldestValid(definition, now));
+  const rows = latestRows({
+    session: options.session,
+    definition,
+    files: files.map(({ slice }, i) => ({ path: paths[i]!, slice })),
+    after: oldestValid(definition, now),
+    signal,
+  });
   const { taken } = await writeBatches(options.online, options.collection, packedRows(options, rows), {
     merge: options.merge,
     signal,
@@ -44,10 +50,13 @@ export async function writeLatest(options: WriteLatestOptions): Promise<number> 
   return taken;
 }
 
-async function* packedRows(options: WriteLatestOptions, { sql, schema }: Relation): AsyncIterable<PackedBatch> {
-  const { session, definition, sequence, signal, failpoint = noFailpoint } = options;
+async function* packedRows(
+  options: WriteLatestOptions,
+  batches: AsyncIterable<ColumnBatch>,
+): AsyncIterable<PackedBatch> {
+  const { definition, sequence, signal, failpoint = noFailpoint } = options;
   const plan = packPlan(definition, options.expires);
-  for await (const batch of session.batches(sql, schema, signal)) {
+  for await (const batch of batches) {
     signal?.throwIfAborted();
     yield packBatch(plan, batch, sequence);
     await failpoint("mid-online");

@@ -2,11 +2,9 @@
  * The sweep over files whose rows lie in the order of their times: whole slices one after the other, sorted by key and
  * event timestamp. A row's position then stands for its time, and one store per row is all that it costs.
  */
+import { fileFactor } from "../engine/file_rows.ts";
 import type { Micros, TimeRange } from "../time.ts";
 import { noPosition } from "./latest_sweep.ts";
-
-/** A position is file × 2^32 + row: exact in a double. */
-export const fileFactor = 2 ** 32;
 
 /** More intervals than this (20 years of minutes) are not told apart by a table. */
 const mostIntervals = 10_000_000n;

@@ -1,11 +1,12 @@
 /** Positions of feature rows: finds the row that each spine row reaches, and reads rows by position. */
 import { reservedColumns } from "../define/definitions.ts";
-import { type ColumnVector, type EngineSession, quoteName, quoteText } from "../engine/engine.ts";
+import { type ColumnVector, type EngineSession, quoteName } from "../engine/engine.ts";
+import { fileFactor, fileRowsSql, positionSql } from "../engine/file_rows.ts";
 import type { Field } from "../schema.ts";
 import type { Micros, TimeRange } from "../time.ts";
 import { emptySql } from "./literal_sql.ts";
 import { LatestSweep, noPosition, type Probes, type Times } from "./latest_sweep.ts";
-import { byFile, dealByEnd, fileFactor, type PlaceOrder, placeOrder, PlaceSweep } from "./place_sweep.ts";
+import { byFile, dealByEnd, type PlaceOrder, placeOrder, PlaceSweep } from "./place_sweep.ts";
 
 /** Where the rows of a view are: files of its table, or a temporary table. Both have the columns of stored tables, without ties. */
 export type FeatureRows = FeatureFiles | FeatureTable;
@@ -82,20 +83,14 @@ export function positionedSql(rows: FeatureRows, positions: Positions, columns: 
   const names = columns.map(({ name }) => quoteName(name)).join(", ");
   if (rows.kind === "table") return `SELECT rowid AS position, ${names} FROM ${rows.table}`;
   if (positions.files.length > 0) {
-    return `SELECT ${filePosition(positions.firstFile)} AS position, ${names} FROM ${scanSql(positions.files)}`;
+    return `SELECT ${positionSql(positions.firstFile)} AS position, ${names} FROM ${scanSql(positions.files)}`;
   }
   return emptySql([{ name: "position", type: "int64" }, ...columns]);
 }
 
-function filePosition(firstFile: number): string {
-  return `((file_index::BIGINT + ${firstFile}) << 32) + file_row_number`;
-}
-
-/** The rows of files, with `file_index` (the file's place in the list) and `file_row_number`. */
+/** The rows of files: see {@link fileRowsSql}. */
 export function scanSql(files: readonly FeatureFile[]): string {
-  return `read_parquet([${
-    files.map((file) => quoteText(file.path)).join(", ")
-  }], file_row_number = true, hive_partitioning = false)`;
+  return fileRowsSql(files.map(({ path }) => path));
 }
 
 /** Finds the position of the row that each spine row reaches. */
@@ -134,7 +129,7 @@ async function sweepByPlace(
   const probes = dealByEnd({ ids, ends, rows }, order.files.length);
   const sweep = new PlaceSweep(probes, options.ids.count);
   for (const { start, end } of groupsOf(order.files)) {
-    const sql = keyedSql(options, filePosition(start), scanSql(order.files.slice(start, end)));
+    const sql = keyedSql(options, positionSql(start), scanSql(order.files.slice(start, end)));
     const batches = await session.collectBatches(sql, keyedSchema, options.signal);
     const placed = batches.map(({ columns }) => ({
       ids: columns[0]!.values as Int32Array,
@@ -158,7 +153,7 @@ async function sweepByTime(
   const sources = options.rows.kind === "table"
     ? [keyedSql(options, "r.rowid", options.rows.table, time)]
     : [...groupsOf(files)].map(({ start, end }) =>
-      keyedSql(options, filePosition(start), scanSql(files.slice(start, end)), time)
+      keyedSql(options, positionSql(start), scanSql(files.slice(start, end)), time)
     );
   for (const sql of sources) {
     for await (const { columns } of session.batches(sql, schema, options.signal)) {

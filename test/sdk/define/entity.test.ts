@@ -28,6 +28,7 @@ describe("entity", () => {
     ["a list key", "user", { ids: { list: "string" } }, "list<string> cannot be a join key"],
     ["a reserved key", "user", { event_timestamp: "string" }, "reserved for the times"],
     ["a reserved key in capitals", "user", { Effective_Timestamp: "string" }, "reserved for the times"],
+    ["a key named like a place", "user", { File_Index: "string" }, "reserved for the places"],
     ["an internal key", "user", { __proto: "string" }, "start with __ are reserved"],
     ["keys that differ in case", "user", { id: "string", ID: "string" }, 'differs from "id" in case only'],
   ])("refuses %s", (_, name, keys, message) => {

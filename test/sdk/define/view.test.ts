@@ -205,6 +205,8 @@ describe("view() refuses", () => {
   it("reserved and clashing feature names", () => {
     const named = flights().rename({ delay: "effective_timestamp" });
     expect(() => view("v", named.by(airport), daily)).toThrow("reserved for the times of stored rows");
+    const placed = flights().rename({ delay: "file_row_number" });
+    expect(() => view("v", placed.by(airport), daily)).toThrow("reserved for the places of stored rows");
     expect(() => view("v", flights().select("origin", "date").by(airport), daily)).toThrow(
       "there are none: every column is a join key or a time",
     );

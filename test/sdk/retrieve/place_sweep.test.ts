@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { noPosition } from "../../../sdk/retrieve/latest_sweep.ts";
-import { byFile, dealByEnd, fileFactor, placeOrder, PlaceSweep } from "../../../sdk/retrieve/place_sweep.ts";
+import { fileFactor } from "../../../sdk/engine/file_rows.ts";
+import { byFile, dealByEnd, placeOrder, PlaceSweep } from "../../../sdk/retrieve/place_sweep.ts";
 
 const keyCount = 3;
 const fileCount = 4;
