@@ -5,6 +5,7 @@ import type { Logger } from "../log.ts";
 import { errorAnswer } from "./errors_http.ts";
 import type { FastifyInstance, FastifyReply } from "./fastify.ts";
 import type { ServerMetrics } from "./metrics.ts";
+import { RouteMethods } from "./route_methods.ts";
 
 /** Sets the handlers of errors and of routes that there are not. */
 export function answerErrors(app: FastifyInstance, logger: Logger, metrics: ServerMetrics | undefined): void {
@@ -20,10 +21,19 @@ export function answerErrors(app: FastifyInstance, logger: Logger, metrics: Serv
     errorHeaders(reply, status, body.details);
     return await reply.code(status).send(body);
   });
+  const methods = new RouteMethods(app);
   app.setNotFoundHandler(async (request, reply) => {
-    metrics?.failed("NOT_FOUND");
-    const text = `Cannot ${request.method} ${request.url.split("?")[0]!.slice(0, 200)}: there is no such route`;
-    return await reply.code(404).send(errorAnswer(new VarveError("NOT_FOUND", text)).body);
+    const path = request.url.split("?")[0]!;
+    const taken = methods.of(path);
+    const what = `Cannot ${request.method} ${path.slice(0, 200)}`;
+    const { status, body } = errorAnswer(
+      taken.length === 0
+        ? new VarveError("NOT_FOUND", `${what}: there is no such route`)
+        : { statusCode: 405, message: `${what}: this route takes ${taken.join(" and ")}` },
+    );
+    metrics?.failed(body.code);
+    if (taken.length > 0) reply.header("allow", taken.join(", "));
+    return await reply.code(status).send(body);
   });
 }
 

@@ -228,7 +228,22 @@ describe("get-features, asked wrongly,", () => {
       expect(response.statusCode).toBeLessThan(500);
       expect(Object.keys(response.json())).toEqual(["error", "code", "message", "details"]);
     }
-    expect((await app.inject({ method: "GET", url })).json().message).toMatch(/Cannot GET/);
+  });
+
+  it("tells which methods a route takes", async () => {
+    const v2 = "/api/v2/workspaces/default/feature-services/small";
+    const taken = [[url, "POST"], [`${v2}/metadata`, "GET, HEAD"], [`${v2}/get-features?a=1`, "POST"]] as const;
+    for (const [path, allow] of taken) {
+      const response = await app.inject({ method: "DELETE", url: path });
+      expect([response.statusCode, response.headers["allow"]]).toEqual([405, allow]);
+      expect(response.json()).toMatchObject({
+        error: "Method Not Allowed",
+        message: `Cannot DELETE ${path.split("?")[0]}: this route takes ${allow.replace(", ", " and ")}`,
+      });
+    }
+    for (const path of [`${v2}/metadata/x`, "/api/v2/workspaces//feature-services/small/metadata", `${url}/`]) {
+      expect((await app.inject({ method: "DELETE", url: path })).statusCode).toBe(404);
+    }
   });
 
   it("never failed inside", () => {
