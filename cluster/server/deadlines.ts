@@ -2,6 +2,7 @@
  * Signals that are raised when a request's time is over. One of its own for every request costs several microseconds of CPU, a
  * tenth of the whole answer: those that end within the same few milliseconds share one.
  */
+import { setMaxListeners } from "node:events";
 
 /** How much later than asked a signal may be raised, as a share of the time, and in milliseconds at most. */
 const lateness = { share: 0.05, mostMs: 10 } as const;
@@ -18,6 +19,8 @@ export class Deadlines {
     const shared = this.#signals.get(end);
     if (shared) return shared;
     const controller = new AbortController();
+    // One listener per request that shares it is no leak.
+    setMaxListeners(0, controller.signal);
     this.#signals.set(end, controller.signal);
     const raise = () => {
       this.#signals.delete(end);

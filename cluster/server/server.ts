@@ -95,6 +95,8 @@ export function createApp(options: ServerOptions, state: ServerState = newState(
   const app = fastify({
     logger: false,
     bodyLimit: config.bodyLimitBytes,
+    // Longer than any name, also percent-encoded: how long names may be is said by the routes.
+    routerOptions: { maxParamLength: 512 },
     // A client that sends its request slowly is told so; one that takes its answer slowly has twice the time.
     connectionTimeout: 2 * config.clientTimeoutMs,
     requestTimeout: config.clientTimeoutMs,

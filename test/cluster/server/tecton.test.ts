@@ -154,8 +154,11 @@ describe("the service", () => {
         body: { code: "NOT_FOUND", message: expect.stringMatching(/Cannot read/) },
       });
     }
-    const long = `/api/v2/workspaces/default/feature-services/${"x".repeat(90)}/metadata`;
+    const long = `/api/v2/workspaces/default/feature-services/${"x".repeat(128)}/metadata`;
     expect((await ask(long)).status).toBe(404);
+    expect((await ask(long.replace("/metadata", "x/metadata"))).body.message).toMatch(
+      /\/featureService must NOT have more/,
+    );
   });
 
   it("says what it reads and gives", async () => {
