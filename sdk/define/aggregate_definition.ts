@@ -54,19 +54,16 @@ export function aggregateDefinition(
 }
 
 /**
- * Stands in for a view before its name and schedule are known: a schedule of one tile, from the first instant on. Whoever previews
- * it goes by event time.
+ * Stands in for a view before its name and schedule are known: daily slices, from the first instant on. Whoever previews it goes by
+ * event time, so that the schedule decides only which rows a group-by in the query groups.
  */
 export function previewDefinition(source: KeyedSource<Row, SchemaTypes>, spec: WindowedSpec): AggregateView {
-  const tile = spec.every ?? defaultEvery(spec.edge, spec.features.map(({ window }) => window), day);
-  const micros = spec.edge === "exact" || tile === undefined ? minute : durationToMicros(tile, "every");
-  // A schedule is a minute at least, and whole tiles.
-  const schedule = formatDuration(micros * ((minute + micros - 1n) / micros));
+  const tile = spec.every === undefined ? day : durationToMicros(spec.every, "every");
+  const schedule = formatDuration(tile * ((day + tile - 1n) / tile));
   return aggregateDefinition("preview", source, spec, { schedule, start: firstStart(schedule) });
 }
 
-const minute = 60_000_000n;
-const day = 1440n * minute;
+const day = durationToMicros("1d");
 
 /** A start is moved back to a boundary, and none may lie before 1685. */
 function firstStart(schedule: Duration): Timestamp {

@@ -12,6 +12,7 @@ import { coverageWarning, offlineRows, pinTable } from "./offline_rows.ts";
 import type { AsOf } from "./point_in_time.ts";
 import { type FeatureRows, scanSql } from "./positions.ts";
 import { sliceRange, sourceRows } from "./source_rows.ts";
+import { windowPreview } from "./window_preview.ts";
 
 /** Names of the columns that a range read adds. */
 export const validityColumns = { from: "valid_from", to: "valid_to" } as const;
@@ -62,7 +63,7 @@ export interface PreviewOptions {
 export async function preview(
   engine: Engine,
   definition: ViewDefinition,
-  { at, limit = 100, signal }: PreviewOptions,
+  { at, limit = 100, asOf = "effective", signal }: PreviewOptions,
 ): Promise<OpenRelation> {
   if (!Number.isSafeInteger(limit) || limit < 1) {
     throw new VarveError(
@@ -71,6 +72,7 @@ export async function preview(
     );
   }
   return await opened(engine, async (session) => {
+    if (definition.mode === "aggregates") return await windowPreview(session, definition, { at, limit, asOf, signal });
     const rows = await rowsUntil(session, { definition, version: 0 }, undefined, at, signal);
     const { sql, schema } = rangeRelation(definition, rows, { start: at, end: at + 1n });
     const keys = definition.entity.joinKeys.map((key) => quoteName(key.name)).join(", ");

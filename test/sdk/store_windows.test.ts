@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it } from "vitest";
+import "../../sdk/preview_windows.ts";
 import { service } from "../../sdk/define/service.ts";
 import { view } from "../../sdk/define/view.ts";
 import { count, last, sum } from "../../sdk/frame/aggregates.ts";
@@ -85,5 +86,26 @@ describe("a store, of aggregations over windows", () => {
     expect([longer.items[1]!.change, longer.slices]).toEqual(["newVersion", 5]);
     await longer.apply();
     expect(await store.online("counts", x)).toEqual({ n_5d: 3n, n_lifetime: 3n });
+  });
+
+  it("previews them, published or not", async () => {
+    const keyed = amounts();
+    const [first] = (await keyed.preview({ at: "2001-01-06", limit: 10 })).filter((row) => row.driver === "x");
+    expect(first).toEqual({ ...x, ...ofX });
+    expectTypeOf(first!.total_5d).toEqualTypeOf<number | bigint | null>();
+    const rows = await store.preview(view("amounts", keyed, daily), { at: "2001-01-06" }).rows();
+    expect(rows.find((row) => row["driver"] === "x")).toEqual({ ...x, ...ofX });
+    expect(await keyed.preview({ at: "2001-01-06", limit: 2 })).toHaveLength(2);
+  });
+
+  it("previews up to the very instant, before a schedule says what is known then", async () => {
+    const rows = async (edge: "complete" | "exact" | "fresh", boundary: "inclusive" | "exclusive") =>
+      (await rig.trips().by(driver).aggregate({ n: count() }, { windows: ["1d"], edge, boundary })
+        .preview({ at: "2001-01-02T06:00:00Z" })).find((row) => row.driver === "x");
+    // Its rows are at 1 January 06:00 and 2 January 06:00.
+    expect(await rows("complete", "inclusive")).toMatchObject({ n_1d: 1n }); // 1 January
+    expect(await rows("exact", "inclusive")).toMatchObject({ n_1d: 1n }); // without the first, with the second
+    expect(await rows("exact", "exclusive")).toMatchObject({ n_1d: 1n }); // with the first, without the second
+    expect(await rows("fresh", "inclusive")).toMatchObject({ n_1d: 2n });
   });
 });
