@@ -16,9 +16,8 @@ export function onlineLayout(definition: ViewDefinition, epoch: string): string 
   return createHash("sha256").update(text).digest("hex").slice(0, 32);
 }
 
-/** How far back windows reach, and where their edges fall: an older load may have dropped or merged what is needed now. */
+/** Where windows lie decides how far back values reach, which tiles are merged, and which totals are made. */
 function windowParts(definition: AggregateView): unknown[] {
-  const { columns, edges, hasLifetime } = onlinePlan(definition);
-  const { edge, schedule, dataDelay, maxRows = 0 } = definition;
-  return [tileLayout(columns).hash, edge, edges.depth, edges.grain, hasLifetime, schedule, dataDelay, maxRows];
+  const { columns, windowsHash } = onlinePlan(definition);
+  return [tileLayout(columns).hash, windowsHash, definition.maxRows ?? 0];
 }
