@@ -26,11 +26,9 @@ export async function windowPreview(
   const plan = windowPlan(view, view.features.map(({ name }) => name), asOf);
   const reach = windowReach(plan, at, at);
   const keys = view.entity.joinKeys.map(({ name, type }) => ({ name, type }));
+  const schema = [...keys, ...view.features.map(({ name, type }) => ({ name, type }))];
   const found = await windowKeys(session, plan, reach, at, signal);
-  if (found === undefined) {
-    const schema = [...keys, ...view.features.map(({ name, type }) => ({ name, type }))];
-    return { sql: emptySql(schema), schema };
-  }
+  if (found === undefined) return { sql: emptySql(schema), schema };
   const names = keys.map(({ name }) => quoteName(name)).join(", ");
   const eventTimestamp = reservedColumns.eventTimestamp;
   const table = temporaryName("spine");
@@ -43,6 +41,7 @@ export async function windowPreview(
     signal,
   );
   const [row] = await session.rows(`SELECT count(*)::INTEGER AS n FROM ${table}`, signal);
+  if (row!["n"] === 0) return { sql: emptySql(schema), schema };
   const spine = { table, schema: keys, rows: Number(row!["n"]), eventTimestamp };
   const windows = await sourceWindows(session, spine, plan, signal);
   const options = { asOf, statuses: false, effectiveTimestamps: false, signal };

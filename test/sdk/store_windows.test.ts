@@ -96,6 +96,11 @@ describe("a store, of aggregations over windows", () => {
     const rows = await store.preview(view("amounts", keyed, daily), { at: "2001-01-06" }).rows();
     expect(rows.find((row) => row["driver"] === "x")).toEqual({ ...x, ...ofX });
     expect(await keyed.preview({ at: "2001-01-06", limit: 2 })).toHaveLength(2);
+    expect(await keyed.preview({ at: "1999-01-06" })).toEqual([]);
+    expect(await keyed.preview({ at: "2001-03-01" })).toEqual([]);
+    await expect(keyed.preview({ at: "soon" })).rejects.toThrow('Cannot read "soon" as an instant');
+    await expect(keyed.preview({ at: "1500-01-01" })).rejects.toThrow("between the years 1685 and 2255");
+    await expect(keyed.preview({ limit: 0 })).rejects.toThrow("limit is a whole number from 1 on");
   });
 
   it("previews up to the very instant, before a schedule says what is known then", async () => {
