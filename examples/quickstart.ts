@@ -8,14 +8,17 @@ import { once } from "node:events";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { connect, readConfig } from "@varve/cluster";
 import {
   col,
   count,
+  countDistinct,
   entity,
   formatBytes,
   formatCount,
   formatSeconds,
+  last,
   max,
   mean,
   parquet,
@@ -41,42 +44,53 @@ const flights = parquet(new URL("../node_modules/vega-datasets/data/flights-3m.p
   eventTimestamp: "date",
   schema: { date: "timestamp", delay: "int64", distance: "int64", origin: "string", destination: "string" },
 });
-const flightDays = flights.derive({ day: col("date").dt.truncate("day"), late: col("delay").gt(15).cast("int32") });
+const delays = flights.filter(col("delay").isNotNull()).derive({ late: col("delay").gt(15).cast("int32") });
 
 const airport = entity("airport", { origin: "string" });
-const airportDays = view(
-  "airport_days",
-  flightDays.groupBy("origin", "day").aggregate({
-    date: max("date"),
+const airportDelays = view(
+  "airport_delays",
+  delays.by(airport).aggregate({
     departures: count(),
     delay_mean: mean("delay"),
-    delay_spread: stddevSamp("delay"),
     late_share: mean("late"),
-  }).drop("day").by(airport),
-  { schedule: "1d", start: "2001-01-01", ttl: "7d", online: true, defaults: { departures: 0n } },
+    last_delays: last("delay", 10),
+    destinations: countDistinct("destination"),
+  }, { windows: ["1h", "24h", "7d"], every: "1h" }),
+  { schedule: "1h", start: "2001-06-01", online: true, defaults: { late_share_1h: 0 } },
 );
 
 const route = entity("route", { origin: "string", destination: "string" });
-const routeDays = view(
-  "route_days",
-  flightDays.groupBy("origin", "destination", "day").aggregate({
-    date: max("date"),
+const routeDelays = view(
+  "route_delays",
+  delays.by(route).aggregate({
     flights: count(),
     delay_mean: mean("delay"),
+    delay_spread: stddevSamp("delay"),
     worst_delay: max("delay"),
-    distance: max("distance"),
-  }).drop("day").by(route),
-  { schedule: "1d", start: "2001-01-01", ttl: "30d", online: true },
+  }, { windows: ["7d", "30d"], every: "1d" }),
+  { schedule: "1d", start: "2001-01-01", online: true },
 );
 console.log(
   `${
     formatCount(await flights.count())
-  } flights; the newest of each airport as features, on 1 March 2001, before anything is published:\n`,
+  } flights; what each airport had seen by 15 June 2001, before anything is published:\n`,
 );
-printRows(await store.preview(airportDays, { at: "2001-03-01T12:00Z", limit: 4 }).rows());
+const shown = [
+  "departures_1h",
+  "departures_24h",
+  "delay_mean_24h",
+  "late_share_7d",
+  "last_delays_1h",
+  "destinations_7d",
+];
+printRows(
+  (await store.preview(airportDelays, { at: "2001-06-15T12:00Z", limit: 4 }).rows()).map((row) =>
+    pick(row, ["origin", ...shown])
+  ),
+);
 
 title("2. Publish: the plan first, then its backfill");
-const model = service("delay_model", [airportDays.prefix("airport_"), routeDays.prefix("route_")]);
+const model = service("delay_model", [airportDelays.prefix("airport_"), routeDelays.prefix("route_")]);
 const plan = await store.publish(model);
 console.log(`${plan}\n`);
 const backfill = performance.now();
@@ -85,12 +99,12 @@ const applied = await plan.apply({ onProgress: bars.update }).finally(bars.stop)
 const slices = applied.views.reduce((sum, done) => sum + done.slices, 0);
 console.log(
   slices > 0
-    ? `\n${slices} daily slices in ${formatSeconds(applied.seconds)}`
+    ? `\n${formatCount(slices)} hourly and daily slices in ${formatSeconds(applied.seconds)}`
     : "Everything was published, computed and loaded by an earlier run: nothing to do",
 );
 
 title("3. Train: every flight sees what was known when it left, and nothing later");
-const spine = flights.filter(col("date").ge(new Date("2001-02-01"))).sample({ rows: 200_000, seed: 7 }).select(
+const spine = flights.filter(col("date").ge(new Date("2001-06-08"))).sample({ rows: 200_000, seed: 7 }).select(
   "date",
   "origin",
   "destination",
@@ -98,17 +112,17 @@ const spine = flights.filter(col("date").ge(new Date("2001-02-01"))).sample({ ro
 );
 const train = await store.train(model, spine);
 const frame = await train.collect();
-const shown = [
+const columns = [
   "date",
   "origin",
   "destination",
   "delay",
-  "airport_late_share",
-  "airport_delay_mean",
-  "route_flights",
-  "route_delay_mean",
+  "airport_delay_mean_1h",
+  "airport_late_share_24h",
+  "route_flights_30d",
+  "route_delay_mean_7d",
 ];
-printRows(frame.select(...shown).head(5).toRecords());
+printRows(frame.select(...columns).head(5).toRecords());
 const file = join(await mkdtemp(join(tmpdir(), "varve-")), "delay_training.parquet");
 const written = await train.parquet(file);
 console.log(
@@ -131,7 +145,12 @@ console.log(
 printRows(
   answers.slice(0, 3).map((answer, i) => ({
     ...keys[i],
-    ...pick(answer, ["airport_late_share", "airport_delay_mean", "route_flights", "route_delay_mean"]),
+    ...pick(answer, [
+      "airport_departures_24h",
+      "airport_delay_mean_24h",
+      "airport_last_delays_1h",
+      "route_flights_30d",
+    ]),
   })),
 );
 
@@ -143,6 +162,15 @@ console.log(`${verdict} among ${formatCount(keys.length)} entities × ${model.fe
 if (mismatches.length > 0) {
   printRows(mismatches.slice(0, 5));
   process.exitCode = 1;
+}
+for (const each of [airportDelays, routeDelays]) {
+  const skew = await store.skew(each);
+  console.log(
+    `varve skew ${each.name}: ${skew.mismatches} mismatches among ${
+      formatCount(skew.values)
+    } values, also against the source`,
+  );
+  if (skew.mismatches > 0) process.exitCode = 1;
 }
 
 await server.stop();
@@ -191,13 +219,12 @@ async function ask(joinKeyMap: Row): Promise<Record<string, unknown>> {
 
 /** JSON writes int64 as text and has no NaN; everything else must be the very same. */
 function isSame(row: Row, answer: Readonly<Record<string, unknown>>): boolean {
-  return model.featureNames.every((name) => {
-    const value: unknown = row[name];
-    const told = typeof value === "bigint" || (typeof value === "number" && !Number.isFinite(value))
-      ? String(value)
-      : value;
-    return Object.is(told, answer[name]);
-  });
+  return model.featureNames.every((name) => isDeepStrictEqual(told(row[name]), answer[name]));
+}
+
+function told(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(told);
+  return typeof value === "bigint" || (typeof value === "number" && !Number.isFinite(value)) ? String(value) : value;
 }
 
 function printRows(rows: readonly Row[]): void {
@@ -213,7 +240,8 @@ function pick(row: Row, names: readonly string[]): Row {
 }
 
 function text(value: unknown): string {
-  if (value === null) return "–";
+  if (value === null || value === undefined) return "–";
   if (value instanceof Date) return value.toISOString().replace(":00.000Z", "Z");
+  if (typeof value === "object") return [...value as Iterable<unknown>].map(text).join(" ");
   return typeof value === "number" && !Number.isInteger(value) ? value.toFixed(2) : String(value);
 }
