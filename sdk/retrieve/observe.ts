@@ -20,13 +20,15 @@ export type ReadStore = Pick<OnlineStore, "getMany">;
 /** A store whose reads are timed. */
 export function timedStore(store: ReadStore, observer: ReadObserver): ReadStore {
   return {
-    async getMany(collections, keys, signal) {
+    getMany(collections, keys, signal) {
       const started = performance.now();
-      try {
-        return await store.getMany(collections, keys, signal);
-      } finally {
+      return store.getMany(collections, keys, signal).then((values) => {
         observer.storeTook(performance.now() - started);
-      }
+        return values;
+      }, (error) => {
+        observer.storeTook(performance.now() - started);
+        throw error;
+      });
     },
   };
 }
@@ -43,15 +45,16 @@ export function countedReader(reader: ServiceReader, observer: ReadObserver): Se
     service: reader.service,
     features: reader.features,
     joinKeys: reader.joinKeys,
-    async read(requests, options) {
-      const answers = await reader.read(requests, options);
-      for (const { statuses } of answers) {
-        for (const { feature, counts } of views) {
-          const status = statuses[feature]!;
-          counts[status] = (counts[status] ?? 0) + 1;
+    read(requests, options) {
+      return reader.read(requests, options).then((answers) => {
+        for (const { statuses } of answers) {
+          for (const { feature, counts } of views) {
+            const status = statuses[feature]!;
+            counts[status] = (counts[status] ?? 0) + 1;
+          }
         }
-      }
-      return answers;
+        return answers;
+      });
     },
   };
 }
