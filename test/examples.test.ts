@@ -86,10 +86,18 @@ const lines: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     /2001-01-06T02:00:00Z +ATL 686 departures, .* +0 of \d+ airports differ/,
     /2001-01-08T02:00:00Z +ATL – departures, .* +0 of \d+ airports differ/,
   ],
-  "quickstart.ts": ["view airport_days", "view route_days", /^0 mismatches among 1,000 entities × 8 features$/m],
+  "quickstart.ts": [
+    "view airport_delays",
+    "view route_delays",
+    /^0 mismatches among 1,000 entities × 23 features$/m,
+    /^varve skew airport_delays: 0 mismatches among 3,435 values/m,
+    /^varve skew route_delays: 0 mismatches among 8,000 values/m,
+  ],
   "quickstart_cluster.ts": [
     /worker A killed \(-9\) while it ran/,
-    /^0 mismatches among 1,000 entities × 8 features$/m,
+    /^0 mismatches among 1,000 entities × 23 features$/m,
+    /^varve skew airport_delays: 0 mismatches among 3,435 values/m,
+    /^varve skew route_delays: 0 mismatches among 8,000 values/m,
   ],
 };
 /** It makes nothing but definitions: the command line runs it, below. */
