@@ -42,6 +42,13 @@ export async function rangeRead(
   range: TimeRange,
   { from = "offline", signal }: RangeOptions = {},
 ): Promise<OpenRelation> {
+  if (view.definition.mode === "aggregates") {
+    throw new VarveError(
+      "UNSUPPORTED",
+      `Cannot read a range of view "${view.definition.name}": values of windows change as time goes by, also without new rows; train on a spine of the keys and instants that you want`,
+      { details: { view: view.definition.name } },
+    );
+  }
   return await opened(engine, async (session) => {
     const rows = await rowsUntil(session, view, from === "offline" ? table : undefined, range.end - 1n, signal);
     return rangeRelation(view.definition, rows, range);

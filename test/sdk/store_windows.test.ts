@@ -49,6 +49,10 @@ describe("a store, of aggregations over windows", () => {
     await plan.apply();
     expect((await amounts().publish(store, { name: "amounts", ...daily })).isEmpty).toBe(true);
     expect(await store.online("amounts", x)).toEqual(ofX);
+    await expect(store.range("amounts", { start: "2001-01-01", end: "2001-01-03" }).rows()).rejects.toMatchObject({
+      code: "UNSUPPORTED",
+      message: expect.stringContaining("train on a spine of the keys and instants"),
+    });
 
     const spine = fromRows([{ ...x, at: "2001-01-06T00:00:00Z" }, {
       driver: "z",
