@@ -12,8 +12,14 @@ import { hashed, hasherOf } from "./value_hash.ts";
 /** The greatest rank: a hash gives 32 bits beside the number of the register. */
 const maxRank = 33;
 
-/** Registers at a place: null where all are 0. Dense when it has as many bytes as registers, else sparse, ascending. */
+/**
+ * Registers at a place: null where all are 0. Dense when it has as many bytes as registers, else sparse, ascending. Packed,
+ * whichever is shorter; while it is worked with, dense from some entries on, as sparse ones must move for every other.
+ */
 type Registers = Uint8Array | null;
+
+/** How many bytes of sparse registers are worked with. */
+const maxSparse = 192;
 
 /** The number of different values. State: up to 2^precision bytes. */
 export function approxCountDistinctAggregator(type: DataType, precision: number): Aggregator {
@@ -34,17 +40,18 @@ export function approxCountDistinctAggregator(type: DataType, precision: number)
     merge: (into, i, from, j) => {
       const other = registers(from)[j]!;
       if (other === null) return;
-      let own = registers(into)[i]!;
-      if (own === null) own = new Uint8Array(other);
-      else if (other.length < size) {
-        for (let at = 0; at < other.length; at += 3) own = raise(own, indexAt(other, at), other[at + 2]!, size);
-      } else {
-        own = densely(own, size);
-        for (let k = 0; k < size; k++) if (other[k]! > own[k]!) own[k] = other[k]!;
-      }
-      registers(into)[i] = own;
+      const own = registers(into)[i]!;
+      registers(into)[i] = own === null
+        ? new Uint8Array(other)
+        : own.length < size && other.length < size
+        ? mergeSparse(own, other, size)
+        : raiseAll(densely(own, size), densely(other, size));
     },
     finalize: (states, i) => BigInt(estimate(registers(states)[i]!, size)),
+    pack: (states, i) => {
+      const own = registers(states)[i]!;
+      if (own !== null) registers(states)[i] = shortest(own, size);
+    },
   };
 }
 
@@ -71,11 +78,32 @@ function raise(own: Registers, index: number, rank: number, size: number): Uint8
     if (own[at + 2]! < rank) own[at + 2] = rank;
     return own;
   }
-  if (own.length + 3 >= size) return raise(densely(own, size), index, rank, size);
+  if (own.length + 3 >= Math.min(size, maxSparse)) return raise(densely(own, size), index, rank, size);
   const longer = new Uint8Array(own.length + 3);
   longer.set(own.subarray(0, at));
   longer.set(own.subarray(at), at + 3);
   return entry(longer, at, index, rank);
+}
+
+/** Both in order, as one pass: adding single entries would move the rest each time. */
+function mergeSparse(own: Uint8Array, other: Uint8Array, size: number): Uint8Array {
+  const merged = new Uint8Array(own.length + other.length);
+  let [a, b, at] = [0, 0, 0];
+  while (a < own.length || b < other.length) {
+    const x = a < own.length ? indexAt(own, a) : size;
+    const y = b < other.length ? indexAt(other, b) : size;
+    const rank = Math.max(x <= y ? own[a + 2]! : 0, y <= x ? other[b + 2]! : 0);
+    entry(merged, at, Math.min(x, y), rank);
+    at += 3;
+    if (x <= y) a += 3;
+    if (y <= x) b += 3;
+  }
+  return at < Math.min(size, maxSparse) ? merged.slice(0, at) : densely(merged.subarray(0, at), size);
+}
+
+function raiseAll(own: Uint8Array, other: Uint8Array): Uint8Array {
+  for (let k = 0; k < own.length; k++) if (other[k]! > own[k]!) own[k] = other[k]!;
+  return own;
 }
 
 function entry(sparse: Uint8Array, at: number, index: number, rank: number): Uint8Array {
@@ -90,6 +118,20 @@ function densely(own: Uint8Array, size: number): Uint8Array {
   const dense = new Uint8Array(size);
   for (let at = 0; at < own.length; at += 3) dense[indexAt(own, at)] = own[at + 2]!;
   return dense;
+}
+
+function shortest(own: Uint8Array, size: number): Uint8Array {
+  if (own.length < size) return own;
+  let count = 0;
+  for (let k = 0; k < size; k++) if (own[k] !== 0) count++;
+  if (3 * count >= size) return own;
+  const sparse = new Uint8Array(3 * count);
+  for (let k = 0, at = 0; k < size; k++) {
+    if (own[k] === 0) continue;
+    entry(sparse, at, k, own[k]!);
+    at += 3;
+  }
+  return sparse;
 }
 
 function estimate(own: Registers, size: number): number {

@@ -25,24 +25,23 @@ export function valueCountsAggregator(
   const { toKey, toValue } = valueKeys(type);
   const compare = orderOf(type);
   const mapAt = (states: States, i: number): Map<unknown, number> => {
-    const held = states[0]![i];
+    const held = states[0]![i] as unknown;
     if (held instanceof Map) return held as Map<unknown, number>;
     const map = new Map<unknown, number>();
-    for (const [value, count] of countedAt(states, i)) map.set(toKey(value), count);
+    each(states, i, (key, count) => map.set(key, count));
     states[0]![i] = map as never;
     states[1]![i] = null as never;
     return map;
   };
-  const countedAt = (states: States, i: number): Iterable<Counted> => {
-    const held = states[0]![i] as unknown;
-    if (held instanceof Map) return values(held as Map<unknown, number>);
-    return held === null ? [] : pairs(held as readonly unknown[], states[1]![i] as unknown as readonly number[]);
+  /** Keys and counts, in either form. */
+  const each = (states: States, i: number, visit: (key: unknown, count: number) => void): void => {
+    const held = states[0]![i] as unknown as null | Map<unknown, number> | readonly unknown[];
+    if (held === null) return;
+    if (held instanceof Map) return held.forEach((count, key) => visit(key, count));
+    const counts = states[1]![i] as unknown as readonly number[];
+    for (let k = 0; k < held.length; k++) visit(toKey(held[k]), counts[k]!);
   };
-  function* values(map: ReadonlyMap<unknown, number>): Iterable<Counted> {
-    for (const [key, count] of map) yield [toValue(key), count];
-  }
-  const add = (map: Map<unknown, number>, value: unknown, count: number): void => {
-    const key = toKey(value);
+  const add = (map: Map<unknown, number>, key: unknown, count: number): void => {
     const sum = (map.get(key) ?? 0) + count;
     if (sum === 0) map.delete(key);
     else map.set(key, sum);
@@ -51,12 +50,12 @@ export function valueCountsAggregator(
   const addAll = (into: States, i: number, from: States, j: number, times: 1 | -1): void => {
     if (from[0]![j] === null) return;
     const map = mapAt(into, i);
-    for (const [value, count] of countedAt(from, j)) add(map, value, times * count);
+    each(from, j, (key, count) => add(map, key, times * count));
   };
   const mostFrequent = (states: States, i: number): Counted[] => {
     const best: Counted[] = [];
     const order = (a: Counted, b: Counted): number => b[1] - a[1] || compare(a[0], b[0]);
-    for (const each of countedAt(states, i)) insertBest(best, each, order, k);
+    each(states, i, (key, count) => insertBest(best, [toValue(key), count], order, k));
     return best;
   };
   return {
@@ -65,7 +64,7 @@ export function valueCountsAggregator(
     clear(states, i) {
       states[0]![i] = states[1]![i] = null as never;
     },
-    update: (states, i, value) => add(mapAt(states, i), value, 1),
+    update: (states, i, value) => add(mapAt(states, i), toKey(value), 1),
     merge: (into, i, from, j) => addAll(into, i, from, j, 1),
     subtract: (into, i, from, j) => addAll(into, i, from, j, -1),
     finalize(states, i) {
@@ -82,16 +81,14 @@ export function valueCountsAggregator(
     },
     pack(states, i) {
       if (!((states[0]![i] as unknown) instanceof Map)) return;
-      const sorted = [...countedAt(states, i)].sort((a, b) => compare(a[0], b[0]));
+      const sorted: Counted[] = [];
+      each(states, i, (key, count) => sorted.push([toValue(key), count]));
+      sorted.sort((a, b) => compare(a[0], b[0]));
       const isEmpty = sorted.length === 0;
       states[0]![i] = (isEmpty ? null : sorted.map(([value]) => value)) as never;
       states[1]![i] = (isEmpty ? null : sorted.map(([, count]) => count)) as never;
     },
   };
-}
-
-function* pairs(values: readonly unknown[], counts: readonly number[]): Iterable<Counted> {
-  for (let i = 0; i < values.length; i++) yield [values[i], counts[i]!];
 }
 
 function tooMany(name: string, kind: string): VarveError {

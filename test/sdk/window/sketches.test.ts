@@ -76,12 +76,14 @@ describe("approxCountDistinct", () => {
 
   it("has registers that depend on neither order nor tiles", () => {
     const random = new Random(seed);
-    const aggregator = distinct("int32", 8);
-    const rows = rowsOf(Array.from({ length: 400 }, () => random.below(1_000)));
-    const expected = stateOf(aggregator, rows);
-    for (let i = 0; i < 20; i++) {
-      const merged = mergedState(aggregator, shuffled(rows, random), random);
-      expect([...merged[0]![0] as unknown as Uint8Array]).toEqual([...expected[0]![0] as unknown as Uint8Array]);
+    for (const [precision, count] of [[4, 3], [8, 60], [8, 400], [12, 70], [12, 300], [12, 4_000]] as const) {
+      const aggregator = distinct("int32", precision);
+      const rows = rowsOf(Array.from({ length: count }, () => random.below(10_000)));
+      const expected = storedAndRead(aggregator, stateOf(aggregator, rows));
+      for (let i = 0; i < 10; i++) {
+        const merged = mergedState(aggregator, shuffled(rows, random), random);
+        expect(storedAndRead(aggregator, merged)).toEqual(expected);
+      }
     }
   });
 });

@@ -129,8 +129,9 @@ function isRowForm(value: unknown, type: DataType): boolean {
   }
   switch (type) {
     case "string":
+      return typeof value === "string";
     case "boolean":
-      return typeof value === type;
+      return typeof value === "boolean";
     case "int32":
     case "date":
       return typeof value === "number" && (value | 0) === value;
