@@ -86,6 +86,11 @@ const lines: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     /2001-01-06T02:00:00Z +ATL 686 departures, .* +0 of \d+ airports differ/,
     /2001-01-08T02:00:00Z +ATL – departures, .* +0 of \d+ airports differ/,
   ],
+  "09_own_aggregation.ts": [
+    "blue: 9 failures in a day, at worst 4 in a row; in 6 hours 4",
+    "red: 3 failures in a day, at worst 3 in a row; in 6 hours 1",
+    "blue, as it was at 03:30: 3 in a row",
+  ],
   "quickstart.ts": [
     "view airport_delays",
     "view route_delays",
