@@ -1,4 +1,5 @@
 /** A frame whose rows are about an entity: what a feature view is made of. */
+import { Displayed } from "../display.ts";
 import type { Field, Row, Schema } from "../schema.ts";
 import type { Frame } from "./frame.ts";
 import type { ColumnName } from "./frame_types.ts";
@@ -29,7 +30,7 @@ export interface PublishTarget<F, O, P> {
 }
 
 /** Rows that are about an entity. */
-export class KeyedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEntity> {
+export class KeyedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEntity> extends Displayed {
   /** The rows. */
   readonly frame: Frame<R>;
   /** What they are about. */
@@ -39,6 +40,7 @@ export class KeyedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEntity
 
   /** Checks that the join keys are columns of fitting types. */
   constructor(frame: Frame<R>, entity: E) {
+    super();
     checkEntityKeys(frame.query, entity);
     this.frame = frame;
     this.entity = deepFreeze(entity);
@@ -93,12 +95,7 @@ export class KeyedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEntity
   }
 
   /** The steps as readable text. */
-  toString(): string {
+  override toString(): string {
     return `${this.frame}\n  .by(${this.entity.name}: ${this.entity.joinKeys.map((key) => key.name).join(", ")})`;
-  }
-
-  /** What a console shows. */
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return this.toString();
   }
 }

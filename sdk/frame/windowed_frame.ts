@@ -1,4 +1,5 @@
 /** Aggregations over windows of a frame's rows, before they have a name and a schedule. */
+import { Displayed } from "../display.ts";
 import { type Issue, throwIssues } from "../errors.ts";
 import { type DataType, formatType, type Row, type RowOf, type SchemaTypes } from "../schema.ts";
 import type { TimestampLike } from "../time.ts";
@@ -27,7 +28,8 @@ export type KeyRow<E> = E extends { readonly keys: infer K extends SchemaTypes }
  * Features of an entity over windows of its rows: what `frame.by(entity).aggregate(…)` gives. Immutable; `view` and `publish`
  * take it as they take a frame with an entity.
  */
-export class WindowedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEntity, F extends Row = Row> {
+export class WindowedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEntity, F extends Row = Row>
+  extends Displayed {
   readonly #source: KeyedFrame<R, E>;
   /** What is computed over which windows, as frozen plain data. */
   readonly spec: WindowedSpec;
@@ -36,6 +38,7 @@ export class WindowedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEnt
 
   /** Wraps what was read and checked; see {@link KeyedFrame.aggregate}. */
   constructor(source: KeyedFrame<R, E>, spec: WindowedSpec) {
+    super();
     this.#source = source;
     this.spec = spec;
     Object.freeze(this);
@@ -88,7 +91,7 @@ export class WindowedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEnt
   }
 
   /** Aggregations, windows and features, as readable text. */
-  toString(): string {
+  override toString(): string {
     const { aggregations, features, every, edge, boundary, secondaryKey, maxRows } = this.spec;
     const settings = [
       `edge ${edge}${boundary === "exclusive" ? ", exclusive" : ""}`,
@@ -96,7 +99,7 @@ export class WindowedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEnt
       ...(secondaryKey === undefined ? [] : [`secondary key ${secondaryKey}`]),
       ...(maxRows === undefined ? [] : [`at most ${maxRows} rows of a key`]),
     ];
-    const types = this.#types();
+    const types = this.featureTypes();
     return [
       `${this.#source}`,
       `  .aggregate ${settings.join(", ")}`,
@@ -106,12 +109,8 @@ export class WindowedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEnt
     ].join("\n");
   }
 
-  /** What a console shows. */
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return this.toString();
-  }
-
-  #types(): DataType[] {
+  /** The types of the features, in order. */
+  featureTypes(): DataType[] {
     const { aggregations, features, secondaryKey } = this.spec;
     const schema = this.frame.schema;
     const types = new Map(aggregations.map((each) => [each.name, aggregationType(each, schema)]));

@@ -1,8 +1,13 @@
 /** What frames and definitions look like in a notebook. Import it from a composition root for its effect. */
 import { FeatureService } from "../define/service.ts";
 import { FeatureView } from "../define/view.ts";
+import { tilesText } from "../define/view_text.ts";
 import { type MimeBundle, type Rendering, useRenderer } from "../display.ts";
 import { Frame } from "../frame/frame.ts";
+import { KeyedFrame } from "../frame/keyed_frame.ts";
+import { aggregationText } from "../frame/window_aggregations.ts";
+import { WindowedFrame } from "../frame/windowed_frame.ts";
+import { windowText } from "../frame/windows.ts";
 import type { Query } from "../frame/query.ts";
 import { formatType } from "../schema.ts";
 import { TrainingSet } from "../retrieve/training_set.ts";
@@ -18,6 +23,8 @@ useRenderer(render);
 /** What something looks like at once, and when its sample has been read. */
 export function render(value: object): Rendering {
   if (value instanceof Frame) return { first: schemaTable(value), later: sample(value) };
+  if (value instanceof KeyedFrame) return render(value.frame);
+  if (value instanceof WindowedFrame) return { first: windowsTable(value) };
   if (value instanceof FeatureView) return { first: viewTable(value) };
   if (value instanceof TrainingSet) return { first: textBundle(String(value)), later: trainingBundle(value) };
   if (value instanceof FeatureService) return { first: serviceTable(value) };
@@ -56,22 +63,25 @@ function countsCheaply(query: Query): boolean {
 }
 
 function viewTable(view: FeatureView): MimeBundle {
-  const { entity, features, schedule, dataDelay, start, ttl, online, description } = view.definition;
+  const { definition } = view;
+  const { entity, features, schedule, dataDelay, start, ttl, online, description } = definition;
   const keys = entity.joinKeys.map(({ name, type }) => `${name} ${formatType(type)}`).join(", ");
   const facts = [
     `of ${entity.name} (${keys})`,
     `every ${schedule}${dataDelay === "0s" ? "" : `, data ${dataDelay} later`} since ${
       start.replace(/T00:00:00Z$/, "")
     }`,
+    ...(definition.mode === "aggregates" ? [tilesText(definition)] : []),
     ...(ttl === "forever" ? [] : [`ttl ${ttl}`]),
     online ? "online" : "not online",
   ];
   const table = tableBundle({
     title: `feature view ${view.name}`,
-    head: ["feature", "type", "default", "description"],
+    head: ["feature", "type", ...(definition.mode === "aggregates" ? ["computed"] : []), "default", "description"],
     rows: features.map((each) => [
       each.name,
       formatType(each.type),
+      ...("window" in each ? [`${each.aggregation ?? "keys"} over ${windowText(each.window)}`] : []),
       each.default === undefined ? "" : cellText(each.default),
       each.description ?? "",
     ]),
@@ -87,5 +97,22 @@ function serviceTable(service: FeatureService): MimeBundle {
     rows: service.definition.views.flatMap(({ view, features }) =>
       features.map(({ feature, as }) => [as, `${view}.${feature}`])
     ),
+  });
+}
+
+function windowsTable(windowed: WindowedFrame): MimeBundle {
+  const { aggregations, features, edge } = windowed.spec;
+  const types = windowed.featureTypes();
+  const texts = new Map(aggregations.map((each) => [each.name, aggregationText(each)]));
+  return tableBundle({
+    title: `features of ${windowed.entity.name}`,
+    head: ["feature", "type", "computed", "over"],
+    rows: features.map(({ name, aggregation, window }, i) => [
+      name,
+      formatType(types[i]!),
+      aggregation === undefined ? "keys" : texts.get(aggregation)!,
+      windowText(window),
+    ]),
+    note: `edge ${edge} · preview({ at }) computes them for some keys`,
   });
 }
