@@ -22,7 +22,9 @@ export interface AggregatorInputs {
 
 /** A user's own aggregation. */
 export interface UserAggregation<N extends string = string, V extends number = number> extends UserWindowFunction {
+  /** A letter, then at most 62 letters, digits and underscores. */
   readonly name: N;
+  /** From 1; a greater one whenever equal rows may give other states or results. */
   readonly version: V;
   /** Makes what computes it. Its slots must be the same whenever the types and constants are. */
   make(inputs: AggregatorInputs): Aggregator;
