@@ -38,12 +38,12 @@ const common: Meanings = {
 const scenarios: readonly Meanings[] = [
   {
     ...common,
-    featureServiceName: ["checkout"],
+    featureServiceName: ["checkout", "sold"],
     featureServiceId: ["checkout"],
-    featureService: ["checkout"],
+    featureService: ["checkout", "sold"],
     joinKeyMap: [keys.checkout, { shop: null, region: "7" }, { shop: "none", region: -1 }],
     feature_service: [null],
-    features: [["shop_stats:share", "shop_stats:vector"], ["shop_stats:recent"]],
+    features: [["shop_stats:share", "shop_stats:vector"], ["shop_stats:recent", "traffic:labels_2d"]],
     entities: [{ shop: ["Zoë's", "old", null], region: [7, "7", 7] }],
     feature_views: [["shop_stats"], ["profile", "shop_stats"]],
   },

@@ -81,10 +81,11 @@ describe("/materialize", () => {
       status: 200,
       body: {
         status: "done",
-        feature_views: ["profile", "shop_stats"],
+        feature_views: ["profile", "shop_stats", "traffic"],
         versions: [
           { name: "profile", version: 1, slices: 3, rows: 2, online_rows: expect.any(Number) },
           { name: "shop_stats", version: 1, slices: 3, rows: 3, online_rows: expect.any(Number) },
+          { name: "traffic", version: 1, slices: 3, rows: expect.any(Number), online_rows: expect.any(Number) },
         ],
       },
     });
@@ -92,7 +93,9 @@ describe("/materialize", () => {
     expect((await ask("/materialize", all)).body.versions).toMatchObject([{ name: "profile", slices: 5, rows: 2 }]);
     // Nothing is missing, and nothing is computed again.
     const { body } = await ask("/materialize-incremental", { end_ts: "2001-01-04T00:00:00" });
-    expect(body.versions).toMatchObject([{ name: "profile", slices: 0 }, { name: "shop_stats", slices: 0 }]);
+    expect(body.versions).toMatchObject(
+      ["profile", "shop_stats", "traffic"].map((name) => ({ name, slices: 0 })),
+    );
     const early = { start_ts: "1990-01-01", end_ts: "1990-02-01", feature_views: ["profile"] };
     expect((await ask("/materialize", early)).body.versions).toMatchObject([{ name: "profile", slices: 0, rows: 0 }]);
     await running.close();

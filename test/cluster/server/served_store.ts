@@ -10,6 +10,7 @@ import { connect, type ConnectOptions } from "../../../sdk/connect.ts";
 import { entity } from "../../../sdk/define/entity.ts";
 import { service } from "../../../sdk/define/service.ts";
 import { view } from "../../../sdk/define/view.ts";
+import { count, last, mean, valueCounts } from "../../../sdk/frame/aggregates.ts";
 import { fromRows } from "../../../sdk/frame/sources.ts";
 import { StoreParts } from "../../../sdk/store_parts.ts";
 import { openServing, type Serving, type ServingOptions } from "../../../sdk/serving.ts";
@@ -139,7 +140,28 @@ function emptyShop(name: string) {
   return { shop: name, region: 7, ...none, recent: null, names: null, vector: null };
 }
 
+const sales = fromRows(
+  ([["01-04T06:00Z", "a", 1.5], ["01-04T07:00Z", "b", 2], ["01-05T08:00Z", "a", null]] as const).map(
+    ([time, label, price]) => ({ shop: "Zoë's", region: 7, at: at(`2001-${time}`), label, price }),
+  ),
+  {
+    schema: { shop: "string", region: "int32", at: "timestamp", label: "string", price: "float64" },
+    eventTimestamp: "at",
+  },
+);
+
+const traffic = view(
+  "traffic",
+  sales.by(shop).aggregate(
+    { sold: count(), mean: mean("price"), lastLabels: last("label", 2), labels: valueCounts("label") },
+    { windows: ["1d", "2d"], every: "1d" },
+  ),
+  { schedule: "1d", start: "2001-01-01", online: true },
+);
+
 export const model = service("model", [profile]);
+/** Aggregates over windows. */
+export const sold = service("sold", [traffic.select("sold_1d", "mean_1d", "mean_2d", "lastLabels_2d", "labels_2d")]);
 /** Types that every public client knows. */
 export const checkout = service("checkout", [shops]);
 export const small = service("small", [profile.select("visits", "name").prefix("p_")]);
@@ -164,7 +186,7 @@ export class ServedStore {
   async publish(): Promise<void> {
     const store = await connect(this.options);
     try {
-      await (await store.plan([model, small, checkout])).apply();
+      await (await store.plan([model, small, checkout, sold])).apply();
     } finally {
       await store.close();
     }
