@@ -3,8 +3,9 @@
  * definitions and the aggregators read; sdk/window/aggregators has what computes them.
  *
  * A row counts when its condition holds and its input is not null (S7). Over no rows counts are 0, histograms all zeros, lists
- * empty, anything else null. NaN is the greatest number and equals itself, -0 equals 0, as in group-by steps. Rows are ordered
- * by event time, then by when they were written, then as the source has them.
+ * empty, anything else null. NaN is the greatest number and equals itself, -0 equals 0, as in group-by steps. Sums, means and
+ * moments of NaN are NaN; sums and means of infinities follow IEEE 754, and other moments of them are NaN, where a group-by
+ * fails. Rows are ordered by event time, then by when they were written, then as the source has them.
  */
 import { type DataType, formatType, isListType, isStructType } from "../schema.ts";
 import { failureOf, functionType, requireNumeric } from "./aggregate_type.ts";

@@ -62,7 +62,7 @@ function builtin(
     case "sum":
       return isWhole ? integerSumAggregator(name, type) : floatSumAggregator();
     case "mean":
-      return isWhole ? integerMeanAggregator() : floatMeanAggregator();
+      return isWhole ? integerMeanAggregator(name) : floatMeanAggregator();
     case "min":
     case "max":
       return extremeAggregator(kind, type);

@@ -146,7 +146,8 @@ function longer(inner: Aggregator, states: States): States {
 
 function tooMany(name: string): VarveError {
   return new VarveError(
-    "EXHAUSTED",
+    // Trying again does not help.
+    "UNSUPPORTED",
     `Cannot compute "${name}": one key has more than ${maxGroups} values of the secondary key; shorten the windows, or make ` +
       "the secondary key a join key",
   );

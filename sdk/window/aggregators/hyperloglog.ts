@@ -18,8 +18,10 @@ const maxRank = 33;
  */
 type Registers = Uint8Array | null;
 
-/** How many bytes of sparse registers are worked with. */
-const maxSparse = 192;
+/** How many bytes of sparse registers are worked with, of so many: few bytes to move, but not sixteen times too many held. */
+function maxSparse(size: number): number {
+  return Math.min(size, Math.max(192, size >> 4));
+}
 
 /** The number of different values. State: up to 2^precision bytes. */
 export function approxCountDistinctAggregator(type: DataType, precision: number): Aggregator {
@@ -78,7 +80,7 @@ function raise(own: Registers, index: number, rank: number, size: number): Uint8
     if (own[at + 2]! < rank) own[at + 2] = rank;
     return own;
   }
-  if (own.length + 3 >= Math.min(size, maxSparse)) return raise(densely(own, size), index, rank, size);
+  if (own.length + 3 >= maxSparse(size)) return raise(densely(own, size), index, rank, size);
   const longer = new Uint8Array(own.length + 3);
   longer.set(own.subarray(0, at));
   longer.set(own.subarray(at), at + 3);
@@ -98,7 +100,7 @@ function mergeSparse(own: Uint8Array, other: Uint8Array, size: number): Uint8Arr
     if (x <= y) a += 3;
     if (y <= x) b += 3;
   }
-  return at < Math.min(size, maxSparse) ? merged.slice(0, at) : densely(merged.subarray(0, at), size);
+  return at < maxSparse(size) ? merged.slice(0, at) : densely(merged.subarray(0, at), size);
 }
 
 function raiseAll(own: Uint8Array, other: Uint8Array): Uint8Array {

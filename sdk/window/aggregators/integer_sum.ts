@@ -9,7 +9,7 @@ type Columns = readonly [counts: Float64Array, highs: Float64Array, lows: Float6
 
 const columns = (states: States): Columns => states as unknown as Columns;
 const word = 4294967296;
-/** Below this, two numbers have a sum that is a double. */
+/** Below this, two numbers have a sum that is a double. A high part that is not below it is NaN from then on. */
 const safe = 2 ** 52;
 
 /** The sum: int64, or a duration. State: three doubles. */
@@ -24,14 +24,14 @@ export function integerSumAggregator(name: string, input: DataType): Aggregator 
       // The sum of integers is one when it is small, and then it is exact.
       if (near < safe && near > -safe) return BigInt(near);
       const sum = wholeSum(all[1][i]!, all[2][i]!);
-      if (BigInt.asIntN(64, sum) === sum) return sum;
+      if (sum !== undefined && BigInt.asIntN(64, sum) === sum) return sum;
       throw leaves(name, input);
     },
   };
 }
 
 /** The mean, rounded once. State: three doubles. */
-export function integerMeanAggregator(): Aggregator {
+export function integerMeanAggregator(name: string): Aggregator {
   return {
     ...integerSums,
     result: "float64",
@@ -41,7 +41,9 @@ export function integerMeanAggregator(): Aggregator {
       if (count === 0) return null;
       const near = all[1][i]! * word + all[2][i]!;
       if (near < safe && near > -safe) return near / count;
-      return nearestQuotient({ mantissa: wholeSum(all[1][i]!, all[2][i]!), exponent: 0 }, BigInt(count));
+      const sum = wholeSum(all[1][i]!, all[2][i]!);
+      if (sum === undefined) throw leaves(name, "int64");
+      return nearestQuotient({ mantissa: sum, exponent: 0 }, BigInt(count));
     },
   };
 }
@@ -83,11 +85,13 @@ function addWhole(highs: Float64Array, lows: Float64Array, i: number, high: numb
   }
   const carry = Math.floor(sum / word);
   lows[i] = sum - carry * word;
-  highs[i]! += high + carry;
+  const upper = highs[i]! + high + carry;
+  highs[i] = upper < safe && upper > -safe ? upper : NaN;
 }
 
-function wholeSum(high: number, low: number): bigint {
-  return (BigInt(high) << 32n) + BigInt(low);
+/** Undefined when it left what doubles hold, at 84 bits or more. */
+function wholeSum(high: number, low: number): bigint | undefined {
+  return Number.isNaN(high) ? undefined : (BigInt(high) << 32n) + BigInt(low);
 }
 
 function leaves(name: string, input: DataType): VarveError {

@@ -1,5 +1,6 @@
 /** Aggregations that users write: the same contract, known by name and version in every process that computes or serves them. */
-import { VarveError } from "../../errors.ts";
+import { messageOf, VarveError } from "../../errors.ts";
+import { failureOf } from "../../frame/aggregate_type.ts";
 import type { LiteralValue } from "../../frame/expr_node.ts";
 import {
   addUserFunction,
@@ -66,10 +67,16 @@ export function registerAggregation<const N extends string, const V extends numb
 
 /** What computes a user's own aggregation, checked against the contract as far as that goes without rows. */
 export function userAggregator(name: string, stored: string, result: DataType, inputs: AggregatorInputs): Aggregator {
-  const aggregator = registered.get(stored)!.make(inputs);
+  const fail = failureOf({ name, function: stored });
+  let aggregator: Aggregator;
+  try {
+    aggregator = registered.get(stored)!.make(inputs);
+  } catch (error) {
+    throw fail(`its aggregator cannot be made: ${messageOf(error)}`);
+  }
   const problem = problemOf(aggregator, result);
   if (problem === undefined) return aggregator;
-  throw new VarveError("INVALID_DEFINITION", `Cannot aggregate "${name}" by ${stored}: its aggregator ${problem}`);
+  throw fail(`its aggregator ${problem}`);
 }
 
 function problemOf(aggregator: Aggregator, result: DataType): string | undefined {

@@ -93,7 +93,8 @@ export function valueCountsAggregator(
 
 function tooMany(name: string, kind: string): VarveError {
   return new VarveError(
-    "EXHAUSTED",
+    // Trying again does not help.
+    "UNSUPPORTED",
     `Cannot compute "${name}": one key has more than ${maxDifferent} different values; ${
       kind === "countDistinct" ? "use approxCountDistinct" : "aggregate something with fewer values"
     }, or shorten the windows`,

@@ -41,6 +41,20 @@ describe("sums of integers", () => {
     expect(result(sum, [most, most, -most, -most, 7n])).toBe(7n);
   });
 
+  it("are refused, not wrong, where even doubles of their upper halves do not suffice", () => {
+    const sum = over("sum", "int64");
+    const all = state(sum, [most]);
+    // 2^22 times the greatest value, and away again.
+    const times = 22;
+    for (let i = 0; i < times; i++) sum.merge(all, 0, all, 0);
+    const same = state(sum, [most]);
+    for (let i = 0; i < times - 1; i++) sum.merge(same, 0, same, 0);
+    sum.subtract!(all, 0, same, 0);
+    sum.subtract!(all, 0, same, 0);
+    sum.update(all, 0, 5n, 0, null);
+    expect(() => sum.finalize(all, 0)).toThrow(/leaves 64 bits/);
+  });
+
   it("have means that are rounded once", () => {
     expect(result(over("mean", "int64"), [most, most, most])).toBe(Number(most));
     expect(result(over("mean", "int64"), [2n ** 53n + 1n, 2n ** 53n + 2n])).toBe(2 ** 53 + 2);

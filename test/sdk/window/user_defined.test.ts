@@ -121,6 +121,16 @@ describe("aggregations of users", () => {
     expect(() => aggregatorOf({ name: "x", function: `${own}@1` }, { input: "float64" })).toThrow(message);
   });
 
+  it("that cannot be made say why", () => {
+    const make = () => {
+      throw new Error("no licence");
+    };
+    registerAggregation({ ...geometricMean, name: "unmade", make });
+    expect(() => aggregatorOf({ name: "x", function: "unmade@1" }, { input: "float64" })).toThrow(
+      'Cannot aggregate "x" by unmade@1: its aggregator cannot be made: no licence',
+    );
+  });
+
   it("leave states of others alone", () => {
     const mean = aggregatorOf({ name: "x", function: name }, { input: "float64" });
     const states = makeStates(mean, 2);
