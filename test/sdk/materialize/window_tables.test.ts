@@ -288,7 +288,7 @@ describe("writing tiles", () => {
     });
     const failure = rig.run(1, 4, { definition });
     await expect(failure).rejects.toMatchObject({
-      code: "EXHAUSTED",
+      code: "UNSUPPORTED",
       details: { view: "values", aggregation: "perValue", key: { a: "x", b: 7n } },
     });
     await expect(failure).rejects.toThrow(
