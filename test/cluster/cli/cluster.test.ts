@@ -6,7 +6,7 @@ import { connect } from "../../../cluster/connect.ts";
 import { ManualClock } from "../../../sdk/time.ts";
 import { startRedis } from "../../support/redis.ts";
 import { startS3 } from "../../support/s3_server.ts";
-import { askAmount, Project, urlIn } from "./command.ts";
+import { askAmount, materializeDay, Project, urlIn } from "./command.ts";
 
 const drivers = ["x", "y", "z"];
 
@@ -72,6 +72,12 @@ describe("two workers, an S3 and a Redis", () => {
     const offline = await (await store.train("model", spine)).rows().finally(() => store.close());
     expect(offline.map((row) => row["amount"])).toEqual([199, 199.25, 199.5]);
     expect(online).toEqual(offline.map((row) => ({ status: 200, features: [row["amount"]] })));
+
+    // The server has no engine: a worker computes it.
+    expect(await materializeDay(url, "2000-06-05")).toMatchObject({
+      status: 200,
+      body: { status: "done", versions: [{ name: "driver_amounts", version: 1, slices: 1, rows: 3 }] },
+    });
 
     const survivor = workers.find((worker) => worker !== victim)!;
     expect((await survivor.stop()).code).toBe(0);

@@ -171,5 +171,15 @@ export async function askAmount(url: string, driver = "x"): Promise<{ status: nu
   return { status: response.status, features: body.result?.features };
 }
 
+/** Has a server compute a day again, as Feast's clients do. */
+export async function materializeDay(url: string, day: string): Promise<{ status: number; body: unknown }> {
+  const response = await fetch(`${url}/materialize`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ start_ts: `${day}T00:00:00`, end_ts: `${day}T12:00:00`, feature_views: ["driver_amounts"] }),
+  });
+  return { status: response.status, body: await response.json() };
+}
+
 /** The address in what `up` and `serve` print. */
 export const urlIn = (line: string): string => /http:\/\/[\d.:]+/.exec(line)![0];

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { Agent, request } from "node:http";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { askAmount, Project, urlIn } from "./command.ts";
+import { askAmount, materializeDay, Project, urlIn } from "./command.ts";
 
 async function open(env: Record<string, string> = {}): Promise<Project> {
   const project = await Project.open(env);
@@ -34,6 +34,18 @@ describe("varve up", () => {
     await project.define(10);
     expect((await project.run("apply", "definitions.ts", "--no-wait")).code).toBe(0);
     await expect.poll(() => askAmount(url), { timeout: 15_000 }).toEqual({ status: 200, features: [40] });
+    // What changed in the source later comes in by hand.
+    const trips = join(project.folder, "trips.csv");
+    await writeFile(trips, (await readFile(trips, "utf8")).replace("2001-01-04T00:00:00Z,4", "2001-01-04T00:00:00Z,6"));
+    expect(await materializeDay(url, "2001-01-04")).toEqual({
+      status: 200,
+      body: {
+        status: "done",
+        feature_views: ["driver_amounts"],
+        versions: [{ name: "driver_amounts", version: 2, slices: 1, rows: 1, online_rows: 1 }],
+      },
+    });
+    await expect.poll(() => askAmount(url), { timeout: 10_000 }).toEqual({ status: 200, features: [60] });
     expect((await up.stop()).code).toBe(0);
     expect((await readdir(store)).filter((name) => name.startsWith("up.pid"))).toEqual([]);
     expect(await readdir(join(store, "scratch", "parts")).catch(() => [])).toEqual([]);
