@@ -1,4 +1,5 @@
 /** Who may ask: API keys in the `Authorization` header, by the scopes of routes. */
+import { timingSafeEqual } from "node:crypto";
 import { VarveError } from "varve";
 import type { Clock } from "varve";
 import { hasScope, hasWorkspace, KeyChecker, openKeys } from "varve/serving";
@@ -17,6 +18,15 @@ export interface AuthenticatorOptions {
   readonly pollMs?: number;
 }
 
+/** What a connection was answered for. */
+interface Accepted {
+  readonly header: Buffer;
+  readonly key: ApiKey;
+  readonly until: bigint | undefined;
+  /** Another one is asked when keys change. */
+  readonly checker: KeyChecker;
+}
+
 /** Why a request is refused; a label of the metrics. */
 export type AuthRefusal = "absent" | "malformed" | KeyRefusal | "scope" | "workspace";
 
@@ -25,6 +35,7 @@ export class Authenticator {
   readonly #options: AuthenticatorOptions;
   readonly #stop: () => void;
   readonly #now: () => bigint;
+  readonly #accepted = new WeakMap<object, Accepted>();
   #checker: KeyChecker;
 
   /** `ring.state()` must have been read. */
@@ -44,21 +55,36 @@ export class Authenticator {
     return [...this.#options.ring.cached.keys.values()].filter((key) => key.revokedAt === undefined).length;
   }
 
-  /** The key of a request, by its `Authorization` header; UNAUTHENTICATED or FORBIDDEN says why it is refused. */
-  authenticate(header: string | undefined, scope: KeyScope): ApiKey {
-    const key = this.#keyOf(header);
+  /**
+   * The key of a request, by its `Authorization` header; UNAUTHENTICATED or FORBIDDEN says why it is refused. What was accepted
+   * on a connection before is not hashed again, while keys stay as they are and it has not ended.
+   */
+  authenticate(header: string | undefined, scope: KeyScope, connection?: object): ApiKey {
+    const known = connection && this.#accepted.get(connection);
+    const key = known && this.#stillHolds(known, header) ? known.key : this.#keyOf(header, connection);
     if (hasScope(key, scope)) return key;
     throw forbidden("scope", key, `it has scope ${key.scopes.join(", ")}, and this takes ${scope}`, { scope });
   }
 
-  #keyOf(header: string | undefined): ApiKey {
+  #stillHolds({ checker, header, until }: Accepted, given: string | undefined): boolean {
+    return checker === this.#checker && given?.length === header.length &&
+      (until === undefined || this.#now() < until) &&
+      timingSafeEqual(header, Buffer.from(given, "latin1"));
+  }
+
+  #keyOf(header: string | undefined, connection?: object): ApiKey {
     if (header === undefined || header === "") throw refused("absent", absent);
     const text = /^(?:bearer|tecton-key) +(\S{1,256}) *$/i.exec(header)?.[1];
     if (text === undefined) throw refused("malformed", malformed);
-    const { key, refusal } = this.#checker.check(text, this.#now);
-    if (refusal !== undefined) throw refused(refusal, refusalText(refusal, key));
+    const verdict = this.#checker.check(text, this.#now);
+    if (verdict.refusal !== undefined) throw refused(verdict.refusal, refusalText(verdict.refusal, verdict.key));
+    const { key, until } = verdict;
     const { workspace } = this.#options;
-    if (hasWorkspace(key, workspace)) return key;
+    if (hasWorkspace(key, workspace)) {
+      const accepted = { key, until, checker: this.#checker, header: Buffer.from(header, "latin1") };
+      if (connection) this.#accepted.set(connection, accepted);
+      return key;
+    }
     throw forbidden("workspace", key, `it is not for workspace "${workspace}"`, { workspace });
   }
 

@@ -1,3 +1,10 @@
 /** The door to fastify. */
 export { fastify } from "fastify";
-export type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RouteOptions } from "fastify";
+export type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  FastifySchema,
+  onRequestHookHandler,
+  RouteOptions,
+} from "fastify";

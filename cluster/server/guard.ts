@@ -6,7 +6,7 @@ import type { Logger } from "../log.ts";
 import { AccessLog } from "./access_log.ts";
 import type { Authenticator } from "./auth.ts";
 import { authRefusal } from "./auth.ts";
-import type { FastifyInstance, FastifyRequest, RouteOptions } from "./fastify.ts";
+import type { FastifyInstance, FastifyRequest, onRequestHookHandler, RouteOptions } from "./fastify.ts";
 import { checkSizes } from "./json_limits.ts";
 import { isLoopbackHost } from "./loopback.ts";
 import type { ServerMetrics } from "./metrics.ts";
@@ -29,6 +29,8 @@ declare module "fastify" {
     service: string | undefined;
     /** Its API key, where one was asked for. */
     apiKey: ApiKey | undefined;
+    /** Its route, where there is one: `routeOptions` makes a new object every time it is looked at. */
+    route: RouteOptions | undefined;
   }
 }
 
@@ -63,16 +65,25 @@ export function guard(app: FastifyInstance, state: ServerState, options: GuardOp
   const { config, metrics } = options;
   const admit = admitter(state, options);
   const accessLog = new AccessLog(config.accessLog, options.logger);
-  refuseUndeclared(app);
+  app.decorateRequest("route", undefined);
   app.decorateRequest("startedAt", 0);
   app.decorateRequest("service", undefined);
   app.decorateRequest("apiKey", undefined);
   app.addHook("onRequest", (request, _reply, done) => {
     request.startedAt = performance.now();
-    attempt(() => admit(request), done);
+    done();
+  });
+  onEveryRoute(app, (route, request) => {
+    request.route = route;
+    admit(route, request);
   });
   app.addHook("preValidation", (request, _reply, done) => {
-    attempt(() => checkSizes(request.body, config), done);
+    try {
+      checkSizes(request.body, config);
+    } catch (error) {
+      return done(error as Error);
+    }
+    done();
   });
   app.addHook("onSend", (request, reply, payload, done) => {
     reply.header("x-request-id", request.id);
@@ -80,12 +91,13 @@ export function guard(app: FastifyInstance, state: ServerState, options: GuardOp
     if (state.closing) reply.header("connection", "close");
     const status = reply.statusCode;
     const ms = request.startedAt === 0 ? 0 : performance.now() - request.startedAt;
-    metrics?.answered(request.routeOptions.url, request.service, status, ms / 1_000);
+    const route = request.route?.url;
+    metrics?.answered(route, request.service, status, ms / 1_000);
     if (accessLog.wants(status)) {
       accessLog.write({
         requestId: request.id,
         method: request.method,
-        route: request.routeOptions.url,
+        route,
         service: request.service,
         status,
         ms: Math.round(ms * 1_000) / 1_000,
@@ -97,11 +109,23 @@ export function guard(app: FastifyInstance, state: ServerState, options: GuardOp
   });
 }
 
-/** A route whose author forgot to say who may ask must not be open to more than was meant: the server does not start. */
-function refuseUndeclared(app: FastifyInstance): void {
+/**
+ * Runs before every route; what is thrown is answered. A route whose author forgot to say who may ask must not be open to more
+ * than was meant: the server does not start. That there is no such route is no secret, and is not asked here.
+ */
+function onEveryRoute(app: FastifyInstance, work: (route: RouteOptions, request: FastifyRequest) => void): void {
   const routes: RouteOptions[] = [];
   app.addHook("onRoute", (route) => {
     routes.push(route);
+    const hook: onRequestHookHandler = (request, _reply, done) => {
+      try {
+        work(route, request);
+      } catch (error) {
+        return done(error as Error);
+      }
+      done();
+    };
+    route.onRequest = [hook, ...[route.onRequest ?? []].flat()];
   });
   app.addHook("onReady", (done) => {
     const open = routes.filter(({ config }) => config?.access === undefined).map(({ url }) => url);
@@ -110,34 +134,22 @@ function refuseUndeclared(app: FastifyInstance): void {
   });
 }
 
-function attempt(work: () => void, done: (error?: Error) => void): void {
-  try {
-    work();
-  } catch (error) {
-    done(error as Error);
-    return;
-  }
-  done();
-}
-
 /** Throws unless a request may go on to its route. */
 function admitter(
   state: ServerState,
   { config, auth, metrics, now }: GuardOptions,
-): (request: FastifyRequest) => void {
+): (route: RouteOptions, request: FastifyRequest) => void {
   const limiter = new RateLimiter(now);
   const common = config.ratePerSecond;
-  return (request) => {
-    const { url, access, unshed = false } = request.routeOptions.config;
-    // That there is no such route is no secret.
-    if (url === undefined || access === undefined) return;
-    if (!unshed) shed(state, config, metrics);
+  return ({ config: routeConfig }, request) => {
+    const access = routeConfig!.access!;
+    if (!routeConfig!.unshed) shed(state, config, metrics);
     if (auth === undefined) {
       // Also for /health: nobody else can reach it by an honest name.
       if (!isLoopbackHost(request.headers.host)) throw strangeHost();
     } else if (access !== "everybody") {
       try {
-        request.apiKey = auth.authenticate(request.headers.authorization, access);
+        request.apiKey = auth.authenticate(request.headers.authorization, access, request.raw.socket);
       } catch (error) {
         const reason = authRefusal(error);
         if (reason !== undefined) metrics?.refused(reason);

@@ -1,10 +1,12 @@
 /** What the server tells Prometheus, as OpenMetrics text; the door to prom-client. */
-import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { OpenMetricsContentType } from "prom-client";
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Registry } from "prom-client";
+import type { Metric, OpenMetricsContentType } from "prom-client";
 import { toMicros } from "varve";
 import type { Clock } from "varve";
 import type { LookupCounts, ReadObserver, Serving } from "varve/serving";
 import type { AuthRefusal } from "./auth.ts";
+import { LatencyHistogram } from "./latency.ts";
+import type { Cell } from "./latency.ts";
 
 /** What is looked at when metrics are asked for. */
 export interface MetricSources {
@@ -34,9 +36,7 @@ const buckets = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 5, 7.5, 10, 15, 25, 50, 100, 
  */
 const maxValues = { service: 250, key: 1_000, view: 1_000 } as const;
 const others = "(others)";
-
-/** Service, route and status of an answer. */
-type AnswerLabels = "service" | "route" | "status";
+const none = "(none)";
 
 /** The metrics of one process. */
 export class ServerMetrics implements ReadObserver {
@@ -45,8 +45,14 @@ export class ServerMetrics implements ReadObserver {
   readonly #seen = new Map<string, Set<string>>();
   #sources: MetricSources | undefined;
 
-  readonly #answers: Histogram<AnswerLabels>;
-  readonly #store: Histogram;
+  readonly #answers = new LatencyHistogram(
+    "varve_request_duration_seconds",
+    "How long answers took, by feature service, route and class of status",
+    buckets,
+  );
+  /** By route, service and class of status. */
+  readonly #cells = new Map<string, Map<string, (Cell | undefined)[]>>();
+  readonly #store: Cell;
   readonly #errors: Counter<"code">;
   readonly #refused: Counter<"reason">;
   readonly #limited: Counter<"key">;
@@ -57,19 +63,13 @@ export class ServerMetrics implements ReadObserver {
     const registers = [this.#registry];
     this.#registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
     collectDefaultMetrics({ register: this.#registry });
-    this.#answers = new Histogram({
-      name: "varve_request_duration_seconds",
-      help: "How long answers took, by feature service, route and class of status",
-      labelNames: ["service", "route", "status"],
+    const store = new LatencyHistogram(
+      "varve_store_read_duration_seconds",
+      "How long the online store took for the keys of one request",
       buckets,
-      registers,
-    });
-    this.#store = new Histogram({
-      name: "varve_store_read_duration_seconds",
-      help: "How long the online store took for the keys of one request",
-      buckets,
-      registers,
-    });
+    );
+    for (const latency of [this.#answers, store]) this.#registry.registerMetric(latency as unknown as Metric);
+    this.#store = store.cell();
     this.#errors = new Counter({
       name: "varve_errors",
       help: "Answers that were errors, by code",
@@ -104,11 +104,25 @@ export class ServerMetrics implements ReadObserver {
 
   /** A request was answered. */
   answered(route: string | undefined, service: string | undefined, status: number, seconds: number): void {
-    this.#answers.observe({
+    const place = status / 100 | 0;
+    let services = this.#cells.get(route ?? none);
+    if (!services) this.#cells.set(route ?? none, services = new Map());
+    let cells = services.get(service ?? "");
+    if (!cells) cells = this.#firstOf(services, service ?? "");
+    const cell = cells[place] ??= this.#answers.cell({
       service: service === undefined ? "" : this.#bounded("service", service),
-      route: route ?? "(none)",
-      status: statusClasses[status / 100 | 0] ?? "other",
-    }, seconds);
+      route: route ?? none,
+      status: statusClasses[place] ?? "other",
+    });
+    cell.observe(seconds);
+  }
+
+  /** Services beyond those that are told apart share their cells. */
+  #firstOf(services: Map<string, (Cell | undefined)[]>, service: string): (Cell | undefined)[] {
+    const name = service === "" ? "" : this.#bounded("service", service);
+    const shared = services.get(name) ?? [];
+    services.set(name, shared);
+    return shared;
   }
 
   /** It was an error. */
@@ -171,31 +185,31 @@ export class ServerMetrics implements ReadObserver {
     this.#gauge("varve_requests_in_flight", "Requests that are being answered", (it) => it.load().inFlight);
     this.#gauge("varve_connections", "Open connections", (it) => it.load().connections);
     this.#gauge("varve_api_keys", "API keys that are not revoked", (it) => it.keys(), "max");
-    const lookups = new Counter({
+    new Counter({
       name: "varve_lookups",
       help: "Look-ups of requests, by view and what became of them",
       labelNames: ["view", "status"],
       registers,
-      collect: () => {
+      collect: onCollect<Counter<"view" | "status">>((lookups) => {
         lookups.reset();
         for (const [view, counts] of this.#lookups) {
           for (const [status, count] of Object.entries(counts)) lookups.inc({ view, status }, count);
         }
-      },
+      }),
     });
-    const age = new Gauge({
+    new Gauge({
       name: "varve_view_age_seconds",
       help: "How far the newest rows that are served lie behind the clock: its time less the watermark of the view",
       labelNames: ["view"],
       aggregator: "max",
       registers,
-      collect: () => {
+      collect: onCollect<Gauge<"view">>((age) => {
         age.reset();
         const now = this.#sources?.clock.now();
         for (const { view, watermark } of this.#sources?.serving.loaded() ?? []) {
           age.set({ view: this.#bounded("view", view) }, Number(now! - toMicros(watermark)) / 1e6);
         }
-      },
+      }),
     });
   }
 
@@ -205,16 +219,16 @@ export class ServerMetrics implements ReadObserver {
     read: (sources: MetricSources) => number | undefined,
     aggregator: "sum" | "max" = "sum",
   ): void {
-    const gauge = new Gauge({
+    new Gauge({
       name,
       help,
       aggregator,
       registers: [this.#registry],
-      collect: () => {
+      collect: onCollect<Gauge>((gauge) => {
         const value = this.#sources && read(this.#sources);
-        if (value === undefined) gauge.reset();
+        if (value === undefined) gauge.remove();
         else gauge.set(value);
-      },
+      }),
     });
   }
 
@@ -227,6 +241,13 @@ export class ServerMetrics implements ReadObserver {
     seen.add(value);
     return value;
   }
+}
+
+/** The library calls this on the metric that is to be told. */
+function onCollect<M>(work: (metric: M) => void): (this: M) => void {
+  return function () {
+    work(this);
+  };
 }
 
 const statusClasses: Readonly<Record<number, string>> = { 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx" };

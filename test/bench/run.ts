@@ -44,6 +44,10 @@ const benches: Readonly<Record<string, Bench>> = {
     about: "1 M rows from DuckDB to a polars DataFrame, against row objects",
     goals: { vs_row_objects: least(10) },
   },
+  "guard": {
+    about: "CPU of a served vector of 3 views × 10 features with API keys, limits and metrics, against none of them",
+    goals: { keys_and_metrics_vs_none: most(1.1) },
+  },
   "first-look": {
     about: "from a new process to the first preview of a local Parquet file",
     goals: { seconds: most(1) },

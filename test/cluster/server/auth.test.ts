@@ -3,6 +3,7 @@ import type { FastifyInstance } from "fastify";
 import { Authenticator } from "../../../cluster/server/auth.ts";
 import { ServerMetrics } from "../../../cluster/server/metrics.ts";
 import { keyScopes } from "../../../sdk/registry/api_key.ts";
+import type { VarveError } from "../../../sdk/errors.ts";
 import { KeyRing, type NewKey } from "../../../sdk/registry/key_ring.ts";
 import { ManualClock } from "../../../sdk/time.ts";
 import { LogRecorder } from "../../support/log_recorder.ts";
@@ -158,6 +159,36 @@ describe("a server with API keys", () => {
       status: 401,
       text: expect.stringMatching(/expired at 2026-03-31T12:00:00Z; .*varve keys rotate/),
     });
+  });
+
+  it("judges what comes on one connection anew when the key, the keys or the time change", async () => {
+    const connection = {};
+    const judged = (text: string): string => {
+      try {
+        return auth.authenticate(`Bearer ${text}`, "read", connection).name;
+      } catch (error) {
+        return String((error as VarveError).details["reason"]);
+      }
+    };
+    const [first, second] = [await made(), await made({ expiresIn: "1h" })];
+    const ingest = await made({ scopes: ["ingest"] });
+    const wrong = `${first.text.slice(0, -1)}${first.text.endsWith("0") ? "1" : "0"}`;
+    for (let i = 0; i < 2; i++) {
+      expect([judged(first.text), judged(first.text), judged(wrong)]).toEqual([first.name, first.name, "unknown"]);
+      expect([judged(first.text), judged(second.text), judged(second.text)]).toEqual([
+        first.name,
+        second.name,
+        second.name,
+      ]);
+      // Who it is is remembered, not what for.
+      expect([judged(ingest.text), judged(ingest.text)]).toEqual(["scope", "scope"]);
+    }
+    expect(judged(second.text)).toBe(second.name);
+    clock.advance("1h");
+    expect(judged(second.text)).toBe("expired");
+    expect(judged(first.text)).toBe(first.name);
+    await ring.revoke(first.id);
+    await expect.poll(() => judged(first.text)).toBe("revoked");
   });
 
   it("goes on with the keys it knows while the store is down, and says so", async () => {
