@@ -53,6 +53,8 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   "zod": ["cluster/config.ts"],
   "cli-table3": ["sdk/notebook/table_text.ts"],
   "cli-progress": ["sdk/notebook/progress_bar.ts"],
+  "vega": ["sdk/notebook/plot_bundle.ts"],
+  "vega-lite": ["sdk/notebook/plot_bundle.ts"],
   "bullmq": ["cluster/queue/bullmq.ts"],
   "tsx": ["cluster/cli/import_file.ts"],
   "fastify": ["cluster/server/fastify.ts"],

@@ -22,6 +22,7 @@ import type {
 import { KeyedFrame } from "./keyed_frame.ts";
 import type { KeyedEntity } from "./keyed_frame.ts";
 import type { JoinStep, Query } from "./query.ts";
+import { FramePlots } from "./plots.ts";
 import { schemaOf } from "./query_schema.ts";
 import { queryText } from "./query_text.ts";
 import { eventTimestampOf } from "./query_time.ts";
@@ -223,6 +224,11 @@ export class Frame<R extends Row = Row> extends Displayed {
   sample(size: SampleSize): Frame<R> {
     const { seed = 0, ...rest } = size;
     return new Frame({ kind: "sample", input: this.query, seed, ...rest });
+  }
+
+  /** Pictures of the rows, for notebooks: `frame.plot.histogram("delay")`. */
+  get plot(): FramePlots<ColumnName<R>> {
+    return new FramePlots(this);
   }
 
   /** From here on: features of an entity. Its join keys must be columns of fitting types. */

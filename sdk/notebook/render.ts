@@ -5,6 +5,7 @@ import { tilesText } from "../define/view_text.ts";
 import { type MimeBundle, type Rendering, useRenderer } from "../display.ts";
 import { Frame } from "../frame/frame.ts";
 import { KeyedFrame } from "../frame/keyed_frame.ts";
+import { Plot } from "../frame/plots.ts";
 import { aggregationText } from "../frame/window_aggregations.ts";
 import { WindowedFrame } from "../frame/windowed_frame.ts";
 import { windowText } from "../frame/windows.ts";
@@ -13,6 +14,7 @@ import { formatType } from "../schema.ts";
 import { TrainingSet } from "../retrieve/training_set.ts";
 import { cellText } from "./cell_text.ts";
 import { stacked, tableBundle, textBundle } from "./html.ts";
+import { plotBundle } from "./plot_bundle.ts";
 import { rowsTable } from "./rows_table.ts";
 import { trainingBundle } from "./training_table.ts";
 
@@ -23,6 +25,7 @@ useRenderer(render);
 /** What something looks like at once, and when its sample has been read. */
 export function render(value: object): Rendering {
   if (value instanceof Frame) return { first: schemaTable(value), later: sample(value) };
+  if (value instanceof Plot) return { first: { "text/plain": "drawing …" }, later: plotBundle(value) };
   if (value instanceof KeyedFrame) return render(value.frame);
   if (value instanceof WindowedFrame) return { first: windowsTable(value) };
   if (value instanceof FeatureView) return { first: viewTable(value) };

@@ -33,6 +33,17 @@ interface Message {
   readonly content: Record<string, unknown>;
 }
 
+/** How a cell is run. */
+export interface CellOptions {
+  /** The longest it may take. @default 120000 */
+  readonly timeoutMs?: number;
+  /** What comes late, such as the sample of a frame, is waited for until this is true, for 20 seconds at most. */
+  readonly until?: (shown: readonly CellOutput[]) => boolean;
+  /** Sees what the cell shows while it runs. */
+  readonly onOutput?: (output: CellOutput) => void;
+}
+
+const lateLimitMs = 20_000;
 const delimiter = "<IDS|MSG>";
 /** Deno may publish a result after it has said that it is idle. */
 const lingerMs = 150;
@@ -130,10 +141,10 @@ export class JupyterKernel {
     this.#listeners.delete(listener);
   }
 
-  /** Runs a cell to its end, and `settleMs` longer, for what comes late. `onOutput` sees what it shows while it runs. */
+  /** Runs a cell to its end, and until it shows what is wanted. */
   async run(
     code: string,
-    options: { timeoutMs?: number; settleMs?: number; onOutput?: (output: CellOutput) => void } = {},
+    options: CellOptions = {},
   ): Promise<CellResult> {
     const outputs: CellOutput[] = [];
     let status: CellResult["status"] | undefined;
@@ -174,7 +185,10 @@ export class JupyterKernel {
         timer = setTimeout(() => reject(new Error(`the cell takes too long:\n${code}`)), options.timeoutMs ?? 120_000);
       });
       await Promise.race([ended, exit, late]).finally(() => clearTimeout(timer));
-      await new Promise((resolve) => setTimeout(resolve, options.settleMs ?? lingerMs));
+      const patience = Date.now() + lateLimitMs;
+      do await new Promise((resolve) => setTimeout(resolve, lingerMs)); while (
+        options.until && !options.until(settled(outputs)) && Date.now() < patience
+      );
     } finally {
       this.#listeners.delete(listener);
     }

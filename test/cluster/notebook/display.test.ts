@@ -34,7 +34,7 @@ describe.each(["node", "deno"] as const)("the %s kernel", (name) => {
   });
 
   it("shows a frame as a table with types, rows and their number", async () => {
-    const { shown } = await kernel.run("frame", { settleMs: 2_000 });
+    const { shown } = await kernel.run("frame", { until: (found) => last(found, "text/html").includes("2 rows") });
     expect(shown).toHaveLength(1);
     const html = last(shown, "text/html");
     expect(html).toContain("<table>");

@@ -1,0 +1,161 @@
+/** Pictures of a frame: what to draw, and the rows that are drawn; the notebook room draws it. */
+import { Displayed } from "../display.ts";
+import { VarveError } from "../errors.ts";
+import { findField, formatType, isNumericType, type Row, type Schema } from "../schema.ts";
+import { count, max, min } from "./aggregates.ts";
+import { col } from "./expr.ts";
+
+/** The steps of a frame that pictures take. */
+interface Plotted {
+  readonly schema: Schema;
+  // deno-lint-ignore no-explicit-any
+  readonly [step: string]: any;
+}
+
+/** What may be said about a picture. */
+export interface PlotOptions {
+  /** Above it. */
+  readonly title?: string;
+  /** How wide the drawing is, in pixels. @default 480 */
+  readonly width?: number;
+  /** How high. @default 240 */
+  readonly height?: number;
+}
+
+/** The most points or bars of one picture. */
+const maxMarks = 5_000;
+
+/** A picture: a Vega-Lite specification and the rows that go into it, read when it is shown. */
+export class Plot extends Displayed {
+  /** Vega-Lite, without its data. */
+  readonly spec: Readonly<Record<string, unknown>>;
+  readonly #read: () => Promise<Row[]>;
+
+  /** Made by `frame.plot`. */
+  constructor(spec: Readonly<Record<string, unknown>>, read: () => Promise<Row[]>) {
+    super();
+    this.spec = Object.freeze(spec);
+    this.#read = read;
+    Object.freeze(this);
+  }
+
+  /** The rows that are drawn. */
+  async data(): Promise<Row[]> {
+    return await this.#read();
+  }
+
+  /** What it is, in a line. */
+  override toString(): string {
+    return `plot ${JSON.stringify(this.spec["title"] ?? this.spec["mark"])}`;
+  }
+}
+
+/** Draws a frame. */
+export class FramePlots<Names extends string = string> {
+  readonly #frame: Plotted;
+
+  /** Made by `frame.plot`. */
+  constructor(frame: object) {
+    this.#frame = frame as Plotted;
+  }
+
+  /** How the values of a number lie: how many rows in each of `bins` equal parts of its range. */
+  histogram(column: Names, options: PlotOptions & { readonly bins?: number } = {}): Plot {
+    const { bins = 30 } = options;
+    const field = this.#column(column, "draw a histogram of");
+    if (!isNumericType(field.type)) {
+      throw new VarveError(
+        "INVALID_REQUEST",
+        `Cannot draw a histogram of column "${column}": it is ${formatType(field.type)}; bars() counts other values`,
+      );
+    }
+    if (!Number.isSafeInteger(bins) || bins < 1 || bins > 1_000) {
+      throw new VarveError("INVALID_REQUEST", `Cannot draw ${bins} bins: give a whole number from 1 to 1000`);
+    }
+    const encoding = {
+      x: { field: "from", type: "quantitative", title: column, bin: { binned: true } },
+      x2: { field: "to" },
+      y: { field: "rows", type: "quantitative", title: "rows" },
+    };
+    return new Plot(specOf("bar", encoding, options), async () => {
+      const numbers = this.#frame["derive"]({ value: col(column).cast("float64") }).filter(col("value").isFinite());
+      const [found] = await numbers.groupBy().aggregate({ lo: min("value"), hi: max("value") }).rows() as Row[];
+      const { lo, hi } = found as { lo: number | null; hi: number | null };
+      if (lo === null || hi === null) return [];
+      const width = hi > lo ? (hi - lo) / bins : 1;
+      const rows = await numbers.derive({ bin: col("value").minus(lo).divide(width).floor() })
+        .groupBy("bin").aggregate({ rows: count() }).sort("bin").rows() as { bin: number; rows: bigint }[];
+      // The greatest value ends the last bin instead of beginning another one.
+      const counts = new Map<number, number>();
+      for (const { bin, rows: n } of rows) {
+        const place = Math.min(bin, bins - 1);
+        counts.set(place, (counts.get(place) ?? 0) + Number(n));
+      }
+      return [...counts].map(([bin, n]) => ({ from: lo + bin * width, to: lo + (bin + 1) * width, rows: n }));
+    });
+  }
+
+  /** One bar for each row: `y` by `x`; without `y`, how many rows have each value of `x`, the most frequent first. */
+  bars(x: Names, y?: Names, options: PlotOptions & { readonly limit?: number } = {}): Plot {
+    this.#column(x, "draw bars of");
+    if (y !== undefined) this.#column(y, "draw bars of");
+    const { limit = 30 } = options;
+    const encoding = {
+      x: { field: x, type: "nominal", sort: null },
+      y: { field: y ?? "rows", type: "quantitative" },
+    };
+    return new Plot(specOf("bar", encoding, options), async () => {
+      if (y !== undefined) return await this.#frame["limit"](limit).rows();
+      const counted = await this.#frame["groupBy"](x).aggregate({ rows: count() }).rows() as (Row & { rows: bigint })[];
+      return counted.sort((a, b) => Number(b.rows - a.rows)).slice(0, limit);
+    });
+  }
+
+  /** A line through the rows in their order: a number by a number or a time. At most 5,000 rows: aggregate first. */
+  line(x: Names, y: Names, options: PlotOptions = {}): Plot {
+    return this.#marks("line", x, y, options);
+  }
+
+  /** A point for each row. At most 5,000 rows: take a sample first. */
+  points(x: Names, y: Names, options: PlotOptions = {}): Plot {
+    return this.#marks("point", x, y, options);
+  }
+
+  #marks(mark: "line" | "point", x: Names, y: Names, options: PlotOptions): Plot {
+    const { type } = this.#column(x, `draw a ${mark} of`);
+    this.#column(y, `draw a ${mark} of`);
+    const isTime = type === "timestamp" || type === "date";
+    const encoding = {
+      x: { field: x, type: isTime ? "temporal" : "quantitative", scale: { zero: false } },
+      y: { field: y, type: "quantitative" },
+    };
+    return new Plot(specOf(mark, encoding, options), async () => {
+      const rows = await this.#frame["select"](x, y).limit(maxMarks + 1).rows() as Row[];
+      if (rows.length <= maxMarks) return rows;
+      throw new VarveError(
+        "INVALID_REQUEST",
+        `Cannot draw more than ${maxMarks} rows: aggregate them by time first, or take a sample`,
+      );
+    });
+  }
+
+  #column(name: string, verb: string): Schema[number] {
+    const found = findField(this.#frame.schema, name);
+    if (found) return found;
+    throw new VarveError(
+      "INVALID_REQUEST",
+      `Cannot ${verb} column "${name}": columns are ${this.#frame.schema.map((each) => each.name).join(", ")}`,
+    );
+  }
+}
+
+function specOf(mark: string, encoding: object, { title, width = 480, height = 240 }: PlotOptions) {
+  return {
+    $schema: "https://vega.github.io/schema/vega-lite/v5.json",
+    ...(title !== undefined && { title }),
+    width,
+    height,
+    mark,
+    encoding,
+  };
+}

@@ -1,0 +1,105 @@
+/** Every notebook runs from top to bottom in both kernels, and shows what its text says. */
+import { mkdtemp, readdir, readFile, rm, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type CellResult, JupyterKernel } from "../support/jupyter.ts";
+
+const root = join(import.meta.dirname, "../..");
+
+interface Notebook {
+  readonly cells: readonly {
+    readonly cell_type: string;
+    readonly source: readonly string[];
+    readonly outputs?: readonly unknown[];
+    readonly execution_count?: number | null;
+  }[];
+}
+
+/** What cells show, by the number of the code cell from 1 on: text that is found in some form of it. */
+const shown: Readonly<Record<string, Readonly<Record<number, readonly RegExp[]>>>> = {
+  "01_explore_flights.ipynb": {
+    1: [/origin<br>string/, /3,000,000 rows × 5 columns/],
+    3: [/<svg/, /Share of flights that come late/, /vegalite/],
+    4: [/<svg/, /Delay in minutes/],
+    5: [/delayMean_24h/, /countDistinct\(destination\)/],
+    7: [/columns are date, delay, distance, origin, destination/],
+  },
+  "02_publish_and_backfill.ipynb": {
+    1: [/feature view airport_delays/, /tiles of 6h, edge complete/],
+    2: [/124 slices to compute/],
+    3: [/<progress max=\\"1\\" value=\\"1\\">/, /124\/124 slices/],
+    4: [/No changes/],
+    5: [/20,000 rows/, /table version/],
+    6: [/rows would see what was not known/],
+    7: [/PRESENT/, /MISSING/],
+    8: [/0 mismatches among/],
+    9: [/0 mismatches among/],
+  },
+};
+
+let folder: string;
+beforeAll(async () => {
+  // A copy of the folder, so that stores of other runs are not in the way.
+  folder = await mkdtemp(join(tmpdir(), "varve-notebooks-"));
+  await symlink(join(root, "node_modules"), join(folder, "node_modules"));
+  await symlink(join(root, "deno.json"), join(folder, "deno.json"));
+  await symlink(join(root, "sdk"), join(folder, "sdk"));
+  await symlink(join(root, "cluster"), join(folder, "cluster"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+async function read(name: string): Promise<Notebook> {
+  return JSON.parse(await readFile(join(root, "notebooks", name), "utf8")) as Notebook;
+}
+
+describe("notebooks", () => {
+  it("are all run here, and have no outputs", async () => {
+    const names = (await readdir(join(root, "notebooks"))).filter((name) => name.endsWith(".ipynb")).sort();
+    expect(names).toEqual(Object.keys(shown));
+    for (const name of names) {
+      const code = (await read(name)).cells.filter((cell) => cell.cell_type === "code");
+      for (const { outputs, execution_count } of code) expect([outputs, execution_count]).toEqual([[], null]);
+    }
+  });
+
+  describe.each(["node", "deno"] as const)("in the %s kernel", (kernelName) => {
+    it.each(Object.keys(shown))("%s shows what it says", { timeout: 240_000 }, async (name) => {
+      const { cells } = await read(name);
+      const kernel = await JupyterKernel.start(kernelName, await workFolder(`${kernelName}-${name}`));
+      try {
+        let number = 0;
+        for (const cell of cells) {
+          if (cell.cell_type !== "code") continue;
+          number++;
+          const wanted = shown[name]![number] ?? [];
+          const result = await kernel.run(cell.source.join(""), {
+            timeoutMs: 180_000,
+            until: (found) => wanted.every((each) => each.test(textOf(found))),
+          });
+          expect(result.status, `cell ${number}: ${textOf(result.outputs)}`).toBe("ok");
+          for (const each of wanted) expect(textOf(result.shown), `cell ${number}`).toMatch(each);
+          expect(result.outputs.filter(isStderr), `cell ${number}`).toEqual([]);
+        }
+      } finally {
+        await kernel.close();
+      }
+    });
+  });
+});
+
+/** Notebooks look for data in ../node_modules. */
+async function workFolder(name: string): Promise<string> {
+  const { mkdir } = await import("node:fs/promises");
+  const path = join(folder, name);
+  await mkdir(path);
+  return path;
+}
+
+function textOf(outputs: CellResult["outputs"]): string {
+  return JSON.stringify(outputs);
+}
+
+function isStderr(output: CellResult["outputs"][number]): boolean {
+  return output.kind === "stream" && "stderr" in output.data;
+}
