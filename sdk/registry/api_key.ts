@@ -55,7 +55,8 @@ export type KeyRefusal = "unknown" | "expired" | "revoked" | "rotated";
 
 /** What became of a text: the key it is of, or why it is refused; a refusal names the key only to who knows its secret. */
 export type KeyVerdict =
-  | { readonly key: ApiKey; readonly refusal?: undefined }
+  /** It holds until this time, in micros, or until keys change. */
+  | { readonly key: ApiKey; readonly until: bigint | undefined; readonly refusal?: undefined }
   | { readonly key?: ApiKey; readonly refusal: KeyRefusal };
 
 /** `vk_`, the id, `_` and the secret: texts of other lengths are none of ours. What the secret is made of its hash decides. */
@@ -97,7 +98,7 @@ export class KeyChecker {
     if (key.revokedAt !== undefined) return { key, refusal: "revoked" };
     if (expiresAt !== undefined && now() >= expiresAt) return { key, refusal: "expired" };
     if (secret.validUntil !== undefined && now() >= secret.validUntil) return { key, refusal: "rotated" };
-    return found.accepted;
+    return secret.accepted;
   }
 }
 
@@ -111,7 +112,6 @@ const unknown: KeyVerdict = { refusal: "unknown" };
 
 interface CheckedKey {
   readonly key: ApiKey;
-  readonly accepted: KeyVerdict;
   readonly expiresAt: bigint | undefined;
   /** The newest first. */
   readonly secrets: readonly CheckedSecret[];
@@ -120,18 +120,17 @@ interface CheckedKey {
 interface CheckedSecret {
   readonly hash: Buffer;
   readonly validUntil: bigint | undefined;
+  readonly accepted: KeyVerdict;
 }
 
 function checkedKey(key: ApiKey): CheckedKey {
-  return {
-    key,
-    accepted: Object.freeze({ key }),
-    expiresAt: optionalMicros(key.expiresAt),
-    secrets: key.secrets.map(({ hash, validUntil }) => ({
-      hash: Buffer.from(hash, "hex"),
-      validUntil: optionalMicros(validUntil),
-    })).reverse(),
-  };
+  const expiresAt = optionalMicros(key.expiresAt);
+  const secrets = key.secrets.map((secret): CheckedSecret => {
+    const validUntil = optionalMicros(secret.validUntil);
+    const until = [expiresAt, validUntil].reduce((a, b) => a === undefined || (b !== undefined && b < a) ? b : a);
+    return { hash: Buffer.from(secret.hash, "hex"), validUntil, accepted: Object.freeze({ key, until }) };
+  });
+  return { key, expiresAt, secrets: secrets.reverse() };
 }
 
 function optionalMicros(text: string | undefined): bigint | undefined {
