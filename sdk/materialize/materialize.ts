@@ -58,7 +58,7 @@ export interface MaterializeResult {
 const maxAttempts = 5;
 /** Rows of the slices that are computed by one query, at best: what DuckDB sorts well within its memory limit. */
 const rowsPerQuery = 4_000_000;
-const firstSlicesPerQuery = 16;
+const firstSlicesPerQuery = 4;
 const maxSlicesPerQuery = 4_096;
 
 /** Materializes a range of one view version. */

@@ -60,7 +60,7 @@ export async function stageWindows(
     minEventTimestamp: alignDown(slice.minEventTimestamp, every),
     maxEventTimestamp: alignDown(slice.maxEventTimestamp, every),
   }));
-  const sorter = await TileSorter.open(session, rows, slices, options);
+  const sorter = new TileSorter(session, rows, slices, options.maxRowsPerPart);
   return {
     ...described,
     slices,

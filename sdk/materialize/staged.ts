@@ -1,6 +1,6 @@
 /** What computing slices leaves for writing them, whatever a view makes of its rows. */
 import { reservedColumns, type ViewDefinition } from "../define/definitions.ts";
-import type { EngineSession } from "../engine/engine.ts";
+import { type EngineSession, quoteName } from "../engine/engine.ts";
 import { sliceColumn, storableSql, strayRow } from "../engine/slice_rows.ts";
 import type { Field } from "../schema.ts";
 import type { TimeRange } from "../time.ts";
@@ -23,6 +23,8 @@ export interface StagedSlices {
 export interface StagedSlice {
   readonly range: TimeRange;
   readonly rows: number;
+  /** About how many keys they have; 0 where nobody asks. */
+  readonly keys: number;
   readonly minEventTimestamp: bigint;
   readonly maxEventTimestamp: bigint;
 }
@@ -64,8 +66,12 @@ export async function describeStaged(
 ): Promise<Pick<StagedSlices, "slices" | "rows" | "dropped">> {
   const event = reservedColumns.eventTimestamp;
   const ok = storableSql(keys);
+  // Only tiles are sorted by numbers of keys.
+  const areTiled = definition.mode === "aggregates" && definition.edge !== "exact";
+  const joinKeys = definition.entity.joinKeys.map(({ name }) => quoteName(name)).join(", ");
   const rows = await session.rows(
     `SELECT epoch_us(${sliceColumn}) AS slice, count(*) FILTER (${ok})::DOUBLE AS n, ` +
+      `${areTiled ? `approx_count_distinct(hash(${joinKeys}))` : "0"}::DOUBLE AS keys, ` +
       `epoch_us(min(${event}) FILTER (${ok})) AS first, epoch_us(max(${event}) FILTER (${ok})) AS last, ` +
       `count(*) FILTER (${event} IS NULL)::DOUBLE AS no_time, count(*) FILTER (${event} IS NOT NULL AND NOT (${ok}))::DOUBLE AS no_key ` +
       `FROM ${table} GROUP BY 1`,
@@ -76,17 +82,19 @@ export async function describeStaged(
   const dropped = { nullTimestamp: 0, nullKey: 0 };
   const slices = slicesIn(range, sliceLength(definition)).map((slice): StagedSlice => {
     const row = found.get(slice.start);
-    if (!row) return { range: slice, rows: 0, minEventTimestamp: slice.start, maxEventTimestamp: slice.start };
+    const none = { range: slice, rows: 0, keys: 0, minEventTimestamp: slice.start, maxEventTimestamp: slice.start };
+    if (!row) return none;
     const count = Number(row["n"]);
     total += count;
     dropped.nullTimestamp += Number(row["no_time"]);
     dropped.nullKey += Number(row["no_key"]);
-    if (count === 0) return { range: slice, rows: 0, minEventTimestamp: slice.start, maxEventTimestamp: slice.start };
+    if (count === 0) return none;
     const first = BigInt(row["first"]);
     const last = BigInt(row["last"]);
     if (first < slice.start) throw strayRow(definition, first, "materialize");
     if (last >= slice.end) throw strayRow(definition, last, "materialize");
-    return { range: slice, rows: count, minEventTimestamp: first, maxEventTimestamp: last };
+    const keyCount = Math.min(count, Number(row["keys"]));
+    return { range: slice, rows: count, keys: keyCount, minEventTimestamp: first, maxEventTimestamp: last };
   });
   return { slices, rows: total, dropped };
 }

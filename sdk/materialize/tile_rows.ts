@@ -7,7 +7,7 @@ import { durationToMicros } from "../time.ts";
 import type { Aggregator } from "../window/aggregator.ts";
 import type { TilePlan } from "../window/tile_states.ts";
 import { viewAggregators } from "../window/view_aggregators.ts";
-import type { StagedSlice, StageOptions } from "./staged.ts";
+import type { StagedSlice } from "./staged.ts";
 import type { WindowRows } from "./staged_windows.ts";
 
 /** Some keys of a slice, and their rows, in temporary tables. */
@@ -40,7 +40,8 @@ export class TileSorter {
   readonly #groups: readonly SliceGroup[];
   #sorted: SliceGroup | undefined;
 
-  private constructor(session: EngineSession, staged: WindowRows, groups: readonly SliceGroup[]) {
+  /** Nothing is sorted before it is asked for. */
+  constructor(session: EngineSession, staged: WindowRows, slices: readonly StagedSlice[], maxKeys: number) {
     const { columns, plan, aggregators } = readColumns(staged);
     this.view = staged.view;
     this.aggregators = aggregators;
@@ -54,18 +55,7 @@ export class TileSorter {
     this.#session = session;
     this.#staged = staged;
     this.#columns = columns;
-    this.#groups = groups;
-  }
-
-  /** Looks how many keys there are. */
-  static async open(
-    session: EngineSession,
-    staged: WindowRows,
-    slices: readonly StagedSlice[],
-    { maxRowsPerPart, signal }: StageOptions,
-  ): Promise<TileSorter> {
-    const keyCounts = await countKeys(session, staged, slices, maxRowsPerPart, signal);
-    return new TileSorter(session, staged, groupsOf(slices, keyCounts, maxRowsPerPart));
+    this.#groups = groupsOf(slices, maxKeys);
   }
 
   /** The rows of a slice, one part of its keys after the other; what was given before is gone then. */
@@ -129,41 +119,17 @@ interface SliceGroup {
   readonly parts: number;
 }
 
-/** About how many keys each slice has, where it might be many; undefined where it is not. */
-async function countKeys(
-  session: EngineSession,
-  { table, view }: WindowRows,
-  slices: readonly StagedSlice[],
-  maxKeys: number,
-  signal?: AbortSignal,
-): Promise<ReadonlyMap<bigint, number>> {
-  // Nobody has more keys than rows.
-  if (slices.reduce((sum, { rows }) => sum + rows, 0) <= maxKeys) return new Map();
-  const rows = await session.rows(
-    `SELECT epoch_us(${sliceColumn}) AS slice, approx_count_distinct(hash(${
-      keyNames(view)
-    }))::DOUBLE AS n FROM ${table} GROUP BY 1`,
-    signal,
-  );
-  return new Map(rows.map((row) => [BigInt(row["slice"]), Number(row["n"])]));
-}
-
-function groupsOf(
-  slices: readonly StagedSlice[],
-  keyCounts: ReadonlyMap<bigint, number>,
-  maxKeys: number,
-): SliceGroup[] {
+function groupsOf(slices: readonly StagedSlice[], maxKeys: number): SliceGroup[] {
   const groups: SliceGroup[] = [];
   let keys = 0;
   for (const slice of slices) {
-    const count = Math.min(slice.rows, keyCounts.get(slice.range.start) ?? 0);
     const last = groups.at(-1);
-    if (last?.parts === 1 && keys + count <= maxKeys) {
+    if (last?.parts === 1 && keys + slice.keys <= maxKeys) {
       last.slices.push(slice);
-      keys += count;
+      keys += slice.keys;
     } else {
-      groups.push({ slices: [slice], parts: Math.max(1, Math.ceil(count / maxKeys)) });
-      keys = count;
+      groups.push({ slices: [slice], parts: Math.max(1, Math.ceil(slice.keys / maxKeys)) });
+      keys = slice.keys;
     }
   }
   return groups;
