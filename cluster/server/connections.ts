@@ -10,9 +10,16 @@ export class Connections {
   readonly #busy = new Map<Socket, number>();
   #onEmpty: (() => void) | undefined;
 
-  /** Counts requests that are being answered in `load`. */
-  constructor(server: Server, load: { inFlight: number }) {
+  /**
+   * Counts requests that are being answered in `load`; hangs up on who comes when there are `most` connections. Node's own limit
+   * would let several processes hand such a connection round among them for ever.
+   */
+  constructor(server: Server, load: { inFlight: number }, most: number) {
     server.on("connection", (socket: Socket) => {
+      if (this.#open.size >= most) {
+        socket.destroy();
+        return;
+      }
       this.#open.set(socket, performance.now());
       socket.once("close", () => {
         this.#open.delete(socket);

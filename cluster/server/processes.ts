@@ -89,7 +89,7 @@ class Processes {
       place.worker = undefined;
       if (this.#closing) return onStart(undefined);
       if (!listens && !persist) return onStart(undefined);
-      const wanted = code === 0;
+      const wanted = code === 0 && listens;
       if (wanted || performance.now() - place.startedAt > settledMs) place.failures = 0;
       else place.failures++;
       const delayMs = place.failures === 0 ? 0 : backoffMs(place.failures, Math.random, restarts);

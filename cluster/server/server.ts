@@ -54,8 +54,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   if (!auth) refuseOpenAddress(config);
   const state = newState();
   const app = createApp(options, state);
-  app.server.maxConnections = config.maxConnections;
-  const connections = new Connections(app.server, state);
+  const connections = new Connections(app.server, state, config.maxConnections);
   metrics?.follow({
     serving,
     clock,

@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify";
 import { Authenticator } from "../../../cluster/server/auth.ts";
 import { ServerMetrics } from "../../../cluster/server/metrics.ts";
 import { keyScopes } from "../../../sdk/registry/api_key.ts";
-import type { VarveError } from "../../../sdk/errors.ts";
+import { VarveError } from "../../../sdk/errors.ts";
 import { KeyRing, type NewKey } from "../../../sdk/registry/key_ring.ts";
 import { ManualClock } from "../../../sdk/time.ts";
 import { LogRecorder } from "../../support/log_recorder.ts";
@@ -237,6 +237,41 @@ describe("a server with API keys", () => {
     expect(page).toMatch(/^varve_errors_total\{code="UNAUTHENTICATED"\} \d+$/m);
     expect((await ask(undefined, "/metrics")).status).toBe(401);
     expect((await ask(`Bearer ${(await made({ scopes: ["ingest"] })).text}`, "/metrics")).status).toBe(403);
+  });
+});
+
+describe("every route", () => {
+  it("asks for this scope", async () => {
+    const { paths } = (await app.inject("/openapi.json")).json() as { paths: Record<string, Record<string, object>> };
+    // A key that may nothing is told what it would take.
+    const nobody = Object.create(auth, {
+      authenticate: {
+        value: (_: unknown, scope: string) => {
+          throw new VarveError("FORBIDDEN", "no", { details: { scope } });
+        },
+      },
+    }) as Authenticator;
+    const strict = await store.app({}, { auth: nobody, metrics });
+    const scopes: Record<string, string[]> = {};
+    for (const [path, methods] of Object.entries(paths)) {
+      for (const method of Object.keys(methods)) {
+        const answer = await strict.inject({
+          method: method.toUpperCase() as "GET",
+          url: path.replace(/\{\w+\}/g, "x"),
+        });
+        const scope = answer.statusCode === 403
+          ? (answer.json() as VarveError).details["scope"] as string
+          : "everybody";
+        (scopes[scope] ??= []).push(`${method} ${path.split("/").at(-1)}`);
+      }
+    }
+    const sorted = Object.fromEntries(Object.entries(scopes).map(([scope, routes]) => [scope, routes.sort()]));
+    expect(sorted).toEqual({
+      everybody: ["get health", "get ready"],
+      ingest: ["post push"],
+      publish: ["post materialize", "post materialize-incremental"],
+      read: expect.arrayContaining(["get metrics", "post get-features", "post get-online-features"]),
+    });
   });
 });
 
