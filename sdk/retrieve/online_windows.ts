@@ -5,6 +5,7 @@
 import type { AggregateView } from "../define/definitions.ts";
 import { userValue } from "../engine/value_form.ts";
 import { VarveError } from "../errors.ts";
+import { canonicalJson } from "../frame/hash.ts";
 import { type DataType, isListType, isStructType } from "../schema.ts";
 import { tileLayout, TileReader } from "../storage/encoding.ts";
 import type { ViewState } from "../storage/online_store.ts";
@@ -95,13 +96,19 @@ export class WindowValues implements ViewValues {
     this.#segments = new Segments(this.#used.length);
     const room = Math.max(1, 2 * this.#used.length);
     const aggregations = new Map<number, SummedAggregation>();
+    const aggregationOf = (place: number): SummedAggregation => {
+      const { aggregator } = plan.aggregations[place]!;
+      const same = sameStates(definition, plan, place);
+      const summed = aggregations.get(same) ??
+        { place: same, aggregator, states: makeStates(aggregator, room), result: makeStates(aggregator, 1) };
+      aggregations.set(same, summed);
+      return same === place ? summed : { ...summed, aggregator };
+    };
     this.#features = features.map(({ aggregation: name, type, window }, i): WindowValue => {
       // The list of keys is the same of every aggregation.
-      const place = name === undefined ? 0 : plan.aggregations.findIndex((each) => each.name === name);
-      const { aggregator } = plan.aggregations[place]!;
-      const aggregation = aggregations.get(place) ??
-        { place, aggregator, states: makeStates(aggregator, room), result: makeStates(aggregator, 1) };
-      aggregations.set(place, aggregation);
+      const aggregation = aggregationOf(
+        name === undefined ? 0 : plan.aggregations.findIndex((each) => each.name === name),
+      );
       return {
         aggregation,
         isKeys: name === undefined,
@@ -284,6 +291,16 @@ export class WindowValues implements ViewValues {
     const { present } = this.#found!;
     return cutFeatures === 0 ? present : { ...present, cutFeatures };
   }
+}
+
+/** The first aggregation that has the very states of one: a sum and a mean are added up in one way. */
+function sameStates({ aggregations }: AggregateView, plan: OnlinePlan, place: number): number {
+  const inputs = (i: number) => canonicalJson([aggregations[i]!.input, aggregations[i]!.by, aggregations[i]!.where]);
+  const { aggregator } = plan.aggregations[place]!;
+  return plan.aggregations.findIndex((other, i) =>
+    other.aggregator.merge === aggregator.merge && other.aggregator.clear === aggregator.clear &&
+    other.aggregator.update === aggregator.update && inputs(i) === inputs(place)
+  );
 }
 
 function isPlain(type: DataType): boolean {
