@@ -31,8 +31,8 @@ interface Target {
 const waitMs = 600_000;
 /** By hand comes before everything that is due anyway. */
 const options = { priority: 1 } as const;
-/** The most jobs that are looked at to see what runs. */
-const listed = 10_000;
+/** The most jobs that are looked at to see what runs, and that one request may bring. */
+const maxJobs = 10_000;
 
 /** Adds the routes. */
 export async function materializeRoutes(app: FastifyInstance, routes: MaterializeRoutes): Promise<void> {
@@ -55,6 +55,7 @@ export async function materializeRoutes(app: FastifyInstance, routes: Materializ
     }));
     const names = [...new Set(targets.map(({ version }) => version.definition.name))];
     const jobs = targets.flatMap((target) => target.jobs);
+    if (jobs.length > maxJobs) throw tooMuch(jobs.length);
     if (isOn(later)) {
       if (!isOn(force)) await refuseRunning(queue, workspace, names);
       const records = await queue.submitMany(jobs.map((job) => ({ job, options })));
@@ -71,6 +72,14 @@ export async function materializeRoutes(app: FastifyInstance, routes: Materializ
   app.post("/materialize", { schema: feastSchemas.materialize, config }, answer(true));
   app.post("/materialize-incremental", { schema: feastSchemas.materializeIncremental, config }, answer(false));
   await Promise.resolve();
+}
+
+function tooMuch(count: number): VarveError {
+  return new VarveError(
+    "INVALID_REQUEST",
+    `Cannot materialize so much at once: it takes ${count} jobs, and the limit is ${maxJobs}; name fewer views, or a shorter range`,
+    { details: { jobs: count, limit: maxJobs } },
+  );
 }
 
 function isOn(text: string | undefined): boolean {
@@ -150,7 +159,7 @@ function oneVersion(views: readonly RegisteredView[], named: readonly string[], 
 }
 
 async function refuseRunning(queue: Queue, workspace: string, names: readonly string[]): Promise<void> {
-  const records = await queue.list({ workspace, states: ["waiting", "delayed", "active"], limit: listed });
+  const records = await queue.list({ workspace, states: ["waiting", "delayed", "active"], limit: maxJobs });
   const running = new Set(records.filter(({ job }) => job.name === "materialize").map(({ job }) => job.view));
   const conflicts = names.filter((name) => running.has(name));
   if (conflicts.length === 0) return;

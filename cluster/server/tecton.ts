@@ -105,11 +105,18 @@ function serviceMetadata(reader: ServiceReader): object {
  * The public Java client expects an error's code to be a number; where it is none, it drops the body and shows the words of
  * the status line. There it finds the message.
  */
-async function tellJavaClient(request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<unknown> {
-  const agent = request.headers["user-agent"] ?? "";
-  if (reply.statusCode >= 400 && agent.startsWith("tecton-http-java-client") && typeof payload === "string") {
-    const { message } = JSON.parse(payload) as { message: string };
-    reply.raw.statusMessage = message.replace(/[^\x20-\x7e]+/g, "?").slice(0, 1_000);
+function tellJavaClient(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  payload: unknown,
+  done: (error: null, payload: unknown) => void,
+): void {
+  if (reply.statusCode >= 400 && typeof payload === "string") {
+    const agent = request.headers["user-agent"] ?? "";
+    if (agent.startsWith("tecton-http-java-client")) {
+      const { message } = JSON.parse(payload) as { message: string };
+      reply.raw.statusMessage = message.replace(/[^\x20-\x7e]+/g, "?").slice(0, 1_000);
+    }
   }
-  return await Promise.resolve(payload);
+  done(null, payload);
 }

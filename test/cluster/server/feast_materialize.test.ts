@@ -3,6 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ServerOptions, startServer } from "../../../cluster/server/server.ts";
 import { jobHandler } from "../../../sdk/materialize/run.ts";
 import type { Queue } from "../../../sdk/queue/queue.ts";
+import type { RegisteredView, ViewVersion } from "../../../sdk/registry/state.ts";
+import type { Serving } from "../../../sdk/serving.ts";
 import { clock, ServedStore, serverConfig } from "./served_store.ts";
 
 const store = await ServedStore.open();
@@ -203,6 +205,27 @@ describe("/materialize, asked wrongly,", () => {
         body: { code: "INVALID_REQUEST" },
       });
     }
+  });
+
+  it("refuses more than a queue should get at once", async () => {
+    const serving = await store.serving();
+    const { views } = await serving.definitions();
+    const [version] = views["profile"]!.versions;
+    const definition = { ...version!.definition, schedule: "1h", start: "1990-01-01" } as ViewVersion["definition"];
+    const many = Array.from({ length: 100 }, (_, i): [string, RegisteredView] => {
+      const name = `v${i}`;
+      return [name, { name, serving: 1, versions: [{ ...version!, definition: { ...definition, name } }] }];
+    });
+    const crowded: Serving = Object.create(serving, {
+      definitions: { value: async () => await Promise.resolve({ views: Object.fromEntries(many) }) },
+    });
+    const at = await listening({ serving: crowded, queue: async () => await Promise.resolve(queue) });
+    const all = { disable_event_timestamp: true };
+    expect(await ask("/materialize?async=true", all, at)).toMatchObject({
+      status: 400,
+      body: { message: expect.stringMatching(/it takes \d+ jobs, and the limit is 10000/) },
+    });
+    expect((await ask("/materialize?async=true", { ...all, feature_views: ["v0"] }, at)).status).toBe(202);
   });
 
   it("is told when the queue is down", async () => {
