@@ -52,7 +52,7 @@ export function approxPercentileAggregator(quantile: number, accuracy: number): 
       const number = Number(value) + 0;
       if (number < all[1][i]!) all[1][i] = number;
       if (number > all[2][i]!) all[2][i] = number;
-      addTo(all, i, widened(binOf(number, width), all[0][i]!), 1);
+      addTo(all, i, widened(binOf(number, width), all[0][i]!), 1, 0);
       collapse(all, i);
     },
     merge(into, i, from, j) {
@@ -70,7 +70,8 @@ export function approxPercentileAggregator(quantile: number, accuracy: number): 
       }
       while (all[0][i]! < other[0][j]!) widen(all, i);
       const more = all[0][i]! - other[0][j]!;
-      for (let k = 0; k < bins.length; k++) addTo(all, i, widened(bins[k]!, more), other[4][j]![k]!);
+      let place = 0;
+      for (let k = 0; k < bins.length; k++) place = addTo(all, i, widened(bins[k]!, more), other[4][j]![k]!, place);
       collapse(all, i);
     },
     finalize(states, i) {
@@ -118,22 +119,28 @@ function valueOf(bin: number, width: number): number {
   return bin < 0 ? -value : value;
 }
 
-function addTo(all: Columns, i: number, bin: number, count: number): void {
+/** Adds to a bin that is not before the place `from`; gives its place. */
+function addTo(all: Columns, i: number, bin: number, count: number, from: number): number {
   const bins = all[3][i] ??= [];
   const counts = all[4][i] ??= [];
-  let low = 0;
-  let high = bins.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (bins[middle]! < bin) low = middle + 1;
-    else high = middle;
+  let low = from;
+  // Merging asks for one bin after the other, and they often are the same ones.
+  if (bins[low] !== bin && bins[++low] !== bin) {
+    low = from;
+    let high = bins.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (bins[middle]! < bin) low = middle + 1;
+      else high = middle;
+    }
   }
   if (bins[low] === bin) {
     counts[low]! += count;
-    return;
+  } else {
+    bins.splice(low, 0, bin);
+    counts.splice(low, 0, count);
   }
-  bins.splice(low, 0, bin);
-  counts.splice(low, 0, count);
+  return low;
 }
 
 function collapse(all: Columns, i: number): void {
