@@ -13,6 +13,7 @@ import "./notebook/render.ts";
 // How things show themselves
 export { Displayed } from "./display.ts";
 export type { MimeBundle, Rendering } from "./display.ts";
+export { RowsShown, table } from "./notebook/table.ts";
 
 // Errors
 export { errorCodes, messageOf, throwIssues, VarveError } from "./errors.ts";
