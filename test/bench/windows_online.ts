@@ -200,7 +200,8 @@ const aggregations: readonly AggregationDefinition[] = [
   { name: "sum", function: "sum", input: column("amount") },
 ];
 
-function windowView(folder: string): AggregateView {
+/** The view whose windows are read; its events are in that folder. */
+export function windowView(folder: string): AggregateView {
   const windows = ["1h", "24h", "30d"];
   return {
     ...base(folder, ["amount"]),
