@@ -115,6 +115,7 @@ export function guard(app: FastifyInstance, state: ServerState, options: GuardOp
  */
 function onEveryRoute(app: FastifyInstance, work: (route: RouteOptions, request: FastifyRequest) => void): void {
   const routes: RouteOptions[] = [];
+  const ours = new WeakSet<onRequestHookHandler>();
   app.addHook("onRoute", (route) => {
     routes.push(route);
     const hook: onRequestHookHandler = (request, _reply, done) => {
@@ -125,7 +126,10 @@ function onEveryRoute(app: FastifyInstance, work: (route: RouteOptions, request:
       }
       done();
     };
-    route.onRequest = [hook, ...[route.onRequest ?? []].flat()];
+    ours.add(hook);
+    // A HEAD route is made of its GET route, hook included.
+    const others = [route.onRequest ?? []].flat().filter((other) => !ours.has(other));
+    route.onRequest = [hook, ...others];
   });
   app.addHook("onReady", (done) => {
     const open = routes.filter(({ config }) => config?.access === undefined).map(({ url }) => url);

@@ -71,6 +71,13 @@ describe("rate limits", () => {
     expect((await metrics.text()).text).toMatch(/^varve_rate_limited_total\{key="a"\} 1$/m);
   });
 
+  it("count a HEAD once, as every other request", async () => {
+    const { app } = await open({ ratePerSecond: 1e-4, rateBurst: 3 }, { auth: anyKey() });
+    const head = async () =>
+      (await app.inject({ method: "HEAD", url: "/metrics", headers: { authorization: "a" } })).statusCode;
+    expect([await head(), await head(), await head(), await head()]).toEqual([200, 200, 200, 429]);
+  });
+
   it("hold for all together where no key is asked for, and are off unless set", async () => {
     const limited = await open({ ratePerSecond: 1e-4, rateBurst: 1 }, {});
     expect([(await limited.ask()).statusCode, (await limited.ask("b")).statusCode]).toEqual([200, 429]);

@@ -99,6 +99,26 @@ describe("a server whose Redis hangs", () => {
   });
 });
 
+describe("a server whose event loop is held up", () => {
+  it("sheds load for a moment, and answers again", async () => {
+    const { port } = await listen({}, { maxLoopLagMs: 100 });
+    const agent = new Agent({ keepAlive: true });
+    onTestFinished(() => agent.destroy());
+    const heldUp = async () => {
+      const until = performance.now() + 400;
+      while (performance.now() < until);
+      return await post(port, agent);
+    };
+    // The moment may be over before the request is there, on a busy computer.
+    await expect.poll(heldUp, { timeout: 20_000 }).toMatchObject({
+      status: 503,
+      headers: { "retry-after": "1" },
+      body: expect.stringMatching(/its event loop is \d+ ms late/),
+    });
+    await expect.poll(async () => (await post(port, agent)).status, { timeout: 20_000 }).toBe(200);
+  });
+});
+
 describe("a client that", () => {
   const limits = { clientTimeoutMs: 300 };
 
