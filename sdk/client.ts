@@ -3,12 +3,12 @@
  * service's definition; nothing is generated.
  *
  * @example
- * ```ts ignore
+ * ```ts
  * import { featureClient } from "varve/client";
- * import type { model } from "./definitions.ts";
- *
- * const client = featureClient({ url: "http://localhost:6570" });
- * const { delayMean_1h } = await client.features<typeof model>("delay_model", { origin: "ATL" });
+ * const client = featureClient({ url: "http://localhost:6566", timeoutMs: 500 });
+ * // With the definition, or its type alone, keys and features are typed: client.features<typeof model>("delay_model", …)
+ * const ask = async (origin: string) => await client.features("delay_model", { origin });
+ * console.log(typeof ask);
  * ```
  * @module
  */
