@@ -3,6 +3,7 @@ import { messageOf } from "./errors.ts";
 import { closedSliceCount, dueSlices, sliceLength } from "./materialize/due_slices.ts";
 import { watermarkOf } from "./materialize/load_context.ts";
 import { onlineLayout } from "./materialize/online_layout.ts";
+import { lateNoteKey, lateScans, lateSlices, readLateNote } from "./materialize/late_rows.ts";
 import type { JobRecord, JobState } from "./queue/queue.ts";
 import { describeJob } from "./queue/jobs.ts";
 import type { RegisteredView, ViewVersion } from "./registry/state.ts";
@@ -36,6 +37,8 @@ export interface OnlineStatus {
   readonly updatedAt: string;
   /** Whether every commit is applied and nothing has to be loaded anew. */
   readonly upToDate: boolean;
+  /** About how many keys have more rows in reach of windows than are kept (`edge: "exact"`). */
+  readonly cutKeys?: number;
 }
 
 /** One version of a view. */
@@ -48,6 +51,8 @@ export interface VersionStatus {
   readonly slicesDone: number;
   /** Slices that have closed. */
   readonly slicesTotal: number;
+  /** Slices that got rows after they were computed, and are to be computed again (S10); absent when nobody can tell. */
+  readonly lateSlices?: number;
   /** Rows in its table. */
   readonly rows: number;
   /** Size of its table. */
@@ -191,12 +196,16 @@ async function versionStatus(
   const status = { version, state, slicesTotal, slicesDone: 0, rows: 0, bytes: 0, files: 0, tableVersion: -1 } as const;
   try {
     const snapshot = await parts.table(view.name, version).snapshot();
+    const late = lateScans(definition).length === 0
+      ? undefined
+      : await readLateNote(parts.objects, lateNoteKey(parts.workspace, view.name, version));
     const upTo = watermarkOf(snapshot, sliceLength(definition));
     const loaded = online?.states.find((each) => each.view === view.name && each.version === version);
     const problem = definition.online ? online?.problem : undefined;
     return {
       ...status,
       slicesDone: slicesTotal - dueSlices(definition, snapshot.slices, now).length,
+      ...(late && { lateSlices: lateSlices(definition, late, snapshot.slices).length }),
       rows: snapshot.files.reduce((sum, file) => sum + file.rows, 0),
       bytes: snapshot.files.reduce((sum, file) => sum + file.size, 0),
       files: snapshot.files.length,
@@ -210,6 +219,7 @@ async function versionStatus(
           updatedAt: loaded.updatedAt,
           upToDate: loaded.appliedVersion >= snapshot.version &&
             loaded.layout === onlineLayout(definition, online!.epoch),
+          ...(loaded.cutKeys !== undefined && { cutKeys: loaded.cutKeys }),
         },
       }),
       ...(problem !== undefined && { problem }),

@@ -89,14 +89,18 @@ function versionRow(view: ViewStatus, version: VersionStatus): string[] {
     : version.online.upToDate
     ? "up to date"
     : "behind";
+  // Their windows lack rows: more are in reach than maxRows lets be kept.
+  const cut = version.online?.cutKeys ? `, ${formatCount(version.online.cutKeys)} keys cut` : "";
+  // Rows came into them after they were computed.
+  const late = version.lateSlices ? `, ${formatCount(version.lateSlices)} late` : "";
   return [
     view.name,
     String(version.version),
     version.problem === undefined ? version.state : `${version.state} (!)`,
-    `${formatCount(version.slicesDone)}/${formatCount(version.slicesTotal)}`,
+    `${formatCount(version.slicesDone)}/${formatCount(version.slicesTotal)}${late}`,
     formatCount(version.rows),
     formatBytes(version.bytes),
     version.upTo?.replace(/T00:00:00Z$/, "") ?? "–",
-    online,
+    online + cut,
   ];
 }

@@ -3,8 +3,8 @@ import type { OnlineStore } from "../storage/online_store.ts";
 import type { ServiceReader } from "./online.ts";
 import type { FeatureStatus } from "./status.ts";
 
-/** How many look-ups became what. */
-export type LookupCounts = Partial<Record<FeatureStatus, number>>;
+/** How many look-ups became what; `CUT` counts those that left out rows, since more are in reach than are kept online. */
+export type LookupCounts = Partial<Record<FeatureStatus | "CUT", number>>;
 
 /** Told of online reads. Both are called at every request: they must cost next to nothing, and never throw. */
 export interface ReadObserver {
@@ -39,7 +39,7 @@ export function countedReader(reader: ServiceReader, observer: ReadObserver): Se
   const views = reader.features.flatMap(({ namespace, view }, feature) => {
     if (seen.has(namespace)) return [];
     seen.add(namespace);
-    return [{ feature, counts: observer.countsOf(view) }];
+    return [{ namespace, feature, counts: observer.countsOf(view) }];
   });
   return {
     service: reader.service,
@@ -47,10 +47,11 @@ export function countedReader(reader: ServiceReader, observer: ReadObserver): Se
     joinKeys: reader.joinKeys,
     read(requests, options) {
       return reader.read(requests, options).then((answers) => {
-        for (const { statuses } of answers) {
-          for (const { feature, counts } of views) {
+        for (const { statuses, cut } of answers) {
+          for (const { namespace, feature, counts } of views) {
             const status = statuses[feature]!;
             counts[status] = (counts[status] ?? 0) + 1;
+            if (cut?.includes(namespace)) counts.CUT = (counts.CUT ?? 0) + 1;
           }
         }
         return answers;

@@ -45,8 +45,8 @@ export interface Answer {
   readonly eventTimes: (Micros | undefined)[];
   /** How many bytes the store gave for it. */
   readonly storedBytes: number;
-  /** How many features leave out rows, since their windows reach back to more than are kept online; absent: none. */
-  readonly cutFeatures?: number;
+  /** Aliases of views that leave out rows, since windows reach back to more than are kept online; absent: none. */
+  readonly cut?: readonly string[];
 }
 
 /** One request: join keys by name. Keys may be null (S7), but not left out. */
@@ -315,7 +315,7 @@ class CompiledReader implements ServiceReader {
     const effectiveTimes = new Array<Micros | undefined>(count);
     const eventTimes = new Array<Micros | undefined>(count);
     let storedBytes = 0;
-    let cutFeatures = 0;
+    let cut: string[] | undefined;
     let feature = 0;
     for (let v = 0; v < this.#uses.length; v++) {
       const { values: view, features } = this.#uses[v]!;
@@ -332,7 +332,7 @@ class CompiledReader implements ServiceReader {
           continue;
         }
         storedBytes += bytes.length;
-        cutFeatures += what.cutFeatures ?? 0;
+        if (what.isCut) (cut ??= []).push(this.#uses[v]!.read.alias);
         ({ status, effectiveTime, eventTime } = what);
       } else view.none(values, feature);
       for (const end = feature + features.length; feature < end; feature++) {
@@ -343,6 +343,6 @@ class CompiledReader implements ServiceReader {
     }
     if (!isWhole) return undefined;
     const answer = { values, statuses, effectiveTimes, eventTimes, storedBytes };
-    return cutFeatures === 0 ? answer : { ...answer, cutFeatures };
+    return cut ? { ...answer, cut } : answer;
   }
 }

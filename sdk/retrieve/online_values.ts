@@ -10,8 +10,8 @@ export interface Found {
   readonly effectiveTime: Micros | undefined;
   /** When they were true; undefined where there are none. */
   readonly eventTime: Micros | undefined;
-  /** Features whose windows reach back to rows that are not kept, since a key may keep only so many. */
-  readonly cutFeatures?: number;
+  /** Some window reaches back to rows that are not kept, since a key may keep only so many. */
+  readonly isCut?: true;
 }
 
 /** Reads the features of one view that a service wants. Values are in user form, defaults filled in (S7). */

@@ -283,13 +283,9 @@ export class WindowValues implements ViewValues {
   #cut(): Found {
     const reader = this.#reader;
     const oldest = reader.place(0, 0) * reader.unit;
-    let cutFeatures = 0;
-    for (const { spans } of this.#features) {
-      // Rows of the very time of the oldest may be among those that are left out.
-      if (spans.some((span) => this.#spans[2 * this.#used[span]!]! <= oldest)) cutFeatures++;
-    }
-    const { present } = this.#found!;
-    return cutFeatures === 0 ? present : { ...present, cutFeatures };
+    // Rows of the very time of the oldest may be among those that are left out.
+    const isCut = this.#used.some((span) => this.#spans[2 * span]! <= oldest);
+    return isCut ? { ...this.#found!.present, isCut } : this.#found!.present;
   }
 }
 

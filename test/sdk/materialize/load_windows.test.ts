@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { AggregateView, WindowDefinition } from "../../../sdk/define/definitions.ts";
+import { countedReader, type LookupCounts } from "../../../sdk/retrieve/observe.ts";
 import { encodeKey, readHeader, tileLayout, TileReader, tilesKey } from "../../../sdk/storage/encoding.ts";
 import { packed } from "../../../sdk/storage/encoding_batch.ts";
 import { lmdbOnlineStore } from "../../../sdk/storage/online_lmdb.ts";
@@ -369,8 +370,13 @@ describe("loadOnline() of exact edges", () => {
     const [ann, bob] = await views.read(of, online, ["ann", "bob"], start + day);
     expect(ann!.values).toEqual(views.expected(of, "ann", start + day, start + day).values);
     // The day reaches back to rows that are not kept, the hour does not.
-    expect([ann!.cutFeatures, bob!.cutFeatures]).toEqual([3, undefined]);
-    expect(await views.read(of, online, ["ann"], start + day, ["count_0"])).not.toHaveProperty("0.cutFeatures");
+    expect([ann!.cut, bob!.cut]).toEqual([["values"], undefined]);
+    const counts: LookupCounts = {};
+    const observer = { countsOf: () => counts, storeTook: () => undefined };
+    await countedReader(await views.reader(of, online), observer)
+      .read([{ user: "ann" }, { user: "bob" }], { at: BigInt(start + day) });
+    expect(counts).toEqual({ PRESENT: 2, CUT: 1 });
+    expect(await views.read(of, online, ["ann"], start + day, ["count_0"])).not.toHaveProperty("0.cut");
     await views.write([...views.events, event("bob", start + day, 1)]);
     await advance(of, start + day + hour);
     expect(await online.state("values", 1)).toMatchObject({ cutKeys: 1 });

@@ -15,7 +15,7 @@ import type { LoadOnlineContext } from "../../../sdk/materialize/load_context.ts
 import { loadOnline, type LoadOnlineResult } from "../../../sdk/materialize/load_online.ts";
 import { materialize } from "../../../sdk/materialize/materialize.ts";
 import { readOfView } from "../../../sdk/retrieve/feature_read.ts";
-import { type Answer, compileService } from "../../../sdk/retrieve/online.ts";
+import { type Answer, compileService, type ServiceReader } from "../../../sdk/retrieve/online.ts";
 import type { DataType, Schema } from "../../../sdk/schema.ts";
 import type { OnlineStore } from "../../../sdk/storage/online_store.ts";
 import { durationToMicros, toMicros } from "../../../sdk/time.ts";
@@ -197,20 +197,28 @@ export class OnlineRig {
     });
   }
 
+  /** A reader of some features of the view, or of all. */
+  async reader(
+    view: AggregateView,
+    online: OnlineStore,
+    names: readonly string[] = view.features.map(({ name }) => name),
+  ): Promise<ServiceReader> {
+    const state = await online.state(view.name, 1);
+    const features = names.map((name) => ({ feature: name, as: name }));
+    const read = { ...readOfView({ definition: view, version: 1 }), features };
+    return compileService("model", [read], online, () => state);
+  }
+
   /** What requests get at an instant. */
   async read(
     view: AggregateView,
     online: OnlineStore,
     users: readonly string[],
     at: number,
-    names: readonly string[] = view.features.map(({ name }) => name),
+    names?: readonly string[],
   ): Promise<Answer[]> {
-    const state = await online.state(view.name, 1);
-    const features = names.map((name) => ({ feature: name, as: name }));
-    const read = { ...readOfView({ definition: view, version: 1 }), features };
-    return await compileService("model", [read], online, () => state).read(users.map((user) => ({ user })), {
-      at: BigInt(at),
-    });
+    const reader = await this.reader(view, online, names);
+    return await reader.read(users.map((user) => ({ user })), { at: BigInt(at) });
   }
 
   /** What plain loops give of what was stored, when everything before the watermark is loaded. */
