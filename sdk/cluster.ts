@@ -11,7 +11,7 @@ export type { BackoffOptions, Failure } from "./queue/failure.ts";
 export { InProcessQueue } from "./queue/in_process.ts";
 export type { InProcessQueueOptions } from "./queue/in_process.ts";
 export { describeJob, jobId } from "./queue/jobs.ts";
-export type { CleanJob, Job, LoadOnlineJob, MaterializeJob } from "./queue/jobs.ts";
+export type { CleanJob, FindLateJob, Job, LoadOnlineJob, MaterializeJob } from "./queue/jobs.ts";
 export { workerForgottenMs } from "./queue/queue.ts";
 export type {
   Handler,

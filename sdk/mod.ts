@@ -320,7 +320,7 @@ export type { FeatureRead } from "./retrieve/feature_read.ts";
 export type { OptionValue } from "./frame/expr_node.ts";
 export type { Operations } from "./frame/operations.ts";
 export type { AggregateFunction, JoinKey, NamedExpr, SortKey, SourceSpec } from "./frame/query.ts";
-export type { CleanJob, LoadOnlineJob, MaterializeJob } from "./queue/jobs.ts";
+export type { CleanJob, FindLateJob, LoadOnlineJob, MaterializeJob } from "./queue/jobs.ts";
 export type { JobContext, QueueEventKind } from "./queue/queue.ts";
 export type { OperationSpec } from "./frame/operations.ts";
 export type { FileSource, MemorySource } from "./frame/query.ts";

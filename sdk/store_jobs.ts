@@ -103,7 +103,8 @@ async function dueJobs(
 ): Promise<{ targets: ViewVersion[]; jobs: readonly DueJob[] }> {
   const state = await parts.registry.state();
   const targets = targetsOf(state, views);
-  const context = { table: parts.table.bind(parts), online: parts.online.bind(parts) };
+  const { workspace, objects } = parts;
+  const context = { workspace, objects, table: parts.table.bind(parts), online: parts.online.bind(parts) };
   const data = await Promise.all(targets.map((target) => versionData(context, target)));
   const now = parts.clock.now();
   for (const [i, { committed }] of data.entries()) {

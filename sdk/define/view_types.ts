@@ -67,7 +67,10 @@ export interface ViewSettings extends Descriptive {
   readonly end?: TimestampLike;
   /** How long a value counts (S6). Windows say that themselves. @default "forever" */
   readonly ttl?: Duration;
-  /** How many finished slices every schedule runs again, for rows that come late (S10). @default 0 */
+  /**
+   * How many finished slices every schedule runs again, for rows that come late (S10). Slices that got rows after they were
+   * computed are run again in any case, where the source says when its rows were written. @default 0
+   */
   readonly lookback?: number;
   /** Keep the latest values where requests find them. @default false */
   readonly online?: boolean;

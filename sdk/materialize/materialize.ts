@@ -5,7 +5,7 @@ import type { ViewDefinition } from "../define/definitions.ts";
 import type { Engine, EngineSession } from "../engine/engine.ts";
 import { VarveError } from "../errors.ts";
 import type { DeltaFile, DeltaSnapshot, DeltaTable } from "../storage/delta_format.ts";
-import { type Clock, formatRange, type TimeRange } from "../time.ts";
+import { type Clock, formatRange, formatTimestamp, type TimeRange } from "../time.ts";
 import { makeAttemptFolder } from "./attempt_folder.ts";
 import { closedRange, sliceLength, slicesIn } from "./due_slices.ts";
 import { type Failpoint, noFailpoint } from "./failpoint.ts";
@@ -115,6 +115,7 @@ async function attemptSlices(
   context: MaterializeContext,
 ): Promise<MaterializeResult | undefined> {
   const all = slicesIn(request.range, sliceLength(request.definition));
+  const readAt = context.clock.now();
   // The fence: inputs are read after this version, so whoever commits one of our slices after it may know better.
   const snapshot = await context.table.snapshot();
   const todo = request.overwrite ? all : all.filter((slice) => !snapshot.slices.has(slice.start));
@@ -124,7 +125,14 @@ async function attemptSlices(
   const session = await context.engine.session();
   try {
     const computed = await computeSlices(session, request, context, { todo, runId, folder });
-    return await commitSlices(request, context, { all, todo, runId, readVersion: snapshot.version, ...computed });
+    return await commitSlices(request, context, {
+      all,
+      todo,
+      runId,
+      readAt,
+      readVersion: snapshot.version,
+      ...computed,
+    });
   } finally {
     session.close();
     await rm(folder, { recursive: true, force: true });
@@ -213,6 +221,8 @@ function newestRun(slices: readonly TimeRange[], size: number): readonly TimeRan
 }
 
 interface Attempt extends Computed {
+  /** Rows that are written from then on may not be in it. */
+  readonly readAt: bigint;
   readonly all: readonly TimeRange[];
   readonly todo: readonly TimeRange[];
   readonly runId: string;
@@ -235,6 +245,7 @@ async function commitSlices(
     const info = {
       ...request.info,
       operation: "materialize",
+      readAt: formatTimestamp(attempt.readAt),
       overwrite: String(request.overwrite),
       rows,
       droppedNullTimestamp: dropped.nullTimestamp,

@@ -9,6 +9,7 @@ import type { RegisteredView, RegistryState, ViewVersion } from "../registry/sta
 import type { ViewState } from "../storage/online_store.ts";
 import { alignUp, floorDivide, formatTimestamp, type Micros, type TimeRange, toMicros } from "../time.ts";
 import { closedRange, closedSliceCount, dueSlices, sliceLength } from "./due_slices.ts";
+import { isLookDue, type LateNote, lateSlices } from "./late_rows.ts";
 
 /** What is stored of one view version. */
 export interface VersionData {
@@ -18,6 +19,8 @@ export interface VersionData {
   readonly tableVersion: number;
   /** Slice start -> the commit that last wrote it, as a snapshot gives it. */
   readonly committed: ReadonlyMap<bigint, number>;
+  /** What the last look for late rows has found; absent when there was none, or there is nothing to find. */
+  readonly late?: LateNote;
   /** How many rows a slice has about, where that is known. */
   readonly rowsPerSlice?: number;
   readonly online?: ViewState;
@@ -79,7 +82,15 @@ export interface Problem {
 }
 
 /** Lower runs first; backfills count up from theirs, newest slices first. */
-export const priorities = { loadOnline: 10, schedule: 20, lookback: 50, backfill: 100, clean: 100_000 } as const;
+export const priorities = {
+  loadOnline: 10,
+  schedule: 20,
+  lookback: 50,
+  repair: 60,
+  findLate: 70,
+  backfill: 100,
+  clean: 100_000,
+} as const;
 
 /** A dead job whose fault may pass is submitted again after this, another one (of `retry: false`) after that. */
 export const holdMs = { passing: 10 * 60_000, lasting: 60 * 60_000 } as const;
@@ -174,14 +185,27 @@ class VersionReconciler {
   run(): { jobs: Submission["jobs"]; held: Held[]; complete: boolean } {
     const { definition } = this.#version;
     const due = dueSlices(definition, this.#data.committed, this.#input.now);
-    this.#addSlices(due, false);
-    if (this.#isServing) this.#addSlices(this.#lookbackSlices(), true);
+    this.#addSlices(due);
+    if (this.#isServing) this.#addAgain();
     const needsLoad = definition.online && this.#needsLoad();
     // A version that is being built is loaded once, when it is complete: into a fresh collection, which is fastest.
     if (needsLoad && (this.#isServing ? this.#data.tableVersion >= 0 : due.length === 0)) {
       this.#submission.add({ name: "load-online", ...this.#identity, rebuild: false }, priorities.loadOnline);
     }
     return { jobs: this.#submission.jobs, held: this.#submission.held, complete: due.length === 0 && !needsLoad };
+  }
+
+  /** What has been computed and may not be true any more (S10). */
+  #addAgain(): void {
+    const { definition } = this.#version;
+    const { late, committed } = this.#data;
+    const back = this.#lookbackSlices();
+    this.#addSlices(back, "lookback");
+    const starts = new Set(back.map(({ start }) => start));
+    this.#addSlices(lateSlices(definition, late, committed).filter(({ start }) => !starts.has(start)), "repair");
+    if (isLookDue(definition, late, committed, this.#input.now)) {
+      this.#submission.add({ name: "find-late", ...this.#identity }, priorities.findLate);
+    }
   }
 
   get #isServing(): boolean {
@@ -219,9 +243,10 @@ class VersionReconciler {
     return slices;
   }
 
-  /** `slices` newest first. */
-  #addSlices(slices: readonly TimeRange[], overwrite: boolean): void {
+  /** `slices` newest first; `again` says why, when they were computed before. */
+  #addSlices(slices: readonly TimeRange[], again?: "lookback" | "repair"): void {
     if (slices.length === 0) return;
+    const overwrite = again !== undefined;
     const alike = this.#records.filter(({ job }) => !overwrite || job.overwrite);
     const running = alike.filter(isInFlight).map(rangeOf);
     const ended = alike.filter((record) => !isInFlight(record) && record.job.overwrite === overwrite);
@@ -246,11 +271,12 @@ class VersionReconciler {
     const suspect = (slice: TimeRange) => blocking.some(({ range, splits }) => splits && covers(range, slice));
     const groups = this.#group(free, suspect);
     const room = Math.max(0, (this.#input.limits?.jobsPerVersion ?? 64) - running.length);
-    for (const [index, range] of groups.slice(0, room).entries()) this.#addJob(range, overwrite, index);
+    for (const [index, range] of groups.slice(0, room).entries()) this.#addJob(range, again, index);
   }
 
-  #addJob(range: TimeRange, overwrite: boolean, index: number): void {
-    const reason = overwrite ? "lookback" : this.#isNew(range) ? "schedule" : "backfill";
+  #addJob(range: TimeRange, again: "lookback" | "repair" | undefined, index: number): void {
+    const overwrite = again !== undefined;
+    const reason = again ?? (this.#isNew(range) ? "schedule" : "backfill");
     const priority = reason === "backfill" ? priorities.backfill + index : priorities[reason];
     const [start, end] = [formatTimestamp(range.start), formatTimestamp(range.end)];
     this.#submission.add({ name: "materialize", ...this.#identity, start, end, overwrite, reason }, priority);

@@ -135,7 +135,10 @@ export class Reconciler {
     });
     const data = (await Promise.all(
       maintained(state).map(({ view, version }) =>
-        attempt(`view "${view}" version ${version.version}`, () => versionData(stores, version))
+        attempt(
+          `view "${view}" version ${version.version}`,
+          () => versionData({ ...stores, workspace: stores.registry.workspace }, version),
+        )
       ),
     )).filter((item) => item !== undefined);
     const leftovers = await attempt("data of deleted versions", () => this.#leftovers(state)) ?? [];

@@ -2,7 +2,7 @@
 import type { Engine } from "../engine/engine.ts";
 import { VarveError } from "../errors.ts";
 import type { Handler, JobContext } from "../queue/queue.ts";
-import type { CleanJob, Job, LoadOnlineJob, MaterializeJob } from "../queue/jobs.ts";
+import type { CleanJob, FindLateJob, Job, LoadOnlineJob, MaterializeJob } from "../queue/jobs.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { RegisteredView, ViewVersion } from "../registry/state.ts";
 import type { DeltaTable } from "../storage/delta_format.ts";
@@ -14,6 +14,7 @@ import { closedRange, dueSlices, sliceLength } from "./due_slices.ts";
 import type { Failpoint } from "./failpoint.ts";
 import { loadOnline, type LoadOnlineResult } from "./load_online.ts";
 import { materialize, type MaterializeResult } from "./materialize.ts";
+import { findLateRows, lateNoteKey } from "./late_rows.ts";
 import { onlineLayout } from "./online_layout.ts";
 import type { Progress } from "./progress.ts";
 
@@ -47,6 +48,13 @@ export interface GoneResult {
   readonly outcome: "gone";
 }
 
+/** What a look for late rows has found. */
+export interface LookedResult {
+  readonly outcome: "looked";
+  /** Slices that got rows after they were computed, and were not computed again since. */
+  readonly lateSlices: number;
+}
+
 /** What a clean job removed. */
 export interface CleanResult {
   readonly outcome: "cleaned";
@@ -55,7 +63,7 @@ export interface CleanResult {
 }
 
 /** What jobs give back, each kind its own; `served` when the job completed a version that now serves. */
-export type JobResult = (MaterializeResult | LoadOnlineResult | CleanResult | GoneResult) & {
+export type JobResult = (MaterializeResult | LoadOnlineResult | LookedResult | CleanResult | GoneResult) & {
   readonly served?: boolean;
 };
 
@@ -78,6 +86,8 @@ export function jobHandler(run: RunContext): Handler {
         return await runMaterialize(run, job, context);
       case "load-online":
         return await runLoadOnline(run, job, context);
+      case "find-late":
+        return await runFindLate(run, job, context);
       case "clean":
         return await runClean(run, job, context);
     }
@@ -129,6 +139,22 @@ async function runLoadOnline(run: RunContext, job: LoadOnlineJob, context: JobCo
   return { ...result, served: await completeVersion(run, job.view, job.version, context.signal) };
 }
 
+async function runFindLate(run: RunContext, job: FindLateJob, { signal }: JobContext): Promise<JobResult> {
+  const found = await findVersion(run, job);
+  if (!found) return { outcome: "gone" };
+  const { definition } = found.version;
+  const session = await (await run.engine()).session();
+  try {
+    const { objects, clock, registry: { workspace } } = run;
+    const table = run.table(job.view, job.version);
+    const key = lateNoteKey(workspace, job.view, job.version);
+    const { late } = await findLateRows(definition, { session, table, objects, key, clock, signal });
+    return { outcome: "looked", lateSlices: late.size };
+  } finally {
+    session.close();
+  }
+}
+
 /** Of a version that is registered: files and collections nothing refers to. Of a deleted one: everything. */
 async function runClean(run: RunContext, job: CleanJob, { signal }: JobContext): Promise<JobResult> {
   const found = await findVersion(run, job);
@@ -141,6 +167,7 @@ async function runClean(run: RunContext, job: CleanJob, { signal }: JobContext):
     return { outcome: "cleaned", objects: removed.keys.length, values };
   }
   await online.removeState(job.view, job.version);
+  await run.objects.delete([lateNoteKey(run.registry.workspace, job.view, job.version)], signal);
   return { outcome: "cleaned", objects: await deleteFolder(run.objects, `${table.path}/`, signal), values };
 }
 

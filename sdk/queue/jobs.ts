@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 
 /** Anything a worker does. */
-export type Job = MaterializeJob | LoadOnlineJob | CleanJob;
+export type Job = MaterializeJob | LoadOnlineJob | FindLateJob | CleanJob;
 
 /** Computes and commits slices of one view version. */
 export interface MaterializeJob {
@@ -36,6 +36,18 @@ export interface LoadOnlineJob {
   readonly version: number;
   /** Build a fresh collection even if one is there. */
   readonly rebuild: boolean;
+}
+
+/** Asks the source of one view version which slices got rows after they were computed. */
+export interface FindLateJob {
+  /** Which job it is. */
+  readonly name: "find-late";
+  /** The workspace of the view. */
+  readonly workspace: string;
+  /** The view. */
+  readonly view: string;
+  /** Which version of it. */
+  readonly version: number;
 }
 
 /** Removes data that nothing refers to any more: deleted versions, orphan parts, old collections. */
@@ -73,6 +85,7 @@ function detailOf(job: Job): readonly (string | boolean)[] {
       return [job.start, job.end, job.overwrite];
     case "load-online":
       return [job.rebuild];
+    case "find-late":
     case "clean":
       return [];
   }

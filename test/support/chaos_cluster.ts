@@ -187,7 +187,13 @@ export class ChaosCluster {
     const versions = Object.values(state.views).map((view) =>
       view.versions.find(({ version }) => version === view.serving)!
     );
-    const context = { table: this.parts.table.bind(this.parts), online: this.parts.online.bind(this.parts) };
+    const { objects } = this.parts;
+    const context = {
+      workspace,
+      objects,
+      table: this.parts.table.bind(this.parts),
+      online: this.parts.online.bind(this.parts),
+    };
     const data = await Promise.all(versions.map((version) => versionData(context, version)));
     const now = this.clock.now();
     for (const [i, { committed }] of data.entries()) {
