@@ -62,8 +62,8 @@ describe("varve doctor", () => {
     const project = await open();
     const [text, json] = await Promise.all([project.run("doctor"), project.run("doctor", "--json")]);
     expect(text.code).toBe(0);
-    expect(text.out.match(/^✓ /gm)).toHaveLength(6);
-    expect(JSON.parse(json.out)).toHaveLength(6);
+    expect(text.out.match(/^✓ /gm)).toHaveLength(7);
+    expect(JSON.parse(json.out)).toHaveLength(7);
   });
 
   it("says the way out of a Redis that forgets, one that is down, and an S3 that loses races", async () => {

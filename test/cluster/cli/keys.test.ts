@@ -61,7 +61,7 @@ describe("varve keys", () => {
     expect(code).toBe(0);
     // Neither values nor keys are in the log of a server.
     for (const text of [first, second, other]) expect(err).not.toContain(text.slice(16));
-  });
+  }, 90_000);
 
   it("says what is wrong with a command, and changes nothing", async () => {
     const project = await open();
@@ -90,7 +90,7 @@ describe("varve keys", () => {
       expect.stringMatching(/create.*list.*rotate.*revoke/s),
     ]);
     expect((await project.run("keys", "list", "--all", "--json")).out.trim()).toBe("[]");
-  });
+  }, 90_000);
 
   it("are asked for where they should be, and doctor says so", async () => {
     const project = await open();
@@ -118,5 +118,5 @@ describe("varve keys", () => {
     }
     project.env["VARVE_AUTH"] = "off";
     expect((await project.run("serve")).err).toMatch(/^Cannot listen on 0\.0\.0\.0 without authentication: /);
-  });
+  }, 90_000);
 });
