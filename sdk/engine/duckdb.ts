@@ -191,7 +191,9 @@ function fillVector(
 ): void {
   const { values } = column;
   const isTyped = isFixedWidth(type) && ArrayBuffer.isView(values);
-  if (isTyped || isAllNull(column, start, rows)) {
+  // Parts of structs and lists have nulls of their own, without which DuckDB would follow addresses that nobody has written.
+  const isNested = isListType(type) || isStructType(type);
+  if (isTyped || (!isNested && isAllNull(column, start, rows))) {
     const vector = chunk.getColumnVector(index) as unknown as WritableVector;
     if (isTyped) vector.items.set((values as Int32Array).subarray(start, start + rows));
     if (column.hasNulls) setNulls(vector, column, start, rows);

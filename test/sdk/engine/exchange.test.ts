@@ -155,6 +155,25 @@ describe("exchange", () => {
     await expect(session.append("no_such_table", columns, batches(0, 1))).rejects.toThrow(/no_such_table/);
   });
 
+  it("parts of structs and lists that are null are null too, whatever lay in memory before", async () => {
+    const struct = { struct: [{ name: "s", type: "string" }, { name: "l", type: { list: "string" } }] } as const;
+    const columns: Schema = [{ name: "st", type: struct }, { name: "li", type: { list: struct } }];
+    const value = { s: "longer than twelve bytes", l: ["longer than twelve bytes", null] };
+    function* batches(): Iterable<ColumnBatch> {
+      for (let batch = 0; batch < 40; batch++) {
+        const isNull = () => batch % 2 === 1;
+        const of = (each: unknown) => ({ values: new Array(2048).fill(each), hasNulls: true, isNull });
+        yield { rowCount: 2048, columns: [of(value), of([value])] };
+      }
+    }
+    await session.fill("nulls", columns, batches());
+    const [found] = await session.rows(
+      `SELECT count(st) AS st, count(st.s) AS s, count(st.l) AS l, count(li) AS li, count(li[1].s) AS inner FROM nulls`,
+    );
+    const half = 20n * 2048n;
+    expect(found).toEqual({ st: half, s: half, l: half, li: half, inner: half });
+  });
+
   it("later changes to data are not seen", async () => {
     const rows = [{ a: 1 }];
     const frame = fromRows(rows);
