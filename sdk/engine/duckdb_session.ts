@@ -1,7 +1,7 @@
 /** One connection of the DuckDB engine. */
 import { mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Query } from "../frame/query.ts";
+import type { Query, ScanStep } from "../frame/query.ts";
 import type { DataType, Row, Schema } from "../schema.ts";
 import { arrowFromIpc } from "./arrow.ts";
 import type { Table } from "./arrow.ts";
@@ -12,13 +12,14 @@ import type { ColumnBatch, CompileOptions, EngineSession, ParquetFile, ParquetOp
 import type { SharedDatabase } from "./duckdb_engine.ts";
 import { ipcFromPolars, polarsFromParquet } from "./polars.ts";
 import type { DataFrame } from "./polars.ts";
+import { nullCount } from "./null_count.ts";
 import { querySql } from "./query_sql.ts";
 import { findSources } from "./source_finder.ts";
 import { withScratchFile } from "./scratch.ts";
 import { snapshotOf } from "./snapshot.ts";
 import { createFilledTable, createTable } from "./tables.ts";
 import { userValue } from "./value_form.ts";
-import { columnVector } from "./vectors.ts";
+import { borrowedVector, columnVector } from "./vectors.ts";
 
 /** See {@link EngineSession}. */
 export class DuckDbSession implements EngineSession {
@@ -43,6 +44,10 @@ export class DuckDbSession implements EngineSession {
       ...(part.positioned ? [{ name: "__position", type: "int64" as DataType }] : []),
     ]);
     return { sql: part.sql, schema, position: part.positioned };
+  }
+
+  async nullCount(scan: ScanStep, column: string, signal?: AbortSignal): Promise<number> {
+    return await nullCount(scan, column, this.#client, this.#shared, signal);
   }
 
   async run(sql: string, signal?: AbortSignal): Promise<void> {
@@ -81,6 +86,20 @@ export class DuckDbSession implements EngineSession {
     const types = schema.map((field) => field.type);
     const { chunks } = await this.#client.stream(sql, signal);
     for await (const chunk of chunks) yield batchOf(chunk, types);
+  }
+
+  async *borrowedBatches(
+    sql: string,
+    schema: Schema,
+    signal?: AbortSignal,
+  ): AsyncGenerator<ColumnBatch, void, undefined> {
+    const types = schema.map((field) => field.type);
+    const { chunks } = await this.#client.stream(sql, signal);
+    for await (const chunk of chunks) {
+      yield batchOf(chunk, types, borrowedVector);
+      // Used after the batch was, the chunk and its memory cannot be gone before.
+      if (chunk.rowCount === 0) return;
+    }
   }
 
   async collectBatches(sql: string, schema: Schema, signal?: AbortSignal): Promise<ColumnBatch[]> {
@@ -156,10 +175,10 @@ export class DuckDbSession implements EngineSession {
 /** How data crosses to Polars: nothing is compressed, and only columns of few values are written as dictionaries (measured fastest). */
 const exchangeSettings = ["COMPRESSION uncompressed", "DICTIONARY_SIZE_LIMIT 200"];
 
-function batchOf(chunk: RawChunk, types: readonly DataType[]): ColumnBatch {
+function batchOf(chunk: RawChunk, types: readonly DataType[], vector = columnVector): ColumnBatch {
   return {
     rowCount: chunk.rowCount,
-    columns: types.map((type, i) => columnVector(chunk.columns[i]!, type, chunk.readSpan)),
+    columns: types.map((type, i) => vector(chunk.columns[i]!, type, chunk.readSpan)),
   };
 }
 

@@ -1,5 +1,5 @@
 /** The contract of the engine that runs queries in bulk. It has one implementation, DuckDB, and others may follow. */
-import type { Query } from "../frame/query.ts";
+import type { Query, ScanStep } from "../frame/query.ts";
 import type { Row, Schema } from "../schema.ts";
 import type { TimeRange } from "../time.ts";
 
@@ -73,11 +73,18 @@ export interface ParquetFile {
 export interface EngineSession {
   /** Resolves the query's sources to local files and compiles it. */
   compile(query: Query, options?: CompileOptions, signal?: AbortSignal): Promise<Relation>;
+  /** How many rows of a scan have null in a column; costs little where files say so. */
+  nullCount(scan: ScanStep, column: string, signal?: AbortSignal): Promise<number>;
   run(sql: string, signal?: AbortSignal): Promise<void>;
   /** All rows as objects in varve's row form (int64 bigint, timestamp Timestamp): small results only. */
   rows(sql: string, signal?: AbortSignal): Promise<Row[]>;
   /** The result in batches of vectors, in bounded memory. */
   batches(sql: string, schema: Schema, signal?: AbortSignal): AsyncIterable<ColumnBatch>;
+  /**
+   * As {@link batches}, but typed values lie in the engine's memory, and are gone when the next batch is asked for: for a
+   * caller that deals them out at once. Copies of many small arrays cost more than what is done with them.
+   */
+  borrowedBatches(sql: string, schema: Schema, signal?: AbortSignal): AsyncIterable<ColumnBatch>;
   writeParquet(sql: string, path: string, options?: ParquetOptions, signal?: AbortSignal): Promise<ParquetFile>;
   /** The whole result at once as batches: cheaper than {@link batches}, for a caller that bounds the rows itself. */
   collectBatches(sql: string, schema: Schema, signal?: AbortSignal): Promise<ColumnBatch[]>;

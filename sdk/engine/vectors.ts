@@ -1,15 +1,21 @@
 /** DuckDB's vectors as columns of JavaScript: copies of fixed-width values, decoded strings, lists and structs. */
 import { isListType, isStructType } from "../schema.ts";
 import type { DataType } from "../schema.ts";
-import type { RawItems, RawVector, ReadSpan } from "./client.ts";
+import type { RawVector, ReadSpan } from "./client.ts";
 import type { ColumnVector } from "./engine.ts";
 import { stringValues } from "./vector_strings.ts";
 
 /** A column of the contract from a vector. Its values are copies: the vector's memory dies with its chunk. */
 export function columnVector(raw: RawVector, type: DataType, readSpan: ReadSpan): ColumnVector {
+  const vector = borrowedVector(raw, type, readSpan);
+  return isFixedWidth(type) ? { ...vector, values: raw.items!.slice() } : vector;
+}
+
+/** The same without copies of typed values: they live as long as the chunk. */
+export function borrowedVector(raw: RawVector, type: DataType, readSpan: ReadSpan): ColumnVector {
   const validity = validityBytes(raw);
   const isNull = validity ? (row: number): boolean => (validity[row >> 3]! & (1 << (row & 7))) === 0 : never;
-  const values = isFixedWidth(type) ? fixedValues(raw) : plainValues(raw, type, readSpan);
+  const values = isFixedWidth(type) ? raw.items! : plainValues(raw, type, readSpan);
   return { values, isNull, hasNulls: validity !== undefined };
 }
 
@@ -33,10 +39,6 @@ export function validityBytes(raw: RawVector): Uint8Array | undefined {
 /** Whether values of a type lie in a typed array. */
 export function isFixedWidth(type: DataType): boolean {
   return typeof type === "string" && type !== "string" && type !== "binary" && type !== "boolean";
-}
-
-function fixedValues(raw: RawVector): RawItems {
-  return raw.items!.slice();
 }
 
 function plainValues(raw: RawVector, type: DataType, readSpan: ReadSpan): unknown[] {

@@ -13,6 +13,30 @@ export function writtenTimestampOf(query: Query): string | undefined {
   return carried(query, "writtenTimestamp");
 }
 
+/** Whether a column of the result has, in every row, the very event timestamp of the source row that it was made of. */
+export function holdsEventTimestamp(query: Query, column: string): boolean {
+  switch (query.kind) {
+    case "scan":
+      return query.source.eventTimestamp === column && findField(query.schema, column)?.type === "timestamp";
+    case "select":
+    case "derive": {
+      const found = query.columns.find(({ name }) => name === column);
+      if (!found) return query.kind === "derive" && holdsEventTimestamp(query.input, column);
+      return found.expr.kind === "column" && holdsEventTimestamp(query.input, found.expr.name);
+    }
+    case "rename": {
+      const before = Object.entries(query.names).find(([, to]) => to === column)?.[0] ?? column;
+      return holdsEventTimestamp(query.input, before);
+    }
+    case "filter":
+    case "drop":
+    case "sort":
+      return holdsEventTimestamp(query.input, column);
+    default:
+      return false;
+  }
+}
+
 function carried(query: Query, which: "eventTimestamp" | "writtenTimestamp"): string | undefined {
   switch (query.kind) {
     case "scan":

@@ -27,9 +27,9 @@ export interface WindowMemory {
 
 const megabyte = 2 ** 20;
 const windowMemory: WindowMemory = {
-  rows: 192 * megabyte,
+  rows: 208 * megabyte,
   probes: 24 * megabyte,
-  answers: 64 * megabyte,
+  answers: 68 * megabyte,
   finer: 64 * megabyte,
   part: 24 * megabyte,
 };
@@ -107,7 +107,7 @@ async function readProbes(
     { name: "t", type: "float64" },
     { name: rowColumn, type: "int32" },
   ];
-  for await (const { columns } of session.batches(sql, schema, signal)) {
+  for await (const { columns } of session.borrowedBatches(sql, schema, signal)) {
     probes.add({
       ids: columns[0]!.values as Int32Array,
       times: columns[1]!.values as Float64Array,
@@ -130,12 +130,29 @@ async function storeAnswers(
   ];
   await session.fill(table, schema, [], signal);
   const sorter = new KeySorter(kinds);
-  for (let part = 0; part < answers.partCount; part++) {
-    const batch = answerBatch(sorter.sort(answers, part), features.map(({ empty }) => empty));
-    await session.append(table, schema, [batch], signal);
-    answers.drop(part);
+  const empty = features.map((feature) => feature.empty);
+  for (let first = 0; first < answers.partCount; first += partsPerAppend) {
+    const end = Math.min(first + partsPerAppend, answers.partCount);
+    await session.append(table, schema, answerBatches(sorter, answers, first, end, empty), signal);
+    await letOthersRun(signal);
   }
   return table;
+}
+
+/** Each append is a little work of its own. */
+const partsPerAppend = 8;
+
+function* answerBatches(
+  sorter: KeySorter,
+  answers: RowBlocks,
+  first: number,
+  end: number,
+  empty: readonly unknown[],
+): Iterable<ColumnBatch> {
+  for (let part = first; part < end; part++) {
+    yield answerBatch(sorter.sort(answers, part), empty);
+    answers.drop(part);
+  }
 }
 
 /** One row per spine row of a range; those without a key have what there is over no rows (S7). */

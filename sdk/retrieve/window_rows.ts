@@ -5,6 +5,7 @@
 import { reservedColumns } from "../define/definitions.ts";
 import { type EngineSession, quoteName, timestampSql } from "../engine/engine.ts";
 import { checkSliceColumns, sliceColumn, sliceRelations, storableSql, strayRow } from "../engine/slice_rows.ts";
+import { holdsEventTimestamp } from "../frame/query_time.ts";
 import type { Field } from "../schema.ts";
 import { alignDown, alignUp, durationToMicros, type TimeRange } from "../time.ts";
 import { type ColumnKind, columnOf, kindOf, slotKindOf } from "../window/columns.ts";
@@ -22,6 +23,7 @@ export interface WindowRows {
   readonly leaves: readonly Leaves[];
   /** Columns that order rows of equal key and time. */
   readonly ties: readonly number[];
+  /** The arrays of a batch are gone when the next one is asked for. */
   batches(ids: KeyIds, signal?: AbortSignal): AsyncIterable<RowBatch>;
 }
 
@@ -29,6 +31,7 @@ interface ReadColumn extends RowColumn {
   readonly kind: ColumnKind;
 }
 
+const micros = `epoch_us(${reservedColumns.eventTimestamp})::DOUBLE`;
 const idAndTime: readonly Field[] = [{ name: "id", type: "int32" }, { name: "time", type: "float64" }];
 
 /** Rows computed from the source, slice by slice; of event times in the range. */
@@ -37,7 +40,9 @@ export function sourceWindowRows(session: EngineSession, plan: WindowPlan, range
   const { columns, leaves } = rowColumns(view, inputs, aggregations);
   const values = columns.map((column): ReadColumn => ({ ...column, kind: kindOf(column.type) }));
   const isOrdered = aggregations.some((each) => showsOrder(view.aggregations[each]!.function));
-  const { writtenTimestamp } = reservedColumns;
+  const { eventTimestamp, writtenTimestamp } = reservedColumns;
+  // What the source's own time says lies in the slice that it was read for.
+  const isSourceTime = holdsEventTimestamp(view.query, view.eventTimestamp);
   const ties = isOrdered
     ? [
       ...(view.writtenTimestamp === undefined ? [] : [
@@ -64,17 +69,17 @@ export function sourceWindowRows(session: EngineSession, plan: WindowPlan, range
         const rows = `SELECT * FROM (${named}) WHERE ${inRange(range)} AND ${storableSql(secondary)}`;
         // Where the source's order is lost, the engine orders by values; rows then stay as they come.
         const order = isOrdered && !relation.position
-          ? [reservedColumns.eventTimestamp, `${writtenTimestamp} NULLS FIRST`, ...valueOrder(view, inputs)]
+          ? [eventTimestamp, `${writtenTimestamp} NULLS FIRST`, ...valueOrder(view, inputs)]
           : [];
         const columns = relation.position
           ? read
           : read.map((column) => column.name === "position" ? unordered : column);
-        const time = `CASE WHEN epoch_us(${reservedColumns.eventTimestamp}) - epoch_us(${sliceColumn}) ` +
-          `BETWEEN 0 AND ${
-            schedule - 1n
-          } THEN epoch_us(${reservedColumns.eventTimestamp})::DOUBLE ELSE 'nan'::DOUBLE END`;
+        const intoSlice = `epoch_us(${eventTimestamp}) - epoch_us(${sliceColumn})`;
+        const time = isSourceTime
+          ? micros
+          : `CASE WHEN ${intoSlice} BETWEEN 0 AND ${schedule - 1n} THEN ${micros} ELSE 'nan'::DOUBLE END`;
         for await (const batch of keyedBatches(session, plan, `(${rows})`, time, columns, ids, order, signal)) {
-          if (hasNaN(batch.times)) await throwStray(session, plan, rows, signal);
+          if (!isSourceTime && hasNaN(batch.times)) await throwStray(session, plan, rows, signal);
           yield batch;
         }
       }
@@ -97,8 +102,7 @@ export function storedWindowRows(
     async *batches(ids, signal) {
       if (!range || files.length === 0) return;
       const rows = `(SELECT * FROM ${scanSql(files)} WHERE ${inRange(range)})`;
-      const time = `epoch_us(${reservedColumns.eventTimestamp})::DOUBLE`;
-      yield* keyedBatches(session, plan, rows, time, columns, ids, [], signal);
+      yield* keyedBatches(session, plan, rows, micros, columns, ids, [], signal);
     },
   };
 }
@@ -177,7 +181,7 @@ async function* keyedBatches(
     `JOIN ${ids.table} k ON ${ids.on("r", keys)}` +
     (order.length > 0 ? ` ORDER BY ${order.map((each) => `r.${each}`).join(", ")}` : "");
   const schema = [...idAndTime, ...columns.map(({ name, type }): Field => ({ name, type }))];
-  for await (const batch of session.batches(sql, schema, signal)) {
+  for await (const batch of session.borrowedBatches(sql, schema, signal)) {
     yield {
       ids: batch.columns[0]!.values as Int32Array,
       times: batch.columns[1]!.values as Float64Array,

@@ -72,33 +72,56 @@ export function bytesOf(kinds: readonly ColumnKind[]): number {
   return kinds.reduce((sum, kind) => sum + sizes[kind], 12);
 }
 
-/** Copies `size` rows that lie together. */
-export function copyStretch(
-  into: Values | Uint8Array,
-  at: number,
-  from: Values | Uint8Array,
-  start: number,
-  size: number,
-): void {
-  if (ArrayBuffer.isView(into)) {
-    (into as Float64Array).set((from as Float64Array).subarray(start, start + size), at);
-  } else for (let i = 0; i < size; i++) into[at + i] = from[start + i];
+/**
+ * Values as they are copied: 64-bit integers as pairs of words, because each would be an object on its way. The memory is the
+ * same.
+ */
+export type Copied = Float64Array | Float32Array | Int32Array | Uint8Array | unknown[];
+
+/** The values for copying. */
+export function copiedOf(values: Values): Copied {
+  if (!(values instanceof BigInt64Array)) return values;
+  return new Int32Array(values.buffer, values.byteOffset, 2 * values.length);
 }
 
-/** Copies the `size` rows that `order` names from `start` on. */
+/** What copies mean, from their first row on. */
+export function valuesOf(copied: Copied, kind: ColumnKind): Values {
+  return kind === "int64" ? new BigInt64Array((copied as Int32Array).buffer as ArrayBuffer) : copied as Values;
+}
+
+/** How many elements of copies a row has. */
+export function widthOf(kind: ColumnKind): 1 | 2 {
+  return kind === "int64" ? 2 : 1;
+}
+
+/** Copies `size` elements that lie together. */
+export function copyStretch(into: Copied, at: number, from: Copied, start: number, size: number): void {
+  if (Array.isArray(into)) { for (let i = 0; i < size; i++) into[at + i] = from[start + i]; }
+  else into.set((from as Float64Array).subarray(start, start + size), at);
+}
+
+/** Copies the `size` rows that `order` names from `start` on, to row `at` and following. */
 export function copyByOrder(
-  into: Values | Uint8Array,
+  kind: ColumnKind | "byte",
+  into: Copied,
   at: number,
-  from: Values | Uint8Array,
+  from: Copied,
   order: Int32Array,
   start: number,
   size: number,
 ): void {
-  if (into instanceof Float64Array) gatherDoubles(into, at, from as Float64Array, order, start, size);
-  else if (into instanceof Int32Array) gatherInts(into, at, from as Int32Array, order, start, size);
-  else if (into instanceof BigInt64Array) gatherBigs(into, at, from as BigInt64Array, order, start, size);
-  else if (into instanceof Uint8Array) gatherBytes(into, at, from as Uint8Array, order, start, size);
-  else for (let i = 0; i < size; i++) (into as unknown[])[at + i] = from[order[start + i]!];
+  switch (kind) {
+    case "float64":
+      return gatherDoubles(into as Float64Array, at, from as Float64Array, order, start, size);
+    case "int32":
+      return gatherInts(into as Int32Array, at, from as Int32Array, order, start, size);
+    case "int64":
+      return gatherPairs(into as Int32Array, at, from as Int32Array, order, start, size);
+    case "byte":
+      return gatherBytes(into as Uint8Array, at, from as Uint8Array, order, start, size);
+    default:
+      for (let i = 0; i < size; i++) into[at + i] = from[order[start + i]!] as never;
+  }
 }
 
 function gatherDoubles(
@@ -123,15 +146,19 @@ function gatherInts(
   for (let i = 0; i < size; i++) into[at + i] = from[order[start + i]!]!;
 }
 
-function gatherBigs(
-  into: BigInt64Array,
+function gatherPairs(
+  into: Int32Array,
   at: number,
-  from: BigInt64Array,
+  from: Int32Array,
   order: Int32Array,
   start: number,
   size: number,
 ): void {
-  for (let i = 0; i < size; i++) into[at + i] = from[order[start + i]!]!;
+  for (let i = 0; i < size; i++) {
+    const row = order[start + i]!;
+    into[2 * (at + i)] = from[2 * row]!;
+    into[2 * (at + i) + 1] = from[2 * row + 1]!;
+  }
 }
 
 function gatherBytes(
@@ -146,11 +173,23 @@ function gatherBytes(
 }
 
 /** Copies the first `count` rows, each to its place. */
-export function scatter(into: Values | Uint8Array, from: Values | Uint8Array, places: Int32Array, count: number): void {
-  if (into instanceof Float64Array) scatterDoubles(into, from as Float64Array, places, count);
-  else if (into instanceof Int32Array) scatterInts(into, from as Int32Array, places, count);
-  else if (into instanceof BigInt64Array) scatterBigs(into, from as BigInt64Array, places, count);
-  else for (let i = 0; i < count; i++) (into as unknown[])[places[i]!] = from[i];
+export function scatter(
+  kind: ColumnKind | "byte",
+  into: Copied,
+  from: Copied,
+  places: Int32Array,
+  count: number,
+): void {
+  switch (kind) {
+    case "float64":
+      return scatterDoubles(into as Float64Array, from as Float64Array, places, count);
+    case "int32":
+      return scatterInts(into as Int32Array, from as Int32Array, places, count);
+    case "int64":
+      return scatterPairs(into as Int32Array, from as Int32Array, places, count);
+    default:
+      for (let i = 0; i < count; i++) into[places[i]!] = from[i] as never;
+  }
 }
 
 function scatterDoubles(into: Float64Array, from: Float64Array, places: Int32Array, count: number): void {
@@ -161,6 +200,10 @@ function scatterInts(into: Int32Array, from: Int32Array, places: Int32Array, cou
   for (let i = 0; i < count; i++) into[places[i]!] = from[i]!;
 }
 
-function scatterBigs(into: BigInt64Array, from: BigInt64Array, places: Int32Array, count: number): void {
-  for (let i = 0; i < count; i++) into[places[i]!] = from[i]!;
+function scatterPairs(into: Int32Array, from: Int32Array, places: Int32Array, count: number): void {
+  for (let i = 0; i < count; i++) {
+    const place = places[i]!;
+    into[2 * place] = from[2 * i]!;
+    into[2 * place + 1] = from[2 * i + 1]!;
+  }
 }

@@ -1,5 +1,16 @@
 /** Rows sorted by key and time: a counting sort by key, and by time only where rows did not come in order. */
-import { type Column, type ColumnKind, copyByOrder, copyStretch, makeValues, scatter, type Values } from "./columns.ts";
+import {
+  type Column,
+  type ColumnKind,
+  type Copied,
+  copiedOf,
+  copyByOrder,
+  copyStretch,
+  makeValues,
+  scatter,
+  type Values,
+  widthOf,
+} from "./columns.ts";
 import type { RowBlocks } from "./row_blocks.ts";
 
 /** Rows of neighbouring key ids, sorted by id, then time, then ties. */
@@ -14,7 +25,10 @@ export interface KeyedRows {
 }
 
 interface SortedColumn {
-  values: Values;
+  readonly kind: ColumnKind;
+  readonly values: Values;
+  /** The same memory. */
+  readonly copied: Copied;
   nulls: Uint8Array | undefined;
 }
 
@@ -39,7 +53,7 @@ export class KeySorter {
   /** The rows of a part. The arrays are used again by the next call. */
   sort(blocks: RowBlocks, part: number): KeyedRows {
     const { firstId, idCount } = blocks.idsOf(part);
-    const { count, ids, times, columns, ends, order } = blocks.load(part);
+    const { count, rows: { ids, times, columns }, ends, order } = blocks.load(part);
     this.#makeRoom(count);
     const starts = new Int32Array(idCount + 1);
     for (let i = 0; i < count; i++) starts[ids[i]! - firstId + 1]!++;
@@ -51,11 +65,11 @@ export class KeySorter {
       const end = ends[stretch]!;
       for (let i = stretch === 0 ? 0 : ends[stretch - 1]!; i < end; i++) places[i] = next[ids[i]! - firstId]!++;
     }
-    scatter(this.#times, times, places, count);
+    scatter("float64", this.#times, times, places, count);
     for (const [c, column] of this.#columns.entries()) {
       const { values, nulls } = columns[c]!;
-      scatter(column.values, values, places, count);
-      if (nulls) scatter(column.nulls ??= new Uint8Array(this.#times.length), nulls, places, count);
+      scatter(column.kind, column.copied, values, places, count);
+      if (nulls) scatter("byte", column.nulls ??= new Uint8Array(this.#times.length), nulls, places, count);
       else column.nulls = undefined;
     }
     this.#sortByTime(starts);
@@ -63,7 +77,10 @@ export class KeySorter {
   }
 
   #makeColumns(count: number): SortedColumn[] {
-    return this.#kinds.map((kind) => ({ values: makeValues(kind, count), nulls: undefined }));
+    return this.#kinds.map((kind) => {
+      const values = makeValues(kind, count);
+      return { kind, values, copied: copiedOf(values), nulls: undefined };
+    });
   }
 
   #makeRoom(count: number): void {
@@ -84,7 +101,7 @@ export class KeySorter {
       const end = starts[k + 1]!;
       for (let i = starts[k]! + 1; i < end; i++) {
         if (times[i - 1]! < times[i]! || !isAfter(i - 1, i)) continue;
-        sortStretch(starts[k]!, end, [{ values: times, nulls: undefined }, ...this.#columns], isAfter);
+        sortStretch(starts[k]!, end, times, this.#columns, isAfter);
         break;
       }
     }
@@ -102,33 +119,61 @@ function comparison(times: Float64Array, ties: readonly Float64Array[]): Compari
   };
 }
 
-/** Merges the runs of [start, end) that are in order: as many passes as their number has bits. */
-function sortStretch(start: number, end: number, columns: readonly SortedColumn[], isAfter: Comparison): void {
-  let runs = [start];
-  for (let i = start + 1; i < end; i++) if (isAfter(i - 1, i)) runs.push(i);
-  runs.push(end);
+/** Puts [start, end) in order by merging the runs in it that are: as many passes as their number has bits. */
+function sortStretch(
+  start: number,
+  end: number,
+  times: Float64Array,
+  columns: readonly SortedColumn[],
+  isAfter: Comparison,
+): void {
   const count = end - start;
-  let order = Int32Array.from({ length: count }, (_, i) => start + i);
-  let merged = new Int32Array(count);
-  while (runs.length > 2) {
-    const longer = [start];
-    for (let r = 0; r + 1 < runs.length; r += 2) {
-      const last = runs[r + 2] ?? runs[r + 1]!;
-      mergeRuns(order, merged, runs[r]! - start, runs[r + 1]! - start, last - start, isAfter);
-      longer.push(last);
-    }
-    runs = longer;
-    [order, merged] = [merged, order];
-  }
-  for (const { values, nulls } of columns) {
-    for (const column of nulls ? [values, nulls] : [values]) {
-      const sorted = Array.isArray(column)
-        ? new Array<unknown>(count)
-        : new (column.constructor as Float64ArrayConstructor)(count);
-      copyByOrder(sorted, 0, column, order, 0, count);
-      copyStretch(column, start, sorted, 0, count);
+  let order = new Int32Array(count);
+  for (let i = 0; i < count; i++) order[i] = start + i;
+  if (count <= mostInserted) insertInOrder(order, isAfter);
+  else {
+    let merged = new Int32Array(count);
+    let runs = [start];
+    for (let i = start + 1; i < end; i++) if (isAfter(i - 1, i)) runs.push(i);
+    runs.push(end);
+    while (runs.length > 2) {
+      const longer = [start];
+      for (let r = 0; r + 1 < runs.length; r += 2) {
+        const last = runs[r + 2] ?? runs[r + 1]!;
+        mergeRuns(order, merged, runs[r]! - start, runs[r + 1]! - start, last - start, isAfter);
+        longer.push(last);
+      }
+      runs = longer;
+      [order, merged] = [merged, order];
     }
   }
+  applyOrder("float64", times, order, start);
+  for (const { kind, copied, nulls } of columns) {
+    applyOrder(kind, copied, order, start);
+    if (nulls) applyOrder("byte", nulls, order, start);
+  }
+}
+
+/** Below this, shifting costs less than merging. */
+const mostInserted = 32;
+
+function insertInOrder(order: Int32Array, isAfter: Comparison): void {
+  for (let i = 1; i < order.length; i++) {
+    const row = order[i]!;
+    let at = i;
+    for (; at > 0 && isAfter(order[at - 1]!, row); at--) order[at] = order[at - 1]!;
+    order[at] = row;
+  }
+}
+
+function applyOrder(kind: ColumnKind | "byte", values: Copied, order: Int32Array, start: number): void {
+  const width = kind === "byte" ? 1 : widthOf(kind);
+  const size = order.length * width;
+  const sorted = Array.isArray(values)
+    ? new Array<unknown>(size)
+    : new (values.constructor as Float64ArrayConstructor)(size);
+  copyByOrder(kind, sorted, 0, values, order, 0, order.length);
+  copyStretch(values, start * width, sorted, 0, size);
 }
 
 function mergeRuns(
