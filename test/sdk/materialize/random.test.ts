@@ -5,6 +5,8 @@ import { lmdbOnlineStore } from "../../../sdk/storage/online_lmdb.ts";
 import { formatTimestamp, toMicros } from "../../../sdk/time.ts";
 import { january, Rig, served, type SourceRow } from "./rig.ts";
 
+const runs = Number(process.env["VARVE_RUNS"] ?? 25);
+
 const days = 5;
 const keys = [["1", 12], ["11", 2], ["x", 0]] as const;
 const failpoints = ["after-part-write", "before-commit", "after-commit", "mid-online"] as const;
@@ -149,11 +151,11 @@ it(
           await online.close();
           expect(await rig.leftOvers()).toEqual([]);
         }),
-        { numRuns: Number(process.env["VARVE_RUNS"] ?? 25) },
+        { numRuns: runs },
       );
     } finally {
       await rig.close();
     }
   },
-  120_000,
+  60_000 + runs * 10_000,
 );

@@ -184,5 +184,5 @@ describe("aggregates online", () => {
       await online.drop((await online.state(view.name, 1))!.collection!);
       await online.removeState(view.name, 1);
     }
-  }, 120_000);
+  }, 60_000 + rounds * 30_000);
 });
