@@ -8,12 +8,15 @@ import { VarveError } from "./errors.ts";
 export interface MimeBundle {
   /** Always there. */
   readonly "text/plain": string;
+  /** Any other form. */
   readonly [mime: string]: unknown;
 }
 
 /** What to show at once, and what takes its place when it has been computed. */
 export interface Rendering {
+  /** What is known without reading anything. */
   readonly first: MimeBundle;
+  /** The whole. */
   readonly later?: Promise<MimeBundle>;
 }
 

@@ -22,7 +22,7 @@ import type { Clock } from "./time.ts";
 export type { Answer, FeatureRequest, ReadFeaturesOptions, ServedFeature, ServiceReader } from "./retrieve/online.ts";
 export type { FeatureStatus } from "./retrieve/status.ts";
 export type { LookupCounts, ReadObserver } from "./retrieve/observe.ts";
-export type { ViewState } from "./storage/online_store.ts";
+export type { Collection, ViewState } from "./storage/online_store.ts";
 export type { FeatureRef } from "./retrieve/feature_refs.ts";
 export type { RegisteredView, RegistryState, ViewVersion } from "./registry/state.ts";
 export { manualJobs } from "./materialize/manual_jobs.ts";

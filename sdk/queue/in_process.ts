@@ -67,10 +67,12 @@ export class InProcessQueue implements Queue {
     this.#entries = new EntryStore(options.keep ?? 1000);
   }
 
+  /** Its time. */
   now(): Date {
     return new Date(Number(floorDivide(this.#clock.now(), 1000n)));
   }
 
+  /** Adds a job; of one that is there and not finished, gives that one. */
   async submit(job: Job, options?: SubmitOptions): Promise<JobRecord> {
     this.#checkOpen();
     const id = jobId(job);
@@ -93,6 +95,7 @@ export class InProcessQueue implements Queue {
     return await Promise.all(jobs.map(({ job, options }) => this.submit(job, options)));
   }
 
+  /** Runs jobs in this process from now on. */
   work(handler: Handler, options: { concurrency?: number } = {}): Running {
     this.#checkOpen();
     const crew: Crew = { handler, concurrency: options.concurrency ?? 1, attempts: new Map(), closing: false };
@@ -106,10 +109,12 @@ export class InProcessQueue implements Queue {
     return this.#entries.get(id)?.record();
   }
 
+  /** Jobs that fit, newest first. */
   async list(filter: ListFilter = {}): Promise<JobRecord[]> {
     return this.#entries.list(filter);
   }
 
+  /** Cancels a job that has not finished; says whether there was one. */
   async cancel(id: string, reason: string): Promise<boolean> {
     const entry = this.#entries.get(id);
     if (!entry || entry.isFinished) return false;
@@ -123,6 +128,7 @@ export class InProcessQueue implements Queue {
     return true;
   }
 
+  /** Puts a failed or cancelled job back in line; says whether there was one. */
   async retry(id: string): Promise<boolean> {
     const entry = this.#entries.get(id);
     if (!entry || (entry.state !== "failed" && entry.state !== "cancelled")) return false;
@@ -131,11 +137,13 @@ export class InProcessQueue implements Queue {
     return true;
   }
 
+  /** Tells a listener what happens, until what it gives back is called. */
   watch(listener: (event: QueueEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
+  /** Waits for a job to end; throws what it failed with. */
   async finished(id: string, options: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<JobRecord> {
     const entry = this.#entries.get(id);
     if (!entry) {
@@ -146,10 +154,12 @@ export class InProcessQueue implements Queue {
     return ended;
   }
 
+  /** Notes that a worker lives. */
   async beat(worker: Omit<WorkerRecord, "seenAt">): Promise<void> {
     this.#workers.set(worker.id, Object.freeze({ ...worker, seenAt: this.now() }));
   }
 
+  /** Notes that a worker has gone. */
   async leave(workerId: string): Promise<void> {
     this.#workers.delete(workerId);
   }

@@ -42,7 +42,9 @@ export interface PackedBatch {
 
 /** What the online store holds of one view: written by loaders, read by servers. */
 export interface ViewState {
+  /** The view. */
   readonly view: string;
+  /** Which version of it. */
   readonly version: number;
   /** The collection that is served; undefined while the first load runs. */
   readonly collection?: Collection;
@@ -52,6 +54,7 @@ export interface ViewState {
   readonly watermark: string;
   /** Hash of what the load depended on (features, encoding, ttl): another hash asks for a fresh load. */
   readonly layout: string;
+  /** When this was last changed. */
   readonly updatedAt: string;
   /** The store's {@link OnlineStore.epoch} in which the collection was filled: a state of another one has lost its values. */
   readonly epoch?: string;
