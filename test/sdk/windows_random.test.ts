@@ -91,7 +91,7 @@ class Run {
       await this.#connect();
       await (await this.#store!.publish(this.#each.view)).apply();
       await this.#check();
-      for (let phase = 0; phase < 4; phase++) {
+      for (let phase = 0; phase < (isDeep ? 4 : 2); phase++) {
         this.#now += this.#slice * BigInt(random.below(3)) + this.#someTime();
         this.#clock.set(new Timestamp(this.#now));
         const times = await this.#rows.advance(this.#now);
@@ -152,7 +152,7 @@ class Run {
     const between = this.#now + BigInt(Math.floor(random.next() * Number(due - this.#now)));
     const instants = [...new Set([this.#now, due - 1n, between])];
     const served = instants.flatMap((ts) => askedKeys.map((key): Probe => ({ ...key, ts })));
-    const probes = [...served, ...this.#earlier(due, isDeep ? 400 : 150)];
+    const probes = [...served, ...this.#earlier(due, isDeep ? 400 : 250)];
     const trained = await this.#compare(probes, "effective", answers);
     for (const [i, ts] of instants.entries()) {
       const details = await this.#store!.onlineDetails(this.#each.view, askedKeys, { at: new Timestamp(ts) });
