@@ -25,7 +25,7 @@ import { askedKeys, RandomRows } from "./windows_random_rows.ts";
 import { type RandomView, randomView } from "./windows_random_view.ts";
 
 const isDeep = process.env["VARVE_DEEP"] === "1";
-const wanted = Number(process.env["VARVE_CASES"] ?? (isDeep ? 120_000 : 4_000));
+const wanted = Number(process.env["VARVE_CASES"] ?? (isDeep ? 300_000 : 4_000));
 const seed = Number(process.env["VARVE_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 
 /** What was compared. */
