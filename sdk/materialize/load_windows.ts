@@ -2,7 +2,7 @@
 import type { AggregateView } from "../define/definitions.ts";
 import type { ColumnBatch, EngineSession, Relation } from "../engine/engine.ts";
 import { VarveError } from "../errors.ts";
-import { readHeader, TileBatch, tileLayout, TileReader, tilesBehind, tilesKey } from "../storage/encoding.ts";
+import { noTiles, readHeader, TileBatch, tileLayout, tilesKey } from "../storage/encoding.ts";
 import type { DeltaFile } from "../storage/delta_format.ts";
 import type { Collection, PackedBatch } from "../storage/online_store.ts";
 import { writeBatches } from "../storage/online_write.ts";
@@ -17,10 +17,11 @@ import { TileValues } from "./tile_values.ts";
 import { TotalChoice } from "./total_places.ts";
 import { type WindowBatch, windowBatch, type WindowRun } from "./window_batch.ts";
 import { UnknownKeys } from "./unknown_keys.ts";
+import { StoredValues } from "./stored_values.ts";
 import { changedRows, sortedRows, sortedRowsOf, type TableRows } from "./sorted_rows.ts";
 import { type WindowReach, windowReach } from "./window_reach.ts";
 
-/** How many keys are looked up at once, and after how many rows of them. */
+/** How many keys are collected at most, and rows of them. */
 const keysAtOnce = 512;
 const rowsAtOnce = 200_000;
 
@@ -56,7 +57,7 @@ class WindowContent implements OnlineContent {
   readonly #values: KeyValues;
   readonly #sequence: bigint;
   readonly #out: TileBatch;
-  readonly #reader: TileReader;
+  readonly #stored: StoredValues<ChangedKey>;
   /** {@link Written.cutKeys}. */
   #cutKeys = 0;
 
@@ -86,7 +87,7 @@ class WindowContent implements OnlineContent {
       });
     this.#sequence = BigInt(snapshot.version);
     this.#out = new TileBatch(layout);
-    this.#reader = new TileReader(layout);
+    this.#stored = new StoredValues(load, layout);
   }
 
   async all(collection: Collection): Promise<Written> {
@@ -221,20 +222,14 @@ class WindowContent implements OnlineContent {
     spans: Spans,
     unknown: UnknownKeys,
   ): AsyncIterable<PackedBatch> {
-    if (keys.length === 0) return;
-    const { context: { online, signal }, snapshot } = this.#load;
-    const found = await online.getMany(keys.map(() => collection), keys.map(({ key }) => key), signal);
-    const tiles = await this.#tilesOf(collection, keys, found);
-    const reader = this.#reader;
-    for (const [i, { key, batch, row, runs }] of keys.entries()) {
-      const stored = found[i];
-      if (stored) {
+    const reader = this.#stored.reader;
+    for await (const { key: { key, batch, row, runs }, found, tiles } of this.#stored.of(collection, keys)) {
+      if (found) {
         // Somebody was here who knows more.
-        if (readHeader(stored).sequence > snapshot.version) continue;
-        const whole = tiles[i];
-        const isReadable = whole !== undefined && opens(reader, whole);
+        if (readHeader(found).sequence > this.#load.snapshot.version) continue;
+        const isReadable = tiles !== undefined && this.#stored.opens(tiles);
         if (isReadable && reader.isCut) this.#cutKeys--;
-        if (isReadable && this.#values.replace(reader, runs, spans)) yield* this.#put(key);
+        if (isReadable && this.#values.replace(reader, runs, spans)) yield* this.#put(key, tiles !== found);
         else await unknown.add(batch, row);
       } else if (this.#reach.mayHaveExpired) await unknown.add(batch, row);
       else {
@@ -245,33 +240,14 @@ class WindowContent implements OnlineContent {
     }
   }
 
-  /** The values that have tiles or rows, which for keys with totals are found elsewhere; undefined where none can be trusted. */
-  async #tilesOf(
-    collection: Collection,
-    keys: readonly ChangedKey[],
-    found: readonly (Uint8Array | undefined)[],
-  ): Promise<(Uint8Array | undefined)[]> {
-    const { online, signal } = this.#load.context;
-    const reader = this.#reader;
-    const withTotals = keys.flatMap((_, i) => found[i] && opens(reader, found[i]) && reader.isTotals ? [i] : []);
-    if (withTotals.length === 0) return [...found];
-    const tiles = await online.getMany(
-      withTotals.map(() => collection),
-      withTotals.map((i) => tilesKey(keys[i]!.key)),
-      signal,
-    );
-    const all = [...found];
-    for (const [n, i] of withTotals.entries()) all[i] = tilesBehind(found[i]!, tiles[n]);
-    return all;
-  }
-
-  *#put(key: Uint8Array): Iterable<PackedBatch> {
-    const values = this.#values;
-    const [value, tiles] = values.values(this.#sequence);
-    const expireAt = this.#reach.expireAt(values.end);
+  /** Writes the values that are put together; `hadTotals`: there are tiles of before, which may be in the way for ever. */
+  *#put(key: Uint8Array, hadTotals = false): Iterable<PackedBatch> {
+    const [value, tiles] = this.#values.values(this.#sequence);
+    const expireAt = this.#reach.expireAt(this.#values.end);
     if (value!.isCut) this.#cutKeys++;
     this.#out.add(key, value!, expireAt);
     if (tiles) this.#out.add(tilesKey(key), tiles, expireAt);
+    else if (hadTotals) this.#out.add(tilesKey(key), noTiles(value!), this.#reach.expireAt(undefined));
     if (this.#out.isFull) yield* this.#rest();
   }
 
@@ -292,17 +268,6 @@ class WindowContent implements OnlineContent {
     const { signal, failpoint = noFailpoint } = this.#load.context;
     signal?.throwIfAborted();
     await failpoint("mid-online");
-  }
-}
-
-/** Opens a stored value; false for one that cannot be read, which is made anew. */
-function opens(reader: TileReader, value: Uint8Array): boolean {
-  try {
-    reader.open(value);
-    return true;
-  } catch (error) {
-    if (error instanceof VarveError && error.code === "CORRUPT") return false;
-    throw error;
   }
 }
 

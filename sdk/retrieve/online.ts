@@ -223,7 +223,10 @@ class CompiledReader implements ServiceReader {
     return lookups.insufficient ? requests.map((_, r) => answers[r] ?? this.#whole(lookups, r)) : answers as Answer[];
   }
 
-  /** Looks up the tiles behind totals that do not suffice, and puts them in their place. */
+  /**
+   * Looks up the tiles behind totals that do not suffice, and puts them in their place. The totals are looked up again with them: a
+   * load may have replaced both meanwhile.
+   */
   async #fetchTiles(
     places: readonly number[],
     { found }: Lookups,
@@ -233,21 +236,12 @@ class CompiledReader implements ServiceReader {
       readonly signal: AbortSignal | undefined;
     },
   ): Promise<void> {
-    const tiles = await this.#store.getMany(
-      places.map((place) => collections[place]!),
-      places.map((place) => tilesKey(keys[place]!)),
-      signal,
-    );
+    const wanted = places.map((place) => keys[place]!);
+    const where = places.map((place) => collections[place]!);
+    const values = await this.#store.getMany([...where, ...where], [...wanted, ...wanted.map(tilesKey)], signal);
     for (const [i, place] of places.entries()) {
-      const behind = tilesBehind(found[place]!, tiles[i]);
-      if (!behind) {
-        throw new VarveError(
-          "UNAVAILABLE",
-          `Cannot read ${this.#title}: the values of an entity are being written; try again`,
-          { details: { service: this.service } },
-        );
-      }
-      found[place] = behind;
+      const totals = values[i] ?? found[place]!;
+      found[place] = tilesBehind(totals, values[places.length + i]) ?? totals;
     }
   }
 
@@ -255,8 +249,9 @@ class CompiledReader implements ServiceReader {
     const answer = this.#answer(lookups, r);
     if (answer) return answer;
     throw new VarveError(
-      "CORRUPT",
-      `Cannot read ${this.#title}: totals are where tiles should be; load the view again`,
+      "UNAVAILABLE",
+      `Cannot read ${this.#title}: the values of an entity are only half written; try again, or load its view again`,
+      { details: { service: this.service } },
     );
   }
 

@@ -191,8 +191,9 @@ export class WindowValues implements ViewValues {
   #place(t: number, watermark: number): void {
     const { edges } = this.#plan;
     const visible = Math.min(edges.visibleAt(t), watermark);
-    if (visible === this.#visible && (t === this.#t || this.#definition.edge === "complete")) return;
+    const isSame = visible === this.#visible && (t === this.#t || this.#definition.edge === "complete");
     this.#t = t;
+    if (isSame) return;
     this.#visible = visible;
     edges.spansAt(t, visible, this.#spans);
     this.#segments.cut(this.#spans, this.#used);

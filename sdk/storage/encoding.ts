@@ -7,5 +7,5 @@ export { packBatch, packed } from "./encoding_batch.ts";
 export type { PackColumns, PackPlan } from "./encoding_batch.ts";
 export type { CellRun, ValueForm } from "./encoding_cells.ts";
 export { TileBatch } from "./encoding_tile_batch.ts";
-export { tileLayout, TileReader, tilesBehind, tilesKey } from "./encoding_tiles.ts";
+export { noTiles, tileLayout, TileReader, tilesBehind, tilesKey } from "./encoding_tiles.ts";
 export type { TileLayout, TileLevel, TileTotals, TileValue } from "./encoding_tiles.ts";

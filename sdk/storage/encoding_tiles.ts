@@ -90,10 +90,16 @@ export function tilesKey(key: Uint8Array): Uint8Array {
 
 /**
  * The tiles behind a value of totals, if they can be trusted: those of an earlier time may be left over from before the key had
- * no totals for a while, and lack what happened then.
+ * no totals for a while, and lack what happened then; and there may be none any more.
  */
 export function tilesBehind(totals: Uint8Array, tiles: Uint8Array | undefined): Uint8Array | undefined {
-  return tiles && !isNewer(totals, tiles) ? tiles : undefined;
+  return tiles && !isNewer(totals, tiles) && (tiles[18]! & totalsFlag) === 0 ? tiles : undefined;
+}
+
+/** What replaces the tiles of a key that has totals no more: totals of nothing, which nobody takes for tiles. */
+export function noTiles({ sequence, unit, floor }: TileValue): TileValue {
+  const totals = { windows: 0, watermark: 0, until: -Infinity };
+  return { sequence, unit, floor, isCut: false, totals, levels: [] };
 }
 
 /** One value. */

@@ -238,6 +238,57 @@ describe("loadOnline() of aggregates", () => {
     await answers(view, ["ann"], start + 3 * day + hour);
   });
 
+  it("leaves no tiles behind when a key has few again", async () => {
+    const view = views.view({ windows: [...windows, lifetime], aggregations: few });
+    await views.write(hourly("ann", start, start + day));
+    await advance(view, start + day);
+    expect(opened(view, (await stored("ann", true))!).count(0)).toBe(24);
+    await advance(view, start + 5 * day);
+    await views.write([...views.events, event("ann", start + 5 * day, 1)]);
+    await advance(view, start + 5 * day + hour);
+    expect(opened(view, (await stored("ann"))!).isTotals).toBe(false);
+    expect(opened(view, (await stored("ann", true))!)).toMatchObject({ levelCount: 0, isTotals: true });
+    await answers(view, ["ann"], start + 5 * day + hour);
+  });
+
+  it.each([["some", 1], ["few", 2]] as const)(
+    "gives no wrong answer where a key gets %s tiles between the look-ups of a read",
+    async (_, idle) => {
+      const view = views.view({ windows, aggregations: few });
+      await views.write(hourly("ann", start, start + 2 * day));
+      await advance(view, start + 2 * day);
+      const asked = start + 2 * day + idle * day;
+      await advance(view, asked);
+      await views.write([...views.events, event("ann", asked, 1)]);
+      const before = views.expected(view, "ann", asked, asked).values;
+      const reader = await views.reader(view, online);
+      const getMany = online.getMany.bind(online);
+      let calls = 0;
+      online.getMany = async (...args) => {
+        if (++calls === 2) await advance(view, asked + hour);
+        return await getMany(...args);
+      };
+      // Few tiles are found at once: behind the totals that were there, there are none any more.
+      expect((await reader.read([{ user: "ann" }], { at: BigInt(asked) }))[0]!.values).toEqual(before);
+      expect(calls).toBeGreaterThan(1);
+    },
+  );
+
+  it("refuses totals whose tiles are lost, until the view is loaded again", async () => {
+    const view = views.view({ windows, aggregations: few });
+    await views.write(hourly("ann", start, start + 2 * day));
+    await advance(view, start + 2 * day);
+    await advance(view, start + 3 * day);
+    const { collection } = (await online.state("values", 1))!;
+    const key = tilesKey(encodeKey([{ name: "user", type: "string" }], ["ann"])!);
+    const older = Buffer.from((await stored("ann", true))!);
+    older.writeBigUInt64BE(0n, 8);
+    await online.load(collection!, { keys: [key], values: [older] });
+    await expect(views.read(view, online, ["ann"], start + 3 * day)).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    await views.load(view, online, { rebuild: true });
+    await answers(view, ["ann"], start + 3 * day);
+  });
+
   it("makes values anew that cannot be read", async () => {
     const view = views.view({ windows, aggregations: few });
     await views.write([...hourly("ann", start, start + day), event("bob", start, 3)]);

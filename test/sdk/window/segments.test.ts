@@ -32,9 +32,10 @@ describe("Segments", () => {
   it("knows empty spans, and only looks at those that are used", () => {
     expect(cut([[5, 5], [7, 3], [0, 1], [0, 9]], [0, 1, 2])).toEqual({
       segments: [[0, 1]],
-      spans: [[1, 1], [1, 1], [0, 1]],
+      spans: [[0, 0], [0, 0], [0, 1]],
       endTogether: true,
     });
+    expect(cut([[0, 9], [0, 4], [6, 6]])).toMatchObject({ endTogether: false });
     expect(cut([[5, 2]])).toEqual({ segments: [], spans: [[0, 0]], endTogether: true });
   });
 });
