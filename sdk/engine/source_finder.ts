@@ -12,7 +12,7 @@ import { quoteName, quoteText } from "./engine.ts";
 import { expandPaths, isRemote } from "./files.ts";
 import { statement } from "./query_sql.ts";
 import { memoryTable } from "./memory.ts";
-import { readerSql } from "./source_sql.ts";
+import { metadataSql, readerSql } from "./source_sql.ts";
 import type { ResolvedSource } from "./source_sql.ts";
 
 /** The sources of a query, and what its SQL gives. */
@@ -114,7 +114,13 @@ export async function describeFiles(
       ? undefined
       : "(file_index::BIGINT * 1099511627776 + file_row_number)"
     : "row_number() OVER ()";
-  return { from, columns, label, ...(position === undefined ? {} : { position }) };
+  return {
+    from,
+    columns,
+    label,
+    ...(position === undefined ? {} : { position }),
+    ...(source.format === "parquet" && files.length > 0 ? { metadata: metadataSql(files) } : {}),
+  };
 }
 
 function reader(source: FileSource, files: readonly string[], schema: Schema | undefined, label: string): string {

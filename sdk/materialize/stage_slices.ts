@@ -1,6 +1,6 @@
 /** Computes slices of a view into temporary tables, and what they have in common whatever is made of their rows. */
 import { reservedColumns, type ViewDefinition } from "../define/definitions.ts";
-import { type EngineSession, quoteName } from "../engine/engine.ts";
+import type { EngineSession } from "../engine/engine.ts";
 import { messageOf, VarveError } from "../errors.ts";
 import type { Query, ScanStep } from "../frame/query.ts";
 import { findField, type Schema } from "../schema.ts";
@@ -40,12 +40,7 @@ export async function countNullTimestamps(session: EngineSession, query: Query, 
   for (const scan of drivingScans(query)) {
     const column = scan.source.eventTimestamp;
     if (column === undefined || !findField(scan.schema, column)) continue;
-    const { sql } = await session.compile(scan);
-    const [row] = await session.rows(
-      `SELECT count(*)::DOUBLE AS n FROM (${sql}) WHERE ${quoteName(column)} IS NULL`,
-      signal,
-    );
-    count += Number(row?.["n"] ?? 0);
+    count += await session.nullCount(scan, column, signal);
   }
   return count;
 }

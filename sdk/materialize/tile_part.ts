@@ -50,7 +50,7 @@ export class TilePart {
     return this.#counts.subarray(0, this.#lastId + 1 - this.#firstId);
   }
 
-  /** Takes blocks up to a cut; gives whether there was one. `onBlock` is called after each. */
+  /** Takes blocks up to a cut; gives whether there was one. `onBlock` is called after each but the last one before a cut. */
   async take(
     session: EngineSession,
     blocks: Iterator<TileBlock, void, undefined>,
@@ -62,9 +62,9 @@ export class TilePart {
     function* batches(): Iterable<ColumnBatch> {
       for (let next = blocks.next(); !next.done; next = blocks.next()) {
         yield noted(next.value);
-        onBlock();
         isCut = next.value.endsPart;
         if (isCut) return;
+        onBlock();
       }
     }
     if (this.#isMade) await session.append(this.table, this.#schema, batches(), signal);

@@ -218,7 +218,9 @@ describe("writing tiles", () => {
     const paths = await rig.table().localPaths(files);
     const session = await rig.engine.session();
     try {
-      return await session.rows(sql(`read_parquet([${paths.map((path) => `'${path}'`).join()}], filename = true)`));
+      return await session.rows(
+        sql(`read_parquet([${paths.map((path) => `'${path}'`).join()}], filename = true, file_row_number = true)`),
+      );
     } finally {
       session.close();
     }
@@ -249,10 +251,11 @@ describe("writing tiles", () => {
       `SELECT filename, min(a) AS first, max(a) AS last, count(*) AS n FROM ${files} GROUP BY 1 ORDER BY first`
     );
     expect(parts.length).toBeGreaterThan(3);
+    for (const part of parts.slice(0, -1)) expect(part["n"]).toBeGreaterThanOrEqual(5_000n);
     expect((await rig.table().snapshot()).files).toHaveLength(parts.length);
     for (const [i, part] of parts.slice(1).entries()) expect(part["first"] > parts[i]!["last"]).toBe(true);
     const unsorted = await queryAll((files) =>
-      `SELECT * FROM (SELECT (a, event_timestamp) <= lag((a, event_timestamp)) OVER (PARTITION BY filename) AS wrong FROM ${files}) WHERE wrong`
+      `SELECT * FROM (SELECT (a, event_timestamp) <= lag((a, event_timestamp)) OVER (PARTITION BY filename ORDER BY file_row_number) AS wrong FROM ${files}) WHERE wrong`
     );
     expect(unsorted).toEqual([]);
     const [total] = await queryAll((files) => `SELECT sum(n__count) AS n FROM ${files}`);
@@ -272,7 +275,7 @@ describe("writing tiles", () => {
     expect((await rig.table().snapshot()).files.length).toBeGreaterThan(9);
     expect(await rig.stored()).toEqual(whole);
     const unsorted = await queryAll((files) =>
-      `SELECT * FROM (SELECT (a, event_timestamp) <= lag((a, event_timestamp)) OVER (PARTITION BY filename) AS wrong FROM ${files}) WHERE wrong`
+      `SELECT * FROM (SELECT (a, event_timestamp) <= lag((a, event_timestamp)) OVER (PARTITION BY filename ORDER BY file_row_number) AS wrong FROM ${files}) WHERE wrong`
     );
     expect(unsorted).toEqual([]);
   });
