@@ -38,3 +38,8 @@ export function copyRows(into: Arena, at: number, from: Arena, start: number, si
     else column.nulls?.fill(0, at, at + size);
   }
 }
+
+/** Lets go of values that are objects. */
+export function forgetObjects({ columns }: Arena): void {
+  for (const { values } of columns) if (Array.isArray(values)) values.fill(null);
+}

@@ -66,10 +66,28 @@ export function makeValues(kind: ColumnKind, count: number): Values {
   }
 }
 
-/** What a row of these columns takes in memory, with its id and time; of values that are objects, a guess. */
+/** What a row of these columns takes in memory, with its id and time, and without what values are that are objects. */
 export function bytesOf(kinds: readonly ColumnKind[]): number {
-  const sizes = { float64: 9, float32: 5, int32: 5, int64: 9, values: 64 };
+  const sizes = { float64: 9, float32: 5, int32: 5, int64: 9, values: 8 };
   return kinds.reduce((sum, kind) => sum + sizes[kind], 12);
+}
+
+/** What values that are objects take in memory, in about: some of them are looked at. */
+export function sizeOfValues(values: readonly unknown[], count: number): number {
+  const step = Math.max(1, Math.floor(count / 16));
+  let size = 0;
+  let seen = 0;
+  for (let i = 0; i < count; i += step, seen++) size += sizeOf(values[i]);
+  return seen === 0 ? 0 : size / seen * count;
+}
+
+function sizeOf(value: unknown): number {
+  if (typeof value === "string") return 24 + 2 * value.length;
+  if (typeof value === "number" || typeof value === "bigint") return 24;
+  if (typeof value !== "object" || value === null) return 0;
+  if (ArrayBuffer.isView(value)) return 120 + value.byteLength;
+  const parts: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
+  return 32 + 8 * parts.length + sizeOfValues(parts, parts.length);
 }
 
 /**

@@ -1,8 +1,9 @@
 /**
  * States of many ranges of a key's rows. Ranges begin and end at a few bounds, so rows are added up once between neighbouring
- * bounds; a range is then the difference of two running states, or a merge of O(log n) nodes of a tree over them. Either way a
- * long range costs what a short one does.
+ * bounds; a range is then the difference of two running states, or what slides along with it, or a merge of O(log n) nodes of a
+ * tree. In all three a long range costs what a short one does.
  */
+import { isListType } from "../schema.ts";
 import { type Aggregator, makeStates, type States } from "./aggregator.ts";
 
 /** Adds rows [from, to) of a key to place i of the states. */
@@ -15,26 +16,33 @@ export type Finish = (states: States, i: number) => unknown;
 export interface RangeStates {
   /** Adds up the rows between bounds: positions of rows, ascending, of which the first `count` are meant. */
   build(bounds: Int32Array, count: number, add: AddRows): void;
-  /** What the state of the rows from bound `a` to bound `b` comes to. */
-  value(a: number, b: number, finish: Finish): unknown;
+  /**
+   * What the state of the rows from bound `a` to bound `b` comes to, which is greater. Ranges of one span are asked for in turn:
+   * neither of their bounds ever moves back.
+   */
+  value(span: number, a: number, b: number, finish: Finish): unknown;
 }
 
 /** Picks the way that the aggregator allows. */
 export function rangeStates(aggregator: Aggregator): RangeStates {
-  return aggregator.subtract
-    ? new RunningStates(aggregator, aggregator.subtract.bind(aggregator))
-    : new TreeStates(aggregator);
+  const subtract = aggregator.subtract?.bind(aggregator);
+  if (!subtract) return new TreeStates(aggregator);
+  // Lists grow with the rows: the state of all rows before a bound would be long at every bound.
+  const grows = aggregator.slots.some(({ type }) => isListType(type));
+  return grows ? new SlidingStates(aggregator, subtract) : new RunningStates(aggregator, subtract);
 }
+
+type Subtract = NonNullable<Aggregator["subtract"]>;
 
 /** At every bound the state of all rows before it: a range is what the later one has more. */
 class RunningStates implements RangeStates {
   readonly #aggregator: Aggregator;
-  readonly #subtract: NonNullable<Aggregator["subtract"]>;
+  readonly #subtract: Subtract;
   readonly #result: States;
   #states: States = [];
   #room = 0;
 
-  constructor(aggregator: Aggregator, subtract: NonNullable<Aggregator["subtract"]>) {
+  constructor(aggregator: Aggregator, subtract: Subtract) {
     this.#aggregator = aggregator;
     this.#subtract = subtract;
     this.#result = makeStates(aggregator, 1);
@@ -54,13 +62,52 @@ class RunningStates implements RangeStates {
     }
   }
 
-  value(a: number, b: number, finish: Finish): unknown {
+  value(_span: number, a: number, b: number, finish: Finish): unknown {
     // Before the first bound there is nothing to take away.
     if (a === 0) return finish(this.#states, b);
     this.#aggregator.clear(this.#result, 0);
     this.#aggregator.merge(this.#result, 0, this.#states, b);
     this.#subtract(this.#result, 0, this.#states, a);
     return finish(this.#result, 0);
+  }
+}
+
+/** The rows between neighbouring bounds, and for each span the state of its last range, to which later rows are added. */
+class SlidingStates implements RangeStates {
+  readonly #aggregator: Aggregator;
+  readonly #subtract: Subtract;
+  #states: States = [];
+  #room = 0;
+  /** By span; emptied when another key comes. */
+  readonly #ranges: { readonly states: States; a: number; b: number }[] = [];
+
+  constructor(aggregator: Aggregator, subtract: Subtract) {
+    this.#aggregator = aggregator;
+    this.#subtract = subtract;
+  }
+
+  build(bounds: Int32Array, count: number, add: AddRows): void {
+    if (this.#room < count) {
+      this.#room = roomFor(count);
+      this.#states = makeStates(this.#aggregator, this.#room);
+    }
+    for (let bound = 0; bound + 1 < count; bound++) {
+      this.#aggregator.clear(this.#states, bound);
+      add(this.#states, bound, bounds[bound]!, bounds[bound + 1]!);
+    }
+    for (const range of this.#ranges) if (range) range.a = range.b = 0;
+  }
+
+  value(span: number, a: number, b: number, finish: Finish): unknown {
+    const aggregator = this.#aggregator;
+    const range = this.#ranges[span] ??= { states: makeStates(aggregator, 1), a: 0, b: 0 };
+    if (range.b <= a) {
+      aggregator.clear(range.states, 0);
+      range.a = range.b = a;
+    }
+    while (range.b < b) aggregator.merge(range.states, 0, this.#states, range.b++);
+    while (range.a < a) this.#subtract(range.states, 0, this.#states, range.a++);
+    return finish(range.states, 0);
   }
 }
 
@@ -108,7 +155,7 @@ class TreeStates implements RangeStates {
     }
   }
 
-  value(a: number, b: number, finish: Finish): unknown {
+  value(_span: number, a: number, b: number, finish: Finish): unknown {
     const aggregator = this.#aggregator;
     const states = this.#states;
     // One node alone is its own result.

@@ -2,8 +2,8 @@
  * Rows of many keys in memory that has a limit: dealt by ranges of key ids, so that each range can be sorted and swept on its
  * own while it is in the processor's cache. What does not fit is written to a file and read back range by range.
  */
-import { type Arena, copyRows, makeArena } from "./arena.ts";
-import { bytesOf, type Column, type ColumnKind, copiedOf, copyByOrder, valuesOf } from "./columns.ts";
+import { type Arena, copyRows, forgetObjects, makeArena } from "./arena.ts";
+import { bytesOf, type Column, type ColumnKind, copiedOf, copyByOrder, sizeOfValues, valuesOf } from "./columns.ts";
 import { type Spilled, SpillFile } from "./spill_file.ts";
 
 /** Rows as a source gives them: of keys with these ids at these times, in any order. */
@@ -73,8 +73,13 @@ export class RowBlocks {
   /** The first time of each batch. */
   readonly #firsts: number[] = [];
   #batchOrder: Int32Array | undefined;
+  readonly #arenas: Arena[] = [];
   readonly #free: Block[] = [];
   #blockCount = 0;
+  /** What values that are objects take: of all rows, and of those in memory. */
+  #objectBytes = 0;
+  #heldObjectBytes = 0;
+  #rowCount = 0;
   /** By part, while a batch is dealt: the end of its rows in `order`. */
   readonly #ends: Int32Array;
   #order = new Int32Array(0);
@@ -109,12 +114,18 @@ export class RowBlocks {
     return this.#parts[part]!.count;
   }
 
+  /** What a row takes in memory, in about. */
+  get bytesPerRow(): number {
+    return bytesOf(this.#options.kinds) + (this.#rowCount === 0 ? 0 : this.#objectBytes / this.#rowCount);
+  }
+
   /** Takes rows; their arrays are copied. */
   add({ ids, times, columns }: RowBatch): void {
     if (ids.length === 0) return;
     this.#firsts.push(times[0]!);
     this.#batchOrder = undefined;
     this.#orderByPart(ids);
+    this.#weigh(columns, ids.length);
     const copied = columns.map(({ values, nulls }) => ({ values: copiedOf(values), nulls }));
     const order = this.#order;
     for (let p = 0, start = 0; p < this.#ends.length; p++) {
@@ -192,6 +203,16 @@ export class RowBlocks {
     this.#file = undefined;
   }
 
+  /** Objects may be of any size: where they outgrow the limit, everything goes to the file. */
+  #weigh(columns: readonly Column[], count: number): void {
+    let bytes = 0;
+    for (const { values } of columns) if (Array.isArray(values)) bytes += sizeOfValues(values, count);
+    this.#rowCount += count;
+    this.#objectBytes += bytes;
+    this.#heldObjectBytes += bytes;
+    if (this.#heldObjectBytes > 0 && this.#heldObjectBytes > this.#options.memory / 2) this.#spill();
+  }
+
   /** Numbers of rows by part, and the end of each part's. */
   #orderByPart(ids: Int32Array): void {
     const count = ids.length;
@@ -224,10 +245,11 @@ export class RowBlocks {
   /** Twice the room, as far as the limit goes; memory that is never touched costs nothing. */
   #makeRoom(): void {
     const { kinds, memory } = this.#options;
-    const most = Math.floor(memory / (blockRows * bytesOf(kinds))) - this.#blockCount;
+    const most = Math.floor((memory - this.#heldObjectBytes) / (blockRows * bytesOf(kinds))) - this.#blockCount;
     if (this.#blockCount > 0 && most < leastArenaBlocks) return this.#spill();
     const count = Math.max(leastArenaBlocks, Math.min(this.#blockCount, most));
     const arena = makeArena(kinds, count * blockRows);
+    this.#arenas.push(arena);
     this.#blockCount += count;
     for (let i = count - 1; i >= 0; i--) this.#free.push({ arena, start: i * blockRows });
   }
@@ -244,6 +266,8 @@ export class RowBlocks {
       part.blocks = [];
       part.held = 0;
     }
+    this.#heldObjectBytes = 0;
+    for (const arena of this.#arenas) forgetObjects(arena);
   }
 }
 

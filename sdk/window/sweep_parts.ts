@@ -1,9 +1,10 @@
 /** The sweep over any number of rows: part by part, each small enough to be sorted in memory. */
+import { isListType } from "../schema.ts";
 import { bytesOf, type ColumnKind } from "./columns.ts";
 import { type KeyedRows, KeySorter } from "./keyed_rows.ts";
 import { boundTimes, overStates, statesBetween } from "./long_key.ts";
 import { type ResultColumn, resultColumn } from "./result_column.ts";
-import { RowBlocks } from "./row_blocks.ts";
+import { type RowBatch, RowBlocks } from "./row_blocks.ts";
 import { Sweep, type SweepPlan } from "./sweep.ts";
 import { TimePieces } from "./time_pieces.ts";
 
@@ -34,12 +35,16 @@ export interface SweptPart {
   readonly seen: Float64Array;
 }
 
+/** Rows that are swept at a time where states are lists, which grow with them. */
+const mostLargeStates = 200_000;
+
 /** Sweeps all parts of rows and probes, which are of the same ids, and forgets each that is done. */
 export class PartSweep {
   readonly #plan: SweepPlan;
   readonly #featureKinds: readonly ColumnKind[];
   readonly #limits: SweepLimits;
   readonly #sweep: Sweep;
+  readonly #hasLargeStates: boolean;
   #features: ResultColumn[] = [];
   #seen = new Float64Array(0);
 
@@ -48,6 +53,9 @@ export class PartSweep {
     this.#featureKinds = featureKinds;
     this.#limits = limits;
     this.#sweep = new Sweep(plan);
+    this.#hasLargeStates = plan.aggregations.some(({ aggregator }) =>
+      aggregator.slots.some(({ type }) => isListType(type))
+    );
   }
 
   /** Answers all probes. */
@@ -56,7 +64,9 @@ export class PartSweep {
     const probeSorter = new KeySorter(probes.kinds, probes.ties);
     for (let part = 0; part < probes.blocks.partCount; part++) {
       if (probes.blocks.rowsOf(part) > 0) {
-        if (this.#fits(rows, part) && this.#fits(probes, part)) {
+        if (
+          rows.blocks.rowsOf(part) <= this.#mostRows(rows) && probes.blocks.rowsOf(part) <= this.#mostProbes(probes)
+        ) {
           yield this.#answer(this.#sweep, rowSorter.sort(rows.blocks, part), probeSorter.sort(probes.blocks, part));
         } else if (probes.blocks.idsOf(part).idCount > 1) yield* this.#runFiner(rows, probes, part);
         else yield* this.#runLongKey(rows, probes, part);
@@ -66,12 +76,21 @@ export class PartSweep {
     }
   }
 
-  #fits({ blocks, kinds }: SweptRows, part: number): boolean {
-    return blocks.rowsOf(part) <= this.#mostRows(kinds);
+  /** Rows that may be sorted and swept at a time. */
+  #mostRows({ blocks }: SweptRows): number {
+    const most = Math.floor(this.#limits.partBytes / blocks.bytesPerRow);
+    return this.#hasLargeStates ? Math.min(most, mostLargeStates) : most;
   }
 
-  #mostRows(kinds: readonly ColumnKind[]): number {
-    return Math.floor(this.#limits.partBytes / bytesOf(kinds));
+  /** Probes that may be answered at a time: each has bounds of all windows, and answers. */
+  #mostProbes({ blocks }: SweptRows): number {
+    const { edges, aggregations } = this.#plan;
+    const elements = aggregations.flatMap(({ features }) => features).reduce(
+      (sum, { spans, isSeries }) => sum + (isSeries ? spans.length : 0),
+      0,
+    );
+    const bytes = blocks.bytesPerRow + bytesOf(this.#featureKinds) + 24 * edges.spanCount + 16 * elements;
+    return Math.max(1, Math.floor(this.#limits.partBytes / bytes));
   }
 
   #answer(sweep: Sweep, rows: KeyedRows, probes: KeyedRows): SweptPart {
@@ -111,7 +130,8 @@ export class PartSweep {
   *#runLongKey(rows: SweptRows, probes: SweptRows, part: number): Iterable<SweptPart> {
     const { memory, spillPath } = this.#limits;
     const { kinds, ties } = rows;
-    const options = { kinds, ties, memory, spillPath, mostRows: this.#mostRows(kinds) };
+    const options = { kinds, ties, memory, spillPath, mostRows: this.#mostRows(rows) };
+    const mostProbes = this.#mostProbes(probes);
     const sweep = new Sweep(overStates(this.#plan));
     const sorter = new KeySorter(probes.kinds);
     const pieces = rows.blocks.rowsOf(part) === 0
@@ -119,14 +139,28 @@ export class PartSweep {
       : new TimePieces(() => rows.blocks.batches(part), options);
     try {
       for (const batch of probes.blocks.batches(part)) {
-        const some = new RowBlocks({ ...probes.blocks.idsOf(part), kinds: probes.kinds, memory, spillPath });
-        some.add(batch);
-        const sorted = sorter.sort(some, 0);
-        const bounds = boundTimes(this.#plan, sorted.times.subarray(0, sorted.starts[1]));
-        yield this.#answer(sweep, statesBetween(this.#plan, bounds, pieces?.pieces() ?? []), sorted);
+        for (let start = 0; start < batch.ids.length; start += mostProbes) {
+          const some = new RowBlocks({ ...probes.blocks.idsOf(part), kinds: probes.kinds, memory, spillPath });
+          some.add(sliceOf(batch, start, Math.min(start + mostProbes, batch.ids.length)));
+          const sorted = sorter.sort(some, 0);
+          some.close();
+          const bounds = boundTimes(this.#plan, sorted.times.subarray(0, sorted.starts[1]));
+          yield this.#answer(sweep, statesBetween(this.#plan, bounds, pieces?.pieces() ?? []), sorted);
+        }
       }
     } finally {
       pieces?.close();
     }
   }
+}
+
+function sliceOf({ ids, times, columns }: RowBatch, start: number, end: number): RowBatch {
+  return {
+    ids: ids.subarray(start, end),
+    times: times.subarray(start, end),
+    columns: columns.map(({ values, nulls }) => ({
+      values: Array.isArray(values) ? values.slice(start, end) : values.subarray(start, end),
+      nulls: nulls?.subarray(start, end),
+    })),
+  };
 }

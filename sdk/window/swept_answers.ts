@@ -57,7 +57,7 @@ export class SweptAnswers {
       const column = columns[place]!;
       if (isSeries) {
         for (let probe = first, at = 0; probe < end; probe++, at += spanCount) {
-          column.set(probe, spans.map((span) => this.#value(feature, los[at + span]!, his[at + span]!)));
+          column.set(probe, spans.map((span) => this.#value(feature, span, los[at + span]!, his[at + span]!)));
         }
         continue;
       }
@@ -69,15 +69,15 @@ export class SweptAnswers {
         if (los[at] !== a || his[at] !== b) {
           a = los[at]!;
           b = his[at]!;
-          value = this.#value(feature, a, b);
+          value = this.#value(feature, spans[0]!, a, b);
         }
         column.set(probe, value);
       }
     }
   }
 
-  #value({ finish, empty }: ShownFeature, a: number, b: number): unknown {
-    return b > a ? this.#ranges.value(a, b, finish) : empty;
+  #value({ finish, empty }: ShownFeature, span: number, a: number, b: number): unknown {
+    return b > a ? this.#ranges.value(span, a, b, finish) : empty;
   }
 }
 

@@ -125,28 +125,56 @@ function listProblem<T>(
 }
 
 function valueProblem(
+  each: WindowCase,
+  feature: WindowFeature,
+  actual: unknown,
+  rows: readonly SourceRow[],
+): string | undefined {
+  if (!each.view.secondaryKey) return oneProblem(each, feature, actual, rows);
+  return listProblem(actual, groupsOf(each.view, rows), (value, group) => oneProblem(each, feature, value, group));
+}
+
+/** The rows of a window: all together, or by the values of the secondary key, in their order. */
+function groupsOf(view: AggregateView, rows: readonly SourceRow[]): SourceRow[][] {
+  if (!view.secondaryKey) return [[...rows]];
+  const bytes = (key: unknown) => Buffer.from(key as string);
+  const keys = [...new Set(rows.map(({ g }) => g))].sort((x, y) => Buffer.compare(bytes(x), bytes(y)));
+  return keys.map((key) => rows.filter(({ g }) => g === key));
+}
+
+function oneProblem(
   { view, types }: WindowCase,
   feature: WindowFeature,
   actual: unknown,
   rows: readonly SourceRow[],
 ): string | undefined {
   const place = view.aggregations.findIndex(({ name }) => name === feature.aggregation);
-  const one = (value: unknown, of: readonly SourceRow[]) => {
-    const { function: name, where, parameters = {} } = view.aggregations[place]!;
-    const inputs = of.map((row): OracleInput => ({
-      value: where && row["flag"] !== true ? null : types[place] === undefined ? undefined : row[`x${place}`],
-      by: row["o"],
-    }));
-    return windowProblem(value, name as WindowFunctionName, types[place], parameters, inputs);
-  };
-  if (!view.secondaryKey) return one(actual, rows);
-  const keys = [...new Set(rows.map(({ g }) => g as string))].sort((x, y) =>
-    Buffer.compare(Buffer.from(x), Buffer.from(y))
-  );
-  if (place < 0) {
-    return listProblem(actual, keys, (value, key) => value === key ? undefined : `${describe(value)} is not ${key}`);
+  if (place < 0) return actual === rows[0]!["g"] ? undefined : `${describe(actual)} is not ${describe(rows[0]!["g"])}`;
+  const { function: name, where, parameters = {} } = view.aggregations[place]!;
+  const inputs = rows.map((row): OracleInput => ({
+    value: where && row["flag"] !== true ? null : types[place] === undefined ? undefined : row[`x${place}`],
+    by: row["o"],
+  }));
+  return windowProblem(actual, name as WindowFunctionName, types[place], parameters, inputs);
+}
+
+/** Computes every value by plain loops; throws where one cannot be. */
+export function loopAll(
+  each: WindowCase,
+  source: readonly SourceRow[],
+  spine: readonly SourceRow[],
+  asOf: "effective" | "event",
+): void {
+  const timed = inOrder(each.view, source).map((event) => ({ ...event, time: event["t"] as bigint }));
+  for (const { a, b, ts } of spine) {
+    const ofKey = timed.filter((event: SourceRow) => event["a"] === a && event["b"] === b);
+    const { windows } = windowsOracle(each.view, ofKey, ts as bigint, asOf);
+    each.view.features.forEach((feature, f) => {
+      for (const rows of windows[f]!) {
+        for (const some of groupsOf(each.view, rows)) oneProblem(each, feature, null, some);
+      }
+    });
   }
-  return listProblem(actual, keys, (value, key) => one(value, rows.filter(({ g }) => g === key)));
 }
 
 /** Rows by event time, written time (unknown first), and place in the source. */
