@@ -56,7 +56,8 @@ const latestTable = "varve_latest";
  * overlap, a part is sorted by join keys and event timestamp, and a key's rows of a slice are in one part: so in files ordered by
  * slice the newest row of a key is the one of greatest position, and the first pass reads nothing but keys. The features are
  * then read file by file, at the positions found. Newest first because there most of the rows are: the store has work while
- * older files are searched for the few keys that appear in no newer one. Files without any are not read again.
+ * older files are searched for the few keys that appear in no newer one. Files without any are not read again. A batch is gone
+ * when the next one is asked for.
  */
 export async function* latestRows(options: LatestRowsOptions): AsyncGenerator<ColumnBatch, void, undefined> {
   const { session, definition, after, rowsPerQuery = 250_000, signal } = options;
@@ -78,7 +79,8 @@ export async function* latestRows(options: LatestRowsOptions): AsyncGenerator<Co
       `FROM ${fileRowsSql(files.slice(start, end).map(({ path }) => path))}`;
     const found = `SELECT __position FROM ${latestTable} ` +
       `WHERE __position >= ${start * fileFactor} AND __position < ${end * fileFactor}`;
-    yield* session.batches(`SELECT ${columns} FROM (${rows}) JOIN (${found}) USING (__position)`, schema, signal);
+    const sql = `SELECT ${columns} FROM (${rows}) JOIN (${found}) USING (__position)`;
+    yield* session.borrowedBatches(sql, schema, signal);
   }
 }
 
