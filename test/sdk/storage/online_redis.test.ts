@@ -57,8 +57,9 @@ for (const cluster of [false, true]) {
         while ((await read(store, collection, [1999]))[0] === undefined) { /* until the first batch is in */ }
         await server.kill();
       })();
-      for (const batch of batches) {
-        await store.merge(collection, batch).catch((error) => {
+      // Again and again, until the crash has cut one off.
+      for (let i = 0; failed === 0 && i < 10_000; i++) {
+        await store.merge(collection, batches[i % batches.length]!).catch((error) => {
           expect(error.code).toBe("UNAVAILABLE");
           failed++;
         });
