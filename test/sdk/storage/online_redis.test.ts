@@ -48,7 +48,7 @@ for (const cluster of [false, true]) {
       }
     });
 
-    test("a writer that was cut off by a crash resumes by sending everything again", async () => {
+    test("a writer that was cut off by a crash resumes by sending everything again", { timeout: 120_000 }, async () => {
       const collection = await store.newCollection();
       const [epoch, life] = [await store.epoch(), await store.life()];
       const batches = Array.from({ length: 40 }, (_, i) => rowsOf(2000, 100 - i, (id) => (100 - i) * 10_000 + id));
