@@ -12,7 +12,6 @@ import type { ColumnBatch, CompileOptions, EngineSession, ParquetFile, ParquetOp
 import type { SharedDatabase } from "./duckdb_engine.ts";
 import { ipcFromPolars, polarsFromParquet } from "./polars.ts";
 import type { DataFrame } from "./polars.ts";
-import { nullCount } from "./null_count.ts";
 import { querySql } from "./query_sql.ts";
 import { findSources } from "./source_finder.ts";
 import { withScratchFile } from "./scratch.ts";
@@ -47,7 +46,17 @@ export class DuckDbSession implements EngineSession {
   }
 
   async nullCount(scan: ScanStep, column: string, signal?: AbortSignal): Promise<number> {
-    return await nullCount(scan, column, this.#client, this.#shared, signal);
+    const read = { ...scan, schema: scan.schema.filter(({ name }) => name === column) };
+    const found = await findSources(read, this.#client, this.#shared, signal);
+    const source = found.source(read.source);
+    const told = await this.#shared.nullCounts.told(source, column, this, signal);
+    if (told !== undefined) return told;
+    const { sql } = querySql(read, { ...found, position: false });
+    const [row] = await this.rows(
+      `SELECT count(*)::DOUBLE AS n FROM (${sql}) WHERE ${quoteName(column)} IS NULL`,
+      signal,
+    );
+    return Number(row!["n"]);
   }
 
   async run(sql: string, signal?: AbortSignal): Promise<void> {

@@ -12,7 +12,7 @@ import { quoteName, quoteText } from "./engine.ts";
 import { expandPaths, isRemote } from "./files.ts";
 import { statement } from "./query_sql.ts";
 import { memoryTable } from "./memory.ts";
-import { metadataSql, readerSql } from "./source_sql.ts";
+import { readerSql } from "./source_sql.ts";
 import type { ResolvedSource } from "./source_sql.ts";
 
 /** The sources of a query, and what its SQL gives. */
@@ -119,7 +119,7 @@ export async function describeFiles(
     columns,
     label,
     ...(position === undefined ? {} : { position }),
-    ...(source.format === "parquet" && files.length > 0 ? { metadata: metadataSql(files) } : {}),
+    ...(source.format === "parquet" ? { parquet: files } : {}),
   };
 }
 

@@ -16,8 +16,8 @@ export interface ResolvedSource {
   readonly from: string;
   /** Physical columns by name. */
   readonly columns: ReadonlyMap<string, DuckType>;
-  /** What stands behind FROM to read what Parquet files say of themselves. */
-  readonly metadata?: string;
+  /** The files, where they are Parquet. */
+  readonly parquet?: readonly string[];
   /** SQL of a number that grows with the order of rows, where there is one. */
   readonly position?: string;
   /** Names the source in errors. */
@@ -104,9 +104,9 @@ export function readerSql(source: FileSource, files: readonly string[], schema: 
   }
 }
 
-/** SQL of what Parquet files say of their row groups. */
-export function metadataSql(files: readonly string[]): string {
-  return `parquet_metadata([${files.map((file) => quoteText(literalPath(file))).join(", ")}])`;
+/** SQL of what Parquet files say of themselves, or of each column of each row group. */
+export function metadataSql(what: "file_metadata" | "metadata", files: readonly string[]): string {
+  return `parquet_${what}([${files.map((file) => quoteText(literalPath(file))).join(", ")}])`;
 }
 
 function settings(source: FileSource, known: readonly string[] = []): string[] {

@@ -60,3 +60,22 @@ it("nullCount() says which file is torn", async () => {
   writeFileSync(path, "PAR1 and nothing else");
   await expect(nulls(scan([path]))).rejects.toThrow(/torn\.parquet/);
 });
+
+it("nullCount() asks files only once, and again when they were rewritten", async () => {
+  const path = await write("once.parquet", everyThird("TIMESTAMPTZ"));
+  const session = await engine.session();
+  const seen: string[] = [];
+  const rows = session.rows.bind(session);
+  session.rows = async (sql, signal) => {
+    seen.push(sql);
+    return await rows(sql, signal);
+  };
+  expect(await session.nullCount(scan([path]), "t")).toBe(3000);
+  expect(await session.nullCount(scan([path]), "t")).toBe(3000);
+  expect(seen).toHaveLength(1);
+  expect(seen[0]).toContain("parquet_metadata");
+  await write("once.parquet", `${everyThird("TIMESTAMPTZ")} LIMIT 7`);
+  expect(await session.nullCount(scan([path]), "t")).toBe(3);
+  expect(seen).toHaveLength(2);
+  session.close();
+});
