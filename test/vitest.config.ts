@@ -14,8 +14,8 @@ export default defineConfig({
   test: {
     root: source("."),
     include: ["test/**/*.test.ts"],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 90_000,
+    hookTimeout: 120_000,
     // Native modules and real servers: processes, not threads.
     pool: "forks",
     maxWorkers: 2,

@@ -212,7 +212,7 @@ function answers(
 }
 
 describe("PartSweep", () => {
-  it("answers what plain loops do, however little memory it has", () => {
+  it("answers what plain loops do, however little memory it has", { timeout: 240_000 }, () => {
     for (let seed = 1; seed <= 40; seed++) {
       const random = new Random(seed);
       const idCount = random.pick([1, 3, 200]);
