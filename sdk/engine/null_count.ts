@@ -1,8 +1,7 @@
 /** Counts the nulls of a column: by what Parquet files say of themselves where they do, as that does not grow with their rows. */
 import { statSync } from "node:fs";
-import type { ScanStep } from "../frame/query.ts";
 import type { EngineSession } from "./engine.ts";
-import { quoteName, quoteText } from "./engine.ts";
+import { quoteText } from "./engine.ts";
 import { metadataSql, type ResolvedSource } from "./source_sql.ts";
 
 /** Nulls by file and column; a file is known by its path, size and time. Of a long history only the new files are read. */

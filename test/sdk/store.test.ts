@@ -1,11 +1,15 @@
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { fromRows, sql } from "../../sdk/frame/sources.ts";
+import { fromRows, parquet, sql } from "../../sdk/frame/sources.ts";
+import { sum } from "../../sdk/mod.ts";
 import type { Progress } from "../../sdk/materialize/progress.ts";
 import type { Store } from "../../sdk/store.ts";
 import { entity } from "../../sdk/define/entity.ts";
-import { driver, StoreRig, trips } from "./store_rig.ts";
+import { service } from "../../sdk/define/service.ts";
+import { view } from "../../sdk/define/view.ts";
+import { toMicros } from "../../sdk/time.ts";
+import { driver, StoreRig, trips, tripTypes } from "./store_rig.ts";
 
 let rig: StoreRig;
 let store: Store;
@@ -160,6 +164,40 @@ describe("StorePlan.apply()", () => {
     expect(await store.online(service, { driver: "y", zone: 1n })).toEqual({ amount: 60 });
     const late = await store.range("driver_amounts", { start: "2001-01-06", end: "2001-01-07" }).rows();
     expect(late.map((row) => row["amount"])).toContain(50);
+  });
+
+  it("computes slices again that got rows afterwards, attributes and windows alike (S10)", async () => {
+    const types = { ...tripTypes, written: "timestamp" } as const;
+    const row = (at: string, written: string, amount: number) => ({
+      driver: "x",
+      zone: 1n,
+      at: toMicros(at),
+      written: toMicros(written),
+      amount,
+    });
+    const first = [row("2001-01-02T06:00Z", "2001-01-02T07:00Z", 1), row("2001-01-05T06:00Z", "2001-01-05T07:00Z", 2)];
+    const write = (rows: readonly object[]) => fromRows(rows, { schema: types }).toParquet(rig.path);
+    await write(first);
+    const settings = { schedule: "1d", start: "2001-01-01", online: true } as const;
+    const source = parquet(rig.path, { eventTimestamp: "at", writtenTimestamp: "written", schema: types });
+    const amounts = view("amounts", source.by(driver), { ...settings, features: ["amount"] });
+    const sums = view(
+      "sums",
+      source.by(driver).aggregate({ total: sum("amount") }, { windows: ["10d"], every: "1h" }),
+      settings,
+    );
+    const model = service("model", [amounts, sums]);
+    await (await store.plan(model)).apply();
+    const served = () => store.online(model, { driver: "x", zone: 1n });
+    expect(await served()).toEqual({ amount: 2, total_10d: 3 });
+    await write([...first, row("2001-01-02T08:00Z", "2001-01-06T03:00Z", 10)]);
+    rig.clock.set("2001-01-07T01:00Z");
+    const lateSlices = async () =>
+      (await store.status()).views.map(({ versions }) => versions.map((version) => version.lateSlices));
+    expect(await lateSlices()).toEqual([[0], [0]]);
+    await store.catchUp();
+    expect(await served()).toEqual({ amount: 2, total_10d: 13 });
+    expect(await lateSlices()).toEqual([[0], [0]]);
   });
 
   it("goes on where it was cancelled", async () => {

@@ -249,6 +249,46 @@ describe("reconcile(): lookback (S10)", () => {
   });
 });
 
+describe("reconcile(): late rows (S10)", () => {
+  const scan = {
+    kind: "scan",
+    source: { kind: "file", format: "parquet", paths: ["x"], eventTimestamp: "t", writtenTimestamp: "w" },
+    schema: [{ name: "t", type: "timestamp" }, { name: "w", type: "timestamp" }],
+  } as const;
+  const asked = { query: scan, writtenTimestamp: "w" } as const;
+  const state = registry({ serving: 1 }, asked);
+  const note = (late: Readonly<Record<number, number>>, lookedAt = toMicros(now)): VersionData["late"] => ({
+    lookedAt,
+    tableVersion: 1,
+    late: new Map(Object.entries(late).map(([day, version]) => [january(Number(day)), version])),
+  });
+  const jobs = (late: VersionData["late"], more: Partial<VersionData> = {}, of = state) =>
+    told(run({ state: of, data: [stored(full, { ...late && { late }, ...more })] }).jobs);
+
+  it("computes late slices again until they were", () => {
+    expect(jobs(note({ 2: 1, 3: 1, 7: 1 }))).toEqual(["repair 7-7 60", "repair 2-3 60"]);
+    expect(jobs(note({ 2: 1, 3: 1 }), stored({ ...full, 3: 2 }))).toEqual(["repair 2-2 60"]);
+    expect(run({ state, data: [stored(full, { late: note({ 2: 1 })! })] }).jobs[0]!.job).toMatchObject({
+      overwrite: true,
+      reason: "repair",
+    });
+  });
+
+  it("leaves to the lookback what it runs anyway", () => {
+    const both = registry({ serving: 1 }, { ...asked, lookback: 1 });
+    expect(jobs(note({ 9: 1, 8: 1 }), stored({ ...full, 10: 2 }), both)).toEqual(["lookback 9-9 50", "repair 8-8 60"]);
+  });
+
+  it("asks a source that says when rows were written, once after each slice, for serving versions", () => {
+    const ask = ["find-late trips/1 70"];
+    expect(jobs(undefined)).toEqual(ask);
+    expect(jobs(note({}))).toEqual([]);
+    expect(jobs(note({}, january(10)))).toEqual(ask);
+    expect(jobs(undefined, {}, registry({ serving: 1 }))).toEqual([]);
+    expect(jobs(undefined, {}, registry({ building: 1 }, asked))).toEqual([]);
+  });
+});
+
 describe("reconcile(): online and serving", () => {
   const online = { online: true };
   const serving = registry({ serving: 1 }, online);
