@@ -48,6 +48,25 @@ const benches: Readonly<Record<string, Bench>> = {
     about: "CPU of a served vector of 3 views × 10 features with API keys, limits and metrics, against none of them",
     goals: { keys_and_metrics_vs_none: most(1.1) },
   },
+  "windows": {
+    about:
+      "sums and counts of 3 windows over 10 M events, against what one would write by hand; slices of tiles; online reads",
+    goals: {
+      hot_cpu_s: most(6),
+      sparse_cpu_s: most(6),
+      hot_vs_frames: least(6),
+      sparse_vs_frames: least(2.5),
+      hot_vs_best: most(1.1),
+      sparse_vs_best: most(1.1),
+      cpu_90d_vs_1h: most(1.2),
+      slice_300_vs_3: most(1.2),
+      online_vs_attributes: most(2),
+    },
+  },
+  "windows-large": {
+    about: "100 M events in a process that keeps within 2 GiB; takes minutes, and 3 GB of disk",
+    goals: { rss_mb: most(2048) },
+  },
   "first-look": {
     about: "from a new process to the first preview of a local Parquet file",
     goals: { seconds: most(1) },
