@@ -1,7 +1,7 @@
 /** The DuckDB engine: one in-memory database, opened by its first session, that spills to a folder of its own. */
 import { mkdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { randomUUID } from "node:crypto";
 import { VarveError } from "../errors.ts";
 import type { DuckClient, DuckDatabase } from "./client.ts";
@@ -81,6 +81,8 @@ export class DuckDbEngine implements Engine, SharedDatabase {
 
   async #start(): Promise<DuckDatabase> {
     const { memoryLimit, threads, tempLimit } = this.options;
+    // The database makes its own folder when it has to spill, and fails then if those above it are not there.
+    mkdirSync(dirname(this.#tempDirectory), { recursive: true });
     const database = await this.#open({
       autoinstall_known_extensions: "false",
       autoload_known_extensions: "false",

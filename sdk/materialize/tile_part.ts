@@ -85,7 +85,7 @@ export class TilePart {
     this.#lastId = last;
     this.#tiles += count;
     const slots = states.flat();
-    for (const slot of slots) this.#bytes += slotBytes(slot, count);
+    for (const slot of slots) this.#bytes += valuesBytes(slot, count);
     const times = [numbers(starts), ...written ? [written] : []];
     return { rowCount: count, columns: [...times, ...slots.map(numbers)] };
   }
@@ -96,10 +96,11 @@ function numbers(values: SlotColumn): ColumnVector {
   return { values, hasNulls: Array.isArray(values), isNull: (i) => values[i] === null };
 }
 
-function slotBytes(slot: SlotColumn, count: number): number {
-  if (!Array.isArray(slot)) return count * slot.BYTES_PER_ELEMENT;
+/** About how many bytes the first values take. */
+export function valuesBytes(values: ColumnVector["values"], count: number): number {
+  if (ArrayBuffer.isView(values)) return count * values.BYTES_PER_ELEMENT;
   let bytes = 0;
-  for (let i = 0; i < count; i++) bytes += valueBytes(slot[i]);
+  for (let i = 0; i < count; i++) bytes += valueBytes(values[i]);
   return bytes;
 }
 

@@ -16,7 +16,7 @@ export interface TileRows {
   readonly table: string;
   readonly first: number;
   readonly end: number;
-  /** Slice and join keys by number: key i has `rowid` i. */
+  /** Slice and {@link keyColumn}s by number: key i has `rowid` i. */
   readonly keyTable: string;
 }
 
@@ -84,27 +84,30 @@ export class TileSorter {
   async #sort({ slices, parts }: SliceGroup, part: number, signal?: AbortSignal): Promise<void> {
     const { table, keys, order, view } = this.#staged;
     const { eventTimestamp, writtenTimestamp } = reservedColumns;
-    const joinKeys = keyNames(view);
-    const names = `${sliceColumn}, ${joinKeys}`;
+    // Keys have names of our own beside their numbers: a user's may be called "rowid".
+    const joinKeys = view.entity.joinKeys.map(({ name }, i) => ({ own: keyColumn(i), name: quoteName(name) }));
+    const named = joinKeys.map(({ own, name }) => `${name} AS ${own}`).join(", ");
+    const same = joinKeys.map(({ own, name }) => `__rows.${name} = __keys.${own}`).join(" AND ");
     const [first, last] = [slices[0]!, slices.at(-1)!].map(({ range }) => timestampSql(range.start));
     const where = [storableSql(keys), `${sliceColumn} BETWEEN ${first} AND ${last}`];
-    if (parts > 1) where.push(`hash(${joinKeys}) % ${parts} = ${part}`);
+    if (parts > 1) where.push(`hash(${joinKeys.map(({ name }) => name).join(", ")}) % ${parts} = ${part}`);
     const columns = [
-      "k.rowid::INTEGER AS __id",
+      "__keys.rowid::INTEGER AS __id",
       `epoch_us(${eventTimestamp})::DOUBLE AS __time`,
       ...this.plan.written === undefined ? [] : [`epoch_us(${writtenTimestamp}) AS __written`],
       ...this.#columns.map(({ name, sql }) => `${sql} AS ${quoteName(name)}`),
     ];
     // Tables keep the order in which they are filled, so that a number in one is a row of the other.
     await this.#session.run(
-      `CREATE OR REPLACE TEMP TABLE ${keyTable} AS SELECT DISTINCT ${names} FROM ${table} WHERE ${
+      `CREATE OR REPLACE TEMP TABLE ${keyTable} AS SELECT DISTINCT ${sliceColumn}, ${named} FROM ${table} WHERE ${
         where.join(" AND ")
-      } ORDER BY ${names}`,
+      } ORDER BY ALL`,
       signal,
     );
     await this.#session.run(
       `CREATE OR REPLACE TEMP TABLE ${rowTable} AS SELECT ${columns.join(", ")} FROM ` +
-        `(SELECT * FROM ${table} WHERE ${where.join(" AND ")}) JOIN ${keyTable} k USING (${names}) ` +
+        `(SELECT * FROM ${table} WHERE ${where.join(" AND ")}) __rows ` +
+        `JOIN ${keyTable} __keys ON __rows.${sliceColumn} = __keys.${sliceColumn} AND ${same} ` +
         `ORDER BY ${["__id", ...order].join(", ")}`,
       signal,
     );
@@ -135,8 +138,9 @@ function groupsOf(slices: readonly StagedSlice[], maxKeys: number): SliceGroup[]
   return groups;
 }
 
-function keyNames(view: WindowRows["view"]): string {
-  return view.entity.joinKeys.map(({ name }) => quoteName(name)).join(", ");
+/** The column of a key table that holds a join key. */
+export function keyColumn(index: number): string {
+  return `__key_${index}`;
 }
 
 interface ReadColumn extends Field {

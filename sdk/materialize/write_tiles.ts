@@ -11,14 +11,17 @@ import { formatRange } from "../time.ts";
 import { slotColumn } from "../window/inputs.ts";
 import { type TileBlock, TileError, TileStates } from "../window/tile_states.ts";
 import type { LocalPart, SliceWriteOptions, StagedSlice, StageOptions } from "./staged.ts";
-import { TilePart } from "./tile_part.ts";
-import type { TileRows, TileSorter } from "./tile_rows.ts";
+import { TilePart, valuesBytes } from "./tile_part.ts";
+import { keyColumn, type TileRows, type TileSorter } from "./tile_rows.ts";
 import { effectiveSql, writtenSql } from "./staged_windows.ts";
 
 const countTable = "varve_counts";
 
-/** Rows that are read at once: numbers, and values that may be as long as they like. */
-const rowsAtOnce = { fixed: 262_144, varying: 16_384 } as const;
+/** Rows that are read at once; fewer where they are long, which is seen when the first ones have been read. */
+const rowsAtOnce = { most: 262_144, first: 2_048, least: 128 } as const;
+const bytesAtOnce = 64 * 2 ** 20;
+/** Tiles of one block of states: fewer where they may hold values of any length. */
+const tilesAtOnce = { fixed: 4_096, varying: 512 } as const;
 /** States of one part, which the engine holds while it writes them. */
 const maxPartBytes = 512 * 2 ** 20;
 /** States of one row group of a file, and how many rows the engine puts into one by itself. */
@@ -51,18 +54,26 @@ async function* partsOf(
   { signal, maxRowsPerPart }: SliceWriteOptions & StageOptions,
 ): AsyncIterable<TilePart> {
   const columns = sorter.schema.map(({ name }) => quoteName(name)).join(", ");
-  const step = sorter.schema.every(({ type }) => isFixedWidth(type)) ? rowsAtOnce.fixed : rowsAtOnce.varying;
-  const states = new TileStates(sorter.plan);
+  const isFixed = sorter.schema.every(({ type }) => isFixedWidth(type));
+  // Bytes are sketches, which have a limit of their own, or what is left over of sums.
+  const areStatesFixed = sorter.aggregators.every(({ slots }) =>
+    slots.every(({ type }) => isFixedWidth(type) || type === "binary")
+  );
+  const states = new TileStates(sorter.plan, areStatesFixed ? tilesAtOnce.fixed : tilesAtOnce.varying);
+  let step: number = isFixed ? rowsAtOnce.most : rowsAtOnce.first;
   let part = new TilePart(sorter);
   const cutWhenFull = () => {
     if (part.tiles >= maxRowsPerPart || part.bytes >= maxPartBytes) states.cut();
   };
   try {
-    for (let row = first; row < end; row += step) {
+    for (let row = first; row < end;) {
       signal?.throwIfAborted();
       const until = Math.min(end, row + step);
       const sql = `SELECT ${columns} FROM ${table} WHERE rowid >= ${row} AND rowid < ${until}`;
-      const blocks = blocksOf(states, await session.collectBatches(sql, sorter.schema, signal));
+      const batches = await session.collectBatches(sql, sorter.schema, signal);
+      row = until;
+      if (!isFixed) step = rowsWithin(batches);
+      const blocks = blocksOf(states, batches);
       while (await part.take(session, blocks, cutWhenFull, signal)) {
         yield part;
         part = new TilePart(sorter);
@@ -73,6 +84,17 @@ async function* partsOf(
     throw error instanceof TileError ? await explained(session, sorter, keyTable, slice, error) : error;
   }
   if (part.tiles > 0) yield part;
+}
+
+/** How many rows like these are read at once. */
+function rowsWithin(batches: readonly ColumnBatch[]): number {
+  let bytes = 0;
+  let rows = 0;
+  for (const { rowCount, columns } of batches) {
+    rows += rowCount;
+    for (const { values } of columns) bytes += valuesBytes(values, rowCount);
+  }
+  return Math.min(rowsAtOnce.most, Math.max(rowsAtOnce.least, Math.floor(bytesAtOnce * rows / Math.max(1, bytes))));
 }
 
 function* blocksOf(states: TileStates, batches: readonly ColumnBatch[]): Generator<TileBlock, void, undefined> {
@@ -89,20 +111,20 @@ async function writePart(
   index: number,
 ): Promise<LocalPart> {
   const { eventTimestamp, effectiveTimestamp, writtenTimestamp } = reservedColumns;
-  const joinKeys = view.entity.joinKeys.map(({ name }) => quoteName(name)).join(", ");
+  const own = view.entity.joinKeys.map((_, i) => keyColumn(i)).join(", ");
   const { first, end } = part.keys;
-  let keys = `SELECT ${joinKeys} FROM ${keyTable} WHERE rowid >= ${first} AND rowid < ${end}`;
+  let keys = `SELECT ${own} FROM ${keyTable} WHERE rowid >= ${first} AND rowid < ${end}`;
   if (part.tiles > end - first) {
     const never = { isNull: () => false, hasNulls: false };
     const counts = { rowCount: end - first, columns: [{ values: part.counts, ...never }] };
     await session.fill(countTable, [{ name: "__count", type: "int32" }], [counts], signal);
-    keys = `SELECT ${joinKeys}, unnest(range(__count)) FROM (${keys}) POSITIONAL JOIN ${countTable}`;
+    keys = `SELECT ${own}, unnest(range(__count)) FROM (${keys}) POSITIONAL JOIN ${countTable}`;
   }
   const slots = view.aggregations.flatMap(({ name }, i) =>
     aggregators[i]!.slots.map((slot) => quoteName(slotColumn(name, slot.name)))
   );
   const columns = [
-    joinKeys,
+    ...view.entity.joinKeys.map(({ name }, i) => `${keyColumn(i)} AS ${quoteName(name)}`),
     `make_timestamptz(__start::BIGINT) AS ${eventTimestamp}`,
     `${effectiveSql(view, range)} AS ${effectiveTimestamp}`,
     `${writtenSql(view, "make_timestamptz(__written)", now)} AS ${writtenTimestamp}`,
@@ -129,7 +151,7 @@ async function explained(
   slice: StagedSlice,
   { aggregation, id, cause }: TileError,
 ): Promise<VarveError> {
-  const keys = view.entity.joinKeys.map(({ name }) => quoteName(name)).join(", ");
+  const keys = view.entity.joinKeys.map(({ name }, i) => `${keyColumn(i)} AS ${quoteName(name)}`).join(", ");
   const [row] = await session.rows(`SELECT ${keys} FROM ${keyTable} WHERE rowid = ${id}`);
   const name = view.aggregations[aggregation]!.name;
   const key = view.entity.joinKeys.map((each) => `${each.name} ${String(row?.[each.name])}`).join(", ");

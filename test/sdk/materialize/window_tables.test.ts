@@ -280,6 +280,55 @@ describe("writing tiles", () => {
     expect(unsorted).toEqual([]);
   });
 
+  it("knows keys of any name from its own", async () => {
+    const names = ["rowid", "s", "k"];
+    const columns = names.map((name, i) => `'${i}' || hash(i + ${i}) % 5 AS "${name}"`).join(", ");
+    await rig.writeSql(
+      `SELECT ${columns}, TIMESTAMPTZ '2001-01-01' + INTERVAL (i) MINUTE AS t, i::DOUBLE AS v FROM range(1000) r(i)`,
+    );
+    const scan = rig.scan(["t", "v"]);
+    const keys = names.map((name) => ({ name, type: "string" }) as const);
+    const { writtenTimestamp: _, ...rest } = view({
+      entity: { kind: "entity", name: "thing", joinKeys: keys },
+      query: {
+        ...scan,
+        source: { kind: "file", format: "parquet", paths: [rig.source], eventTimestamp: "t" },
+        schema: [...keys, ...scan.schema],
+      },
+    });
+    await rig.run(1, 2, { definition: rest, context: { maxRowsPerPart: 100 } });
+    const list = names.map((name) => `"${name}"`).join(", ");
+    const wrong = await queryAll((files) =>
+      `SELECT * FROM (SELECT ${list}, time_bucket(INTERVAL 1 HOUR, t) AS tile, count(*)::DOUBLE AS n FROM read_parquet('${rig.source}') GROUP BY ALL)
+       FULL JOIN (SELECT ${list}, event_timestamp AS tile, n__count AS n FROM ${files}) s USING (${list}, tile, n)
+       WHERE s.tile IS NULL OR tile IS NULL OR n IS NULL`
+    );
+    expect(wrong).toEqual([]);
+    const [count] = await queryAll((files) => `SELECT sum(n__count) AS n, count(*) AS tiles FROM ${files}`);
+    expect(count).toMatchObject({ n: 1000 });
+  });
+
+  it("reads long values a few at a time", async () => {
+    await rig.writeSql(
+      "SELECT 'x' AS a, 7::BIGINT AS b, TIMESTAMPTZ '2001-01-01' + INTERVAL (i) SECOND AS t, NULL::TIMESTAMPTZ AS w, repeat(chr(97 + (i % 26)::INTEGER), 4000) AS v FROM range(20000) r(i)",
+    );
+    const scan = rig.scan();
+    const schema = scan.schema.map((field) => field.name === "v" ? { name: "v", type: "string" as const } : field);
+    const definition = view({ query: { ...scan, schema }, every: "1m" });
+    await rig.run(1, 2, { definition });
+    const found = await queryAll((files) =>
+      `SELECT n__count AS n, length(newest__value) AS size, newest__value[1] AS first FROM ${files} ORDER BY event_timestamp`
+    );
+    expect(found).toHaveLength(334);
+    expect(
+      found.slice(0, -1).every((row, i) =>
+        row["n"] === 60 && row["first"] === String.fromCharCode(97 + (60 * i + 59) % 26)
+      ),
+    )
+      .toBe(true);
+    expect(found[0]!["size"]).toBe(4_000n);
+  });
+
   it("says of which key and slice an aggregator failed", async () => {
     await rig.writeSql(
       "SELECT 'x' AS a, 7::BIGINT AS b, TIMESTAMPTZ '2001-01-02' + INTERVAL (i) SECOND AS t, NULL::TIMESTAMPTZ AS w, i::DOUBLE AS v FROM range(20000) r(i)",
