@@ -46,7 +46,9 @@ export class DuckDbSession implements EngineSession {
   }
 
   async nullCount(scan: ScanStep, column: string, signal?: AbortSignal): Promise<number> {
-    const read = { ...scan, schema: scan.schema.filter(({ name }) => name === column) };
+    const { eventTimestamp: time, writtenTimestamp: written } = scan.source;
+    // A scan has the columns that its source names; only the one is read.
+    const read = { ...scan, schema: scan.schema.filter(({ name }) => [column, time, written].includes(name)) };
     const found = await findSources(read, this.#client, this.#shared, signal);
     const source = found.source(read.source);
     const told = await this.#shared.nullCounts.told(source, column, this, signal);

@@ -17,8 +17,8 @@ export interface RangeStates {
   /** Adds up the rows between bounds: positions of rows, ascending, of which the first `count` are meant. */
   build(bounds: Int32Array, count: number, add: AddRows): void;
   /**
-   * What the state of the rows from bound `a` to bound `b` comes to, which is greater. Ranges of one span are asked for in turn:
-   * neither of their bounds ever moves back.
+   * What the state of the rows from bound `a` to bound `b` comes to, which is greater. Ranges of one span are best asked for in
+   * turn: where a bound moves back, as when another feature shows the same span, its rows are added up anew.
    */
   value(span: number, a: number, b: number, finish: Finish): unknown;
 }
@@ -101,7 +101,7 @@ class SlidingStates implements RangeStates {
   value(span: number, a: number, b: number, finish: Finish): unknown {
     const aggregator = this.#aggregator;
     const range = this.#ranges[span] ??= { states: makeStates(aggregator, 1), a: 0, b: 0 };
-    if (range.b <= a) {
+    if (range.b <= a || a < range.a || b < range.b) {
       aggregator.clear(range.states, 0);
       range.a = range.b = a;
     }
