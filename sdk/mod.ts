@@ -7,6 +7,7 @@
 // Readers of frames find their engine; it is loaded by the first of them.
 import "./engine/install.ts";
 import "./preview_windows.ts";
+import "./view_profiles.ts";
 // What notebooks show of frames and definitions.
 import "./notebook/render.ts";
 
@@ -137,6 +138,22 @@ export type { UserWindowFunction } from "./frame/window_functions.ts";
 export { Entity, entity } from "./define/entity.ts";
 export { FeatureView, view } from "./define/view.ts";
 export type { FeatureOptions, ViewOptions } from "./define/view_types.ts";
+export type { ProfileTarget } from "./define/view.ts";
+export { ProfilePlots, ViewProfile } from "./define/view_profile.ts";
+export type {
+  FeatureProfile,
+  ProfileEntity,
+  ProfileFacts,
+  ProfileInterval,
+  ProfileOptions,
+} from "./define/view_profile.ts";
+export type {
+  ColumnProfile,
+  ProfileBin,
+  ProfileQuantiles,
+  ProfileRow,
+  ProfileValue,
+} from "./frame/column_profile.ts";
 export { ViewSelection } from "./define/selection.ts";
 export { FeatureService, service } from "./define/service.ts";
 export { parseDefinition } from "./define/parse.ts";

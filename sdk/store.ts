@@ -4,6 +4,7 @@ import type { Entity } from "./define/entity.ts";
 import type { FeatureService } from "./define/service.ts";
 import { FeatureView, type PublishOptions, view as defineView } from "./define/view.ts";
 import type { ViewOptions } from "./define/view_types.ts";
+import type { ProfileOptions, ViewProfile } from "./define/view_profile.ts";
 import type { Displayed } from "./display.ts";
 import { VarveError } from "./errors.ts";
 import type { Query } from "./frame/query.ts";
@@ -19,6 +20,7 @@ import { preview as previewRead, rangeRead } from "./retrieve/range.ts";
 import type { SpineInput } from "./retrieve/spine.ts";
 import { rebuildTrainingSet, trainingSet, type TrainOptions } from "./retrieve/training.ts";
 import type { TrainingRecord, TrainingSet } from "./retrieve/training_set.ts";
+import { viewProfile } from "./retrieve/view_profile.ts";
 import type { Field, Row, RowOf } from "./schema.ts";
 import { type DoneView, runDue, runJobs, type WaitOptions } from "./store_jobs.ts";
 import type { StoreParts } from "./store_parts.ts";
@@ -322,6 +324,30 @@ export class Store {
         ...(limit !== undefined && { limit }),
       });
     }, signal);
+  }
+
+  /**
+   * What a view holds: each feature over time and by entity, from the stored history, or from the source while nothing of the
+   * view serves yet.
+   */
+  async profile<N extends string = string>(
+    // deno-lint-ignore no-explicit-any
+    view: string | FeatureView<any, { readonly [F in N]: any }>,
+    options: ProfileOptions<N> & { readonly from?: "offline" | "source" } = {},
+  ): Promise<ViewProfile<N>> {
+    this.#checkOpen("profile");
+    const { from, ...rest } = options;
+    const { views } = await this.#parts.registry.state();
+    const name = nameOf(view);
+    const isServed = Object.hasOwn(views, name) && views[name]!.serving !== undefined;
+    const chosen = from ?? (isServed ? "offline" : "source");
+    const defined = await this.#defined(view, chosen);
+    const table = chosen === "source" ? undefined : this.#parts.table(defined.definition.name, defined.version);
+    const found = await viewProfile(await this.#parts.engine(), defined, table, {
+      ...rest,
+      now: this.#parts.clock.now(),
+    });
+    return found as ViewProfile as ViewProfile<N>;
   }
 
   /** The newest values for many requests, in their order, as a server would answer now. */

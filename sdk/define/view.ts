@@ -6,12 +6,20 @@ import type { Row, SchemaTypes } from "../schema.ts";
 import type { EntityDefinition, ViewDefinition } from "./definitions.ts";
 import { type Prefixed, ViewSelection } from "./selection.ts";
 import { aggregateDefinition } from "./aggregate_definition.ts";
+import { profileView, type ProfileOptions, type ViewProfile } from "./view_profile.ts";
 import { viewText } from "./view_text.ts";
 import { definitionWarnings } from "./view_warnings.ts";
 import { viewDefinition } from "./view_definition.ts";
 import type { FeatureChoice, FeatureName, FeaturesOf, KeyedSource, ViewOptions } from "./view_types.ts";
 
 export type { KeyedSource } from "./view_types.ts";
+
+/** A store that profiles what is stored of a view. */
+export interface ProfileTarget {
+  /** Profiles its history, or its source when it is not published. */
+  // deno-lint-ignore no-explicit-any
+  profile(view: any, options: ProfileOptions): Promise<ViewProfile>;
+}
 
 /** How something is published. */
 export interface PublishOptions {
@@ -81,6 +89,18 @@ export class FeatureView<Keys extends SchemaTypes = any, Features extends Row = 
     names: Names,
   ): ViewSelection<Renamed<Keys, Names>, Features> {
     return this.selection.mapKeys(names);
+  }
+
+  /**
+   * What the view holds: each feature over time and by entity. Computed from the source; with a store, from what is stored there
+   * once it is published.
+   */
+  async profile<const N extends keyof Features & string = keyof Features & string>(
+    options: ProfileOptions<N> & { readonly store?: ProfileTarget } = {},
+  ): Promise<ViewProfile<N>> {
+    const { store, ...rest } = options;
+    const found = store ? await store.profile(this, rest) : await profileView()(this.definition, rest);
+    return found as ViewProfile<N>;
   }
 
   /** The view in a few lines of text. */

@@ -149,13 +149,16 @@ export class FramePlots<Names extends string = string> {
   }
 }
 
-function specOf(mark: string, encoding: object, { title, width = 480, height = 240 }: PlotOptions) {
+function specOf(mark: string, encoding: object, options: PlotOptions) {
+  return { ...plotSpec(options), mark, encoding };
+}
+
+/** What every picture says. */
+export function plotSpec({ title, width = 480, height = 240 }: PlotOptions): Readonly<Record<string, unknown>> {
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v5.json",
     ...(title !== undefined && { title }),
     width,
     height,
-    mark,
-    encoding,
   };
 }
