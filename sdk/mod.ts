@@ -194,6 +194,8 @@ export type { Vacuumed, VacuumOptions } from "./store_vacuum.ts";
 export type { TrainOptions } from "./retrieve/training.ts";
 export { TrainingSet } from "./retrieve/training_set.ts";
 export type { TrainingRecord } from "./retrieve/training_set.ts";
+export { LabelProfile } from "./retrieve/label_profile.ts";
+export type { LabelFacts, LabelFeature, LabelOptions, LabelPart } from "./retrieve/label_profile.ts";
 export type { Plan, PlanItem } from "./registry/plan.ts";
 export type { Change } from "./registry/state.ts";
 export type { Answer, ServedFeature } from "./retrieve/online.ts";

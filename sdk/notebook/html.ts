@@ -10,10 +10,23 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (each) => `&#${each.charCodeAt(0)};`);
 }
 
+/** What stands in a cell: text, or text with HTML that shows the same. */
+export type Cell = string | { readonly text: string; readonly html: string };
+
+/** A share as a meter with its number; where meters are taken away, as its number. */
+export function shareCell(share: number, text: string): Cell {
+  return { text, html: `<meter min="0" max="1" value="${share.toFixed(4)}"></meter> ${escapeHtml(text)}` };
+}
+
+/** Text whose signs stand below each other, and which is never broken. */
+export function exactCell(text: string): Cell {
+  return { text, html: `<code>${escapeHtml(text).replaceAll(" ", "&#160;")}</code>` };
+}
+
 /** A table that is shown: the same rows as HTML and as text. */
 export interface ShownTable {
   readonly head: readonly string[];
-  readonly rows: readonly (readonly string[])[];
+  readonly rows: readonly (readonly Cell[])[];
   readonly align?: readonly Align[];
   /** Above it: what it is. */
   readonly title?: string;
@@ -41,10 +54,8 @@ export function textBundle(text: string): MimeBundle {
 
 function tableHtml({ head, rows, align = [], title, note }: ShownTable): string {
   const side = (i: number) => ` align="${align[i] ?? "left"}" style="text-align: ${align[i] ?? "left"}"`;
-  const cells = (row: readonly string[], tag: "th" | "td") =>
-    `<tr>${
-      row.map((cell, i) => `<${tag}${side(i)}>${escapeHtml(cell).replaceAll("\n", "<br>")}</${tag}>`).join("")
-    }</tr>`;
+  const cells = (row: readonly Cell[], tag: "th" | "td") =>
+    `<tr>${row.map((cell, i) => `<${tag}${side(i)}>${cellHtml(cell)}</${tag}>`).join("")}</tr>`;
   return [
     ...(title === undefined ? [] : [`<p><b>${escapeHtml(title)}</b></p>`]),
     `<table>\n<thead>${cells(head, "th")}</thead>\n<tbody>${
@@ -54,10 +65,14 @@ function tableHtml({ head, rows, align = [], title, note }: ShownTable): string 
   ].join("\n");
 }
 
+function cellHtml(cell: Cell): string {
+  return typeof cell === "string" ? escapeHtml(cell).replaceAll("\n", "<br>") : cell.html;
+}
+
 function tableText({ head, rows, align = [], title, note }: ShownTable): string {
   return [
     ...(title === undefined ? [] : [title, ""]),
-    textTable(head, rows, align),
+    textTable(head, rows.map((row) => row.map((cell) => typeof cell === "string" ? cell : cell.text)), align),
     ...(note === undefined ? [] : ["", note]),
   ].join("\n");
 }

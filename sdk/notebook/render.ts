@@ -1,6 +1,7 @@
 /** What frames and definitions look like in a notebook. Import it from a composition root for its effect. */
 import { FeatureService } from "../define/service.ts";
 import { FeatureView } from "../define/view.ts";
+import { ViewProfile } from "../define/view_profile.ts";
 import { tilesText } from "../define/view_text.ts";
 import { type MimeBundle, type Rendering, useRenderer } from "../display.ts";
 import { Frame } from "../frame/frame.ts";
@@ -11,10 +12,12 @@ import { WindowedFrame } from "../frame/windowed_frame.ts";
 import { windowText } from "../frame/windows.ts";
 import type { Query } from "../frame/query.ts";
 import { formatType } from "../schema.ts";
+import { LabelProfile } from "../retrieve/label_profile.ts";
 import { TrainingSet } from "../retrieve/training_set.ts";
 import { cellText } from "./cell_text.ts";
 import { stacked, tableBundle, textBundle } from "./html.ts";
 import { plotBundle } from "./plot_bundle.ts";
+import { labelProfileBundle, viewProfileBundle } from "./profile_tables.ts";
 import { rowsTable } from "./rows_table.ts";
 import { trainingBundle } from "./training_table.ts";
 
@@ -30,6 +33,8 @@ export function render(value: object): Rendering {
   if (value instanceof WindowedFrame) return { first: windowsTable(value) };
   if (value instanceof FeatureView) return { first: viewTable(value) };
   if (value instanceof TrainingSet) return { first: textBundle(String(value)), later: trainingBundle(value) };
+  if (value instanceof ViewProfile) return { first: viewProfileBundle(value) };
+  if (value instanceof LabelProfile) return { first: labelProfileBundle(value) };
   if (value instanceof FeatureService) return { first: serviceTable(value) };
   return { first: textBundle(String(value)) };
 }

@@ -11,7 +11,9 @@ import { VarveError } from "../errors.ts";
 import type { ArrowTable, DataFrame } from "../frame/runtime.ts";
 import type { Row, Schema } from "../schema.ts";
 import { formatCount } from "../text.ts";
-import type { FeatureRead } from "./feature_read.ts";
+import { type FeatureRead, keyColumns } from "./feature_read.ts";
+import type { LabelOptions, LabelProfile } from "./label_profile.ts";
+import { labelProfile } from "./label_rows.ts";
 import { addedColumns, type AsOf } from "./point_in_time.ts";
 import type { SpineTable } from "./spine_table.ts";
 
@@ -141,6 +143,19 @@ export class TrainingSet extends Displayed {
       session.rows(`SELECT ${counts.join(", ")} FROM (${sql})`, signal)
     );
     return Object.fromEntries(features.map((name, i) => [name, 1 - Number(found![`c${i}`]) / this.rowCount]));
+  }
+
+  /** The features against the label: nulls, how values lie, how much each tells of the label by itself; the strongest first. */
+  async profile(options: LabelOptions = {}): Promise<LabelProfile> {
+    const { reads, spine } = this.#parts;
+    const taken = new Set([spine.eventTimestamp, ...reads.flatMap((read) => keyColumns(read).map(({ name }) => name))]);
+    const rows = {
+      schema: this.schema,
+      rowCount: this.rowCount,
+      features: reads.flatMap((read) => read.features.map(({ as }) => as)),
+      extras: spine.schema.filter(({ name }) => !taken.has(name)),
+    };
+    return await this.#run((sql, { session, signal }) => labelProfile(session, { ...rows, sql, signal }, options));
   }
 
   /** What it is made of, in a few lines. */
