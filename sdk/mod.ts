@@ -147,13 +147,7 @@ export type {
   ProfileInterval,
   ProfileOptions,
 } from "./define/view_profile.ts";
-export type {
-  ColumnProfile,
-  ProfileBin,
-  ProfileQuantiles,
-  ProfileRow,
-  ProfileValue,
-} from "./frame/column_profile.ts";
+export type { ColumnProfile, ProfileBin, ProfileQuantiles, ProfileRow, ProfileValue } from "./frame/column_profile.ts";
 export { ViewSelection } from "./define/selection.ts";
 export { FeatureService, service } from "./define/service.ts";
 export { parseDefinition } from "./define/parse.ts";

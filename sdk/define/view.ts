@@ -6,7 +6,7 @@ import type { Row, SchemaTypes } from "../schema.ts";
 import type { EntityDefinition, ViewDefinition } from "./definitions.ts";
 import { type Prefixed, ViewSelection } from "./selection.ts";
 import { aggregateDefinition } from "./aggregate_definition.ts";
-import { profileView, type ProfileOptions, type ViewProfile } from "./view_profile.ts";
+import { type ProfileOptions, profileView, type ViewProfile } from "./view_profile.ts";
 import { viewText } from "./view_text.ts";
 import { definitionWarnings } from "./view_warnings.ts";
 import { viewDefinition } from "./view_definition.ts";

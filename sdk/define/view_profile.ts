@@ -1,7 +1,7 @@
 /** What a view holds: each of its features over time and by entity. The composition root says how it is computed. */
 import { Displayed } from "../display.ts";
 import { VarveError } from "../errors.ts";
-import { type ColumnProfile, profileRow, type ProfileRow } from "../frame/column_profile.ts";
+import { type ColumnProfile, type ProfileRow, profileRow } from "../frame/column_profile.ts";
 import { Plot, type PlotOptions, plotSpec } from "../frame/plots.ts";
 import type { ReadOptions } from "../frame/runtime.ts";
 import type { Row } from "../schema.ts";
@@ -159,7 +159,7 @@ export class ViewProfile<Name extends string = string> extends Displayed impleme
       ? formatCount(this.rowCount)
       : `a sample of ${formatCount(this.rowsRead)} of ${formatCount(this.rowCount)}`;
     const of = this.of === "rows" ? `${rows} rows` : `${rows} values of keys, one every ${this.every}`;
-    const range = this.range && `${day(this.range.start)} to ${day(this.range.end)}`;
+    const range = this.range && `${minute(this.range.start)} to ${minute(this.range.end)}`;
     return [
       `view ${this.view}${this.version === undefined ? ", from its source" : ` version ${this.version}`}`,
       of,
@@ -179,8 +179,9 @@ export class ViewProfile<Name extends string = string> extends Displayed impleme
   }
 }
 
-function day(time: Timestamp): string {
-  return formatTimestamp(time.micros).replace(/T00:00:00Z$/, "");
+/** To the minute: nobody reads more. */
+function minute(time: Timestamp): string {
+  return formatTimestamp(time.micros).slice(0, 16).replace("T", " ").replace(/ 00:00$/, "");
 }
 
 /** Draws a profile. */
@@ -210,7 +211,10 @@ export class ProfilePlots<Name extends string = string> {
         encoding: { x, y: { field: "nullShare", type: "quantitative", title: `${feature}: share of nulls` } },
       }];
     const title = `${feature} of ${this.#profile.view}${isNumber ? ", mean and 10 to 90 %" : ""}`;
-    return new Plot({ ...plotSpec({ title, ...options }), layer }, () => Promise.resolve(overTime.map((row) => ({ ...row }))));
+    return new Plot(
+      { ...plotSpec({ title, ...options }), layer },
+      () => Promise.resolve(overTime.map((row) => ({ ...row }))),
+    );
   }
 
   /** How the values of a feature lie. */

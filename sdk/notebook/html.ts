@@ -3,7 +3,7 @@
  * scripts, no styles.
  */
 import type { MimeBundle } from "../display.ts";
-import { type Align, textTable } from "./table_text.ts";
+import { type Align, fittedTable } from "./table_text.ts";
 
 /** Text as HTML. */
 export function escapeHtml(text: string): string {
@@ -19,8 +19,8 @@ export function shareCell(share: number, text: string): Cell {
 }
 
 /** Text whose signs stand below each other, and which is never broken. */
-export function exactCell(text: string): Cell {
-  return { text, html: `<code>${escapeHtml(text).replaceAll(" ", "&#160;")}</code>` };
+export function exactCell(html: string, text = html): Cell {
+  return { text, html: `<code>${escapeHtml(html).replaceAll(" ", "&#160;")}</code>` };
 }
 
 /** A table that is shown: the same rows as HTML and as text. */
@@ -28,6 +28,8 @@ export interface ShownTable {
   readonly head: readonly string[];
   readonly rows: readonly (readonly Cell[])[];
   readonly align?: readonly Align[];
+  /** Columns that are left out first where text is narrow. */
+  readonly first?: readonly number[];
   /** Above it: what it is. */
   readonly title?: string;
   /** Under it: what is not in it. */
@@ -69,10 +71,16 @@ function cellHtml(cell: Cell): string {
   return typeof cell === "string" ? escapeHtml(cell).replaceAll("\n", "<br>") : cell.html;
 }
 
-function tableText({ head, rows, align = [], title, note }: ShownTable): string {
+function tableText({ head, rows, align = [], first = [], title, note }: ShownTable): string {
+  const texts = rows.map((row) => row.map((cell) => typeof cell === "string" ? cell : cell.text));
+  const { text, left } = fittedTable(head, texts, { align, first });
+  const shown = left.slice(0, 5).join(", ");
+  const more = left.length === 0
+    ? []
+    : [`not shown here: ${shown}${left.length > 5 ? ` and ${left.length - 5} more columns` : ""}`];
   return [
     ...(title === undefined ? [] : [title, ""]),
-    textTable(head, rows.map((row) => row.map((cell) => typeof cell === "string" ? cell : cell.text)), align),
-    ...(note === undefined ? [] : ["", note]),
+    text,
+    ...(note === undefined && more.length === 0 ? [] : ["", ...more, ...(note === undefined ? [] : [note])]),
   ].join("\n");
 }

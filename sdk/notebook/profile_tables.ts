@@ -1,12 +1,12 @@
 /** Profiles in a notebook: a line for each feature, with how its values lie and how they went. */
-import type { ViewProfile } from "../define/view_profile.ts";
+import type { FeatureProfile, ViewProfile } from "../define/view_profile.ts";
 import type { MimeBundle } from "../display.ts";
 import type { ColumnProfile } from "../frame/column_profile.ts";
 import type { LabelFeature, LabelProfile } from "../retrieve/label_profile.ts";
 import { formatCount } from "../text.ts";
 import { cellText } from "./cell_text.ts";
 import { type Cell, exactCell, shareCell, stacked, tableBundle, textBundle } from "./html.ts";
-import { sparkline } from "./sparkline.ts";
+import { sparkline, type SparklineOptions } from "./sparkline.ts";
 
 const maxFeatures = 100;
 const maxEntityFeatures = 6;
@@ -20,16 +20,15 @@ export function viewProfileBundle(profile: ViewProfile): MimeBundle {
     rows: shown.map((each) => [
       `${each.feature}\n${each.type}`,
       nullCell(each.nullShare),
-      cellText(each.min),
+      endText(each, each.min),
       each.quantiles ? cellText(each.quantiles.p50) : "",
       each.mean === null ? "" : cellText(each.mean),
-      cellText(each.max),
+      endText(each, each.max),
       valuesCell(each),
-      exactCell(sparkline(each.overTime.map(({ mean, nullShare }) => each.mean === null ? 1 - nullShare : mean), {
-        width: 20,
-      })),
+      lineCell(overTime(each)),
     ]),
     align: ["left", "right", "right", "right", "right", "right"],
+    first: [3],
     note: notes([
       `over time: the mean of every ${profile.every}`,
       'profile.plot.overTime("…"), histogram and byEntity draw a feature; rows() gives numbers',
@@ -40,7 +39,11 @@ export function viewProfileBundle(profile: ViewProfile): MimeBundle {
   const [first] = numbers;
   if (!first || first.byEntity.length === 0) return features;
   const entities = tableBundle({
-    head: [profile.entity, profile.of === "rows" ? "rows" : "source", ...numbers.map(({ feature }) => `mean of\n${feature}`)],
+    head: [
+      profile.entity,
+      profile.of === "rows" ? "rows" : "source",
+      ...numbers.map(({ feature }) => `mean of\n${feature}`),
+    ],
     rows: first.byEntity.map(({ key, rows }, i) => [
       Object.values(key).map(cellText).join(", "),
       formatCount(rows),
@@ -65,16 +68,17 @@ export function labelProfileBundle(profile: LabelProfile): MimeBundle {
       `${each.feature}\n${each.type}`,
       strengthCell(each, kind),
       nullCell(each.nullShare),
-      cellText(each.min),
+      endText(each, each.min),
       each.mean === null ? "" : cellText(each.mean),
-      cellText(each.max),
+      endText(each, each.max),
       valuesCell(each),
-      exactCell(sparkline(
+      lineCell(
         each.parts.filter(({ value }) => value !== "null").map(({ labelMean }) => labelMean),
-        kind === "boolean" ? { from: 0, width: 20 } : { width: 20 },
-      )),
+        kind === "boolean" ? { from: 0 } : {},
+      ),
     ]),
     align: ["left", "right", "right", "right", "right", "right"],
+    first: [3, 5],
     note: notes([
       kind === "boolean"
         ? "AUC: how often a row that is true has more of the feature than one that is not (↓: less); 0.5 tells nothing"
@@ -103,11 +107,29 @@ function nullCell(share: number): Cell {
   return share === 0 ? "0 %" : shareCell(share, nullText(share));
 }
 
+/** The ends of numbers and times: those of texts say nothing. */
+function endText({ type }: ColumnProfile, value: unknown): string {
+  return type === "string" || type === "boolean" || value === null ? "" : cellText(value);
+}
+
+/** A feature interval by interval; of others than numbers, how much there is. */
+function overTime({ mean, nulls, overTime }: FeatureProfile): (number | null)[] {
+  if (mean !== null) return overTime.map((each) => each.mean);
+  return nulls === 0 ? [] : overTime.map(({ nullShare }) => 1 - nullShare);
+}
+
+/** Wider on a page than in text. */
+function lineCell(values: readonly (number | null)[], options: SparklineOptions = {}): Cell {
+  return exactCell(sparkline(values, { ...options, width: 24 }), sparkline(values, { ...options, width: 12 }));
+}
+
 /** Numbers as bars; others as their most frequent values. */
 function valuesCell({ bins, values, distinct, rows, nulls }: ColumnProfile): Cell {
-  if (bins.length > 0) return exactCell(sparkline(bins.map(({ rows }) => rows), { from: 0 }));
-  if (values.length === 0) return distinct === null ? "" : `${formatCount(distinct)} different`;
   const total = Math.max(1, rows - nulls);
+  if (bins.length > 0) return exactCell(sparkline(bins.map((bin) => bin.rows), { from: 0 }));
+  if (values.length === 0 || values[0]!.rows < total / 50) {
+    return distinct === null ? "" : `${formatCount(distinct)} different`;
+  }
   const text = values.slice(0, 3).map((each) => `${cellText(each.value)} ${Math.round((100 * each.rows) / total)} %`);
   return distinct! > 3 ? `${text.join(", ")}, … ${formatCount(distinct!)} different` : text.join(", ");
 }

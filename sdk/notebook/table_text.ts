@@ -37,5 +37,63 @@ export function textTable(
   table.push(...rows.map((row) => [...row]));
   const text = table.toString().split("\n").map((line) => line.trimEnd());
   const width = Math.max(...text.map((line) => line.length));
-  return [text[0], "─".repeat(width), ...text.slice(1)].join("\n");
+  const headLines = Math.max(1, ...head.map((each) => each.split("\n").length));
+  return [...text.slice(0, headLines), "─".repeat(width), ...text.slice(headLines)].join("\n");
+}
+
+/** How wide text may be: as the terminal is, or as most people read it. */
+export function textWidth(): number {
+  return process.stdout.isTTY ? Math.max(40, process.stdout.columns) : 100;
+}
+
+const gap = 2;
+/** No column gets narrower than this before others are left out. */
+const narrow = 16;
+
+/** A table that fits into a width: long cells are cut first, then columns are left out, those of `first` before the last ones. */
+export function fittedTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  { align = [], width = textWidth(), first = [] }: {
+    readonly align?: readonly Align[];
+    readonly width?: number;
+    readonly first?: readonly number[];
+  } = {},
+): { readonly text: string; readonly left: readonly string[] } {
+  const widths = head.map((name, i) => Math.max(lineWidth(name), ...rows.map((row) => lineWidth(row[i] ?? ""))));
+  let kept = head.map((_, i) => i);
+  const total = (limits: readonly number[]) => kept.reduce((sum, i) => sum + limits[i]! + gap, -gap);
+  const least = widths.map((each) => Math.min(each, narrow));
+  const order = [...first, ...kept.filter((i) => !first.includes(i)).reverse()];
+  for (const out of order) {
+    if (total(least) <= width || kept.length === 1) break;
+    kept = kept.filter((i) => i !== out);
+  }
+  const limits = [...widths];
+  while (total(limits) > width) {
+    const widest = kept.reduce((a, b) => limits[b]! > limits[a]! ? b : a);
+    if (limits[widest]! <= narrow) break;
+    const others = Math.max(
+      narrow,
+      ...kept.filter((i) => i !== widest).map((i) => limits[i]!).filter((each) => each < limits[widest]!),
+    );
+    limits[widest] = Math.max(others, limits[widest]! - (total(limits) - width), narrow);
+    // Columns that are equally wide give way together, one sign at a time.
+    if (kept.some((i) => i !== widest && limits[i] === limits[widest]) && total(limits) > width) limits[widest]! -= 1;
+  }
+  const cut = (text: string, i: number) => text.split("\n").map((line) => cutLine(line, limits[i]!)).join("\n");
+  const text = textTable(
+    kept.map((i) => cut(head[i]!, i)),
+    rows.map((row) => kept.map((i) => cut(row[i] ?? "", i))),
+    kept.map((i) => align[i] ?? "left"),
+  );
+  return { text, left: head.filter((_, i) => !kept.includes(i)).map((each) => each.split("\n")[0]!) };
+}
+
+function lineWidth(text: string): number {
+  return Math.max(...text.split("\n").map((line) => line.length));
+}
+
+function cutLine(line: string, width: number): string {
+  return line.length > width ? `${line.slice(0, width - 1)}…` : line;
 }

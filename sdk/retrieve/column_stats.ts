@@ -1,7 +1,15 @@
 /** What columns of a temporary table hold. A few columns at a time, so that many need no more memory than a few. */
 import { type EngineSession, quoteName } from "../engine/engine.ts";
 import type { ColumnProfile, ProfileBin, ProfileQuantiles, ProfileValue } from "../frame/column_profile.ts";
-import { type DataType, type Field, formatType, isFloatType, isListType, isNumericType, isStructType } from "../schema.ts";
+import {
+  type DataType,
+  type Field,
+  formatType,
+  isFloatType,
+  isListType,
+  isNumericType,
+  isStructType,
+} from "../schema.ts";
 import { temporaryName } from "./positions.ts";
 
 /** A column of the table, and the feature that it holds. */
@@ -75,7 +83,11 @@ function statsSql(column: ProfiledColumn, i: number): string[] {
   return [
     `count(${name})::DOUBLE AS count${i}`,
     ...(isComparable(column.type)
-      ? [`count(DISTINCT ${name})::DOUBLE AS distinct${i}`, `min(${compared}) AS min${i}`, `max(${compared}) AS max${i}`]
+      ? [
+        `count(DISTINCT ${name})::DOUBLE AS distinct${i}`,
+        `min(${compared}) AS min${i}`,
+        `max(${compared}) AS max${i}`,
+      ]
       : []),
     ...(number === undefined ? [] : [
       `count(${number})::DOUBLE AS finite${i}`,
@@ -122,16 +134,18 @@ async function binsOf(
     const { ends, min, max } = basics[i]!;
     if (!ends) return [];
     const [lo, hi] = ends;
-    // Half of each, as the difference of the two may be beyond any number.
-    const width = 2 * (hi / 2 / binCount - lo / 2 / binCount);
+    // A few whole numbers have a bin each. Half of each end, as the difference of the two may be beyond any number.
+    const isFew = !isFloatType(column.type) && hi - lo < binCount;
+    const last = isFew ? Math.max(0, Math.round(hi - lo)) : binCount - 1;
+    const width = isFew ? 1 : 2 * (hi / 2 / binCount - lo / 2 / binCount);
     if (!(width > 0) || !Number.isFinite(width)) {
       found.set(i, [{ from: Number(min), to: Number(max), rows: basics[i]!.rows - basics[i]!.nulls }]);
       return [];
     }
-    found.set(i, binEdges(lo, width, Number(min), Number(max)));
+    found.set(i, binEdges(lo, width, last, Number(min), Number(max)));
     const place = `floor((x - ${doubleSql(lo)}) / ${doubleSql(width)})`;
     return [
-      `SELECT ${i} AS c, greatest(0, least(${binCount - 1}, ${place}))::INTEGER AS bin, count(*)::DOUBLE AS n ` +
+      `SELECT ${i} AS c, greatest(0, least(${last}, ${place}))::INTEGER AS bin, count(*)::DOUBLE AS n ` +
       `FROM (SELECT ${numberSql(column)} AS x FROM ${table}) WHERE x IS NOT NULL GROUP BY bin`,
     ];
   });
@@ -143,10 +157,10 @@ async function binsOf(
   return found;
 }
 
-function binEdges(lo: number, width: number, min: number, max: number): ProfileBin[] {
-  return Array.from({ length: binCount }, (_, i) => ({
+function binEdges(lo: number, width: number, last: number, min: number, max: number): ProfileBin[] {
+  return Array.from({ length: last + 1 }, (_, i) => ({
     from: i === 0 ? min : lo + i * width,
-    to: i === binCount - 1 ? max : lo + (i + 1) * width,
+    to: i === last ? Math.max(max, lo + i * width) : lo + (i + 1) * width,
     rows: 0,
   }));
 }

@@ -46,8 +46,11 @@ export async function areas(
     if (value === undefined) return [];
     const counted = `SELECT ${text ? "avg(y)" : "v"} AS x, count(*)::DOUBLE AS n, sum(y) AS p ` +
       `FROM (SELECT ${value} AS v, ${label} AS y FROM ${table}) WHERE v IS NOT NULL GROUP BY v`;
-    const ranked = `SELECT n, p, sum(n - p) OVER (ORDER BY x ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS below FROM (${counted})`;
-    return [`SELECT ${i} AS c, sum(p * (coalesce(below, 0) + (n - p) / 2)) AS above, sum(p) AS p, sum(n - p) AS q FROM (${ranked})`];
+    const ranked =
+      `SELECT n, p, sum(n - p) OVER (ORDER BY x ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS below FROM (${counted})`;
+    return [
+      `SELECT ${i} AS c, sum(p * (coalesce(below, 0) + (n - p) / 2)) AS above, sum(p) AS p, sum(n - p) AS q FROM (${ranked})`,
+    ];
   });
   const found = group.map((): Pick<LabelFeature, "strength" | "direction"> => nothing);
   if (parts.length === 0) return found;
@@ -74,7 +77,8 @@ export async function correlations(
     if (isText(each)) {
       // The share of the label's variance that lies between the values.
       const text = quoteName(each.column.column);
-      const grouped = `SELECT count(*)::DOUBLE AS n, avg(${y}) AS m, sum(${y}) AS s, sum(${y} * ${y}) AS q FROM ${table} WHERE ${text} IS NOT NULL GROUP BY ${text}`;
+      const grouped =
+        `SELECT count(*)::DOUBLE AS n, avg(${y}) AS m, sum(${y}) AS s, sum(${y} * ${y}) AS q FROM ${table} WHERE ${text} IS NOT NULL GROUP BY ${text}`;
       const all = "sum(s) * sum(s) / sum(n)";
       return [
         `SELECT ${i} AS c, CASE WHEN sum(q) > ${all} THEN sqrt(greatest(0, (sum(n * m * m) - ${all}) / (sum(q) - ${all}))) END AS r FROM (${grouped})`,
@@ -133,24 +137,31 @@ export async function partsOf(
   group: readonly LabelColumn[],
 ): Promise<LabelPart[][]> {
   const number = group.map(({ column, profile }) =>
-    profile.distinct !== null && profile.distinct > shownParts && column.type !== "string" ? numberSql(column) : undefined
+    profile.distinct !== null && profile.distinct > shownParts && column.type !== "string"
+      ? numberSql(column)
+      : undefined
   );
   const edges = await tenths(session, table, number, signal);
   const parts = group.flatMap(({ column, profile }, i) => {
     const name = quoteName(column.column);
-    const nulls = `SELECT ${i} AS c, 1000 AS place, NULL AS lo, NULL AS hi, count(*)::DOUBLE AS n, avg(${label}) AS mean FROM ${table} WHERE ${name} IS NULL HAVING count(*) > 0`;
+    const nulls =
+      `SELECT ${i} AS c, 1000 AS place, NULL AS lo, NULL AS hi, count(*)::DOUBLE AS n, avg(${label}) AS mean FROM ${table} WHERE ${name} IS NULL HAVING count(*) > 0`;
     if (edges[i]) {
       const place = edges[i]!.map((edge) => `(x >= ${doubleSql(edge)})::INTEGER`).join(" + ") || "0";
       return [
         `SELECT ${i} AS c, place, min(x)::VARCHAR AS lo, max(x)::VARCHAR AS hi, count(*)::DOUBLE AS n, avg(y) AS mean FROM ` +
-        `(SELECT x, y, ${place} AS place FROM (SELECT ${number[i]} AS x, ${label} AS y FROM ${table}) WHERE x IS NOT NULL) GROUP BY place`,
+        `(SELECT x, y, ${place} AS place FROM (SELECT ${
+          number[i]
+        } AS x, ${label} AS y FROM ${table}) WHERE x IS NOT NULL) GROUP BY place`,
         nulls,
       ];
     }
     if (profile.distinct === null) return [nulls];
     const byCount = profile.distinct > shownParts;
     return [
-      `(SELECT ${i} AS c, row_number() OVER (ORDER BY ${byCount ? "n DESC, lo" : "v"}) AS place, lo, lo AS hi, n, mean FROM ` +
+      `(SELECT ${i} AS c, row_number() OVER (ORDER BY ${
+        byCount ? "n DESC, lo" : "v"
+      }) AS place, lo, lo AS hi, n, mean FROM ` +
       `(SELECT ${name} AS v, ${name}::VARCHAR AS lo, count(*)::DOUBLE AS n, avg(${label}) AS mean FROM ${table} WHERE ${name} IS NOT NULL ` +
       `GROUP BY ${name}) ORDER BY place LIMIT ${shownParts})`,
       nulls,

@@ -1,7 +1,7 @@
 /** The features of a training set against its label: how much each tells of it by itself. */
 import { Displayed } from "../display.ts";
 import { VarveError } from "../errors.ts";
-import { type ColumnProfile, profileRow, type ProfileRow } from "../frame/column_profile.ts";
+import { type ColumnProfile, type ProfileRow, profileRow } from "../frame/column_profile.ts";
 import { Plot, type PlotOptions, plotSpec } from "../frame/plots.ts";
 import { formatCount } from "../text.ts";
 
@@ -123,7 +123,11 @@ export class LabelProfile extends Displayed implements LabelFacts {
     const { name } = this.label;
     const encoding = {
       x: { field: "value", type: "nominal", sort: null, title: feature },
-      y: { field: "labelMean", type: "quantitative", title: this.kind === "boolean" ? `share of ${name}` : `mean of ${name}` },
+      y: {
+        field: "labelMean",
+        type: "quantitative",
+        title: this.kind === "boolean" ? `share of ${name}` : `mean of ${name}`,
+      },
     };
     const spec = { ...plotSpec({ title: `${name} by ${feature}`, ...options }), mark: "bar", encoding };
     return new Plot(spec, () => Promise.resolve(parts.map((part) => ({ ...part }))));

@@ -4,7 +4,13 @@ import { VarveError } from "../errors.ts";
 import { type Field, formatType, isNumericType, type Schema } from "../schema.ts";
 import { columnProfiles, inGroups, numberSql, type ProfiledColumn, sampleTable } from "./column_stats.ts";
 import { areas, correlations, label, type LabelContext, means, partsOf } from "./label_measures.ts";
-import { type LabelFacts, type LabelFeature, type LabelOptions, type LabelPart, LabelProfile } from "./label_profile.ts";
+import {
+  type LabelFacts,
+  type LabelFeature,
+  type LabelOptions,
+  type LabelPart,
+  LabelProfile,
+} from "./label_profile.ts";
 
 /** What is looked at. */
 export interface LabelledRows {

@@ -239,7 +239,9 @@ async function windowValues(
   const [size] = await session.rows(`SELECT count(*)::DOUBLE AS n FROM ${grid}`, signal);
   const spineTable = temporaryName("spine");
   await session.run(
-    `CREATE TEMP TABLE ${spineTable} AS SELECT (row_number() OVER (ORDER BY ${names.join(", ")}, ${atColumn}) - 1)::INTEGER AS ${rowColumn}, ` +
+    `CREATE TEMP TABLE ${spineTable} AS SELECT (row_number() OVER (ORDER BY ${
+      names.join(", ")
+    }, ${atColumn}) - 1)::INTEGER AS ${rowColumn}, ` +
       `${joinKeys.map(({ name }, i) => `${keyColumn(i)} AS ${quoteName(name)}`).join(", ")}, ` +
       `make_timestamptz(${atColumn}) AS ${reservedColumns.eventTimestamp}, ${isSampled} AS ${sampledColumn} ` +
       `FROM ${grid} AND (${isSampled} OR EXISTS (SELECT 1 FROM ${topKeys} t WHERE ${
@@ -251,7 +253,10 @@ async function windowValues(
   const [spineSize] = await session.rows(`SELECT count(*)::INTEGER AS n FROM ${spineTable}`, signal);
   const spine: SpineTable = {
     table: spineTable,
-    schema: [...joinKeys, { name: reservedColumns.eventTimestamp, type: "timestamp" }, { name: sampledColumn, type: "boolean" }],
+    schema: [...joinKeys, { name: reservedColumns.eventTimestamp, type: "timestamp" }, {
+      name: sampledColumn,
+      type: "boolean",
+    }],
     rows: Number(spineSize!["n"]),
     eventTimestamp: reservedColumns.eventTimestamp,
   };
@@ -339,6 +344,8 @@ async function storedKeys(
 function keysSql({ entity }: ViewDefinition, from: string, time: string): string {
   const keys = entity.joinKeys.map(({ name }) => quoteName(name));
   const named = keys.map((key, i) => `${key} AS ${keyColumn(i)}`);
-  return `SELECT ${named.join(", ")}, count(*)::DOUBLE AS n, min(${time}) AS first, max(${time}) AS last FROM ${from} ` +
+  return `SELECT ${
+    named.join(", ")
+  }, count(*)::DOUBLE AS n, min(${time}) AS first, max(${time}) AS last FROM ${from} ` +
     `WHERE ${[...keys, time].map((each) => `${each} IS NOT NULL`).join(" AND ")} GROUP BY ${keys.join(", ")}`;
 }

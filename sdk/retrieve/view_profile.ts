@@ -79,7 +79,10 @@ function checkedFeatures(definition: ViewDefinition, wanted: readonly string[] |
 
 function wholeNumber(what: string, value: number, least: number): number {
   if (Number.isSafeInteger(value) && value >= least) return value;
-  throw new VarveError("INVALID_REQUEST", `Cannot profile with ${what} ${value}: it is a whole number from ${least} on`);
+  throw new VarveError(
+    "INVALID_REQUEST",
+    `Cannot profile with ${what} ${value}: it is a whole number from ${least} on`,
+  );
 }
 
 /** By column, then by interval. */

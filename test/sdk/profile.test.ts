@@ -48,7 +48,12 @@ const salesView = view("sales", frame.by(shop), { schedule: "1d", start: "2001-0
 const windows = frame.by(shop).aggregate({ sold: count(), amountMean: mean("amount"), lastKinds: last("kind", 2) }, {
   windows: ["1d", "2d"],
 });
-const windowView = view("windows", windows, { schedule: "1d", start: "2001-01-01", end: "2001-01-06", dataDelay: "2h" });
+const windowView = view("windows", windows, {
+  schedule: "1d",
+  start: "2001-01-01",
+  end: "2001-01-06",
+  dataDelay: "2h",
+});
 
 let rig: StoreRig;
 let store: Store;
@@ -88,8 +93,14 @@ describe.each(["source", "store"] as const)("view.profile() of rows, from the %s
     });
     expect(profile.feature("amount").mean).toBeCloseTo(average(numbers(rows)), 9);
     const told = rows.filter(({ returned }) => returned !== null);
-    expect(profile.feature("returned").mean).toBeCloseTo(told.filter(({ returned }) => returned).length / told.length, 9);
-    const kinds = ["new", "old", "odd"].map((value) => ({ value, rows: rows.filter(({ kind }) => kind === value).length }));
+    expect(profile.feature("returned").mean).toBeCloseTo(
+      told.filter(({ returned }) => returned).length / told.length,
+      9,
+    );
+    const kinds = ["new", "old", "odd"].map((value) => ({
+      value,
+      rows: rows.filter(({ kind }) => kind === value).length,
+    }));
     expect(profile.feature("kind").values).toEqual(kinds.sort((a, b) => b.rows - a.rows));
   });
 
@@ -215,7 +226,11 @@ describe("profiles", () => {
     expect(found.feature("n")).toMatchObject({ min: -1e308, max: 1e308, notFinite: 1, nulls: 0 });
     expect(found.feature("n").bins.reduce((sum, { rows }) => sum + rows, 0)).toBe(2);
     expect(found.feature("first").max).toBe(2n ** 62n);
-    const windowed = view("odd", odd.filter(col("n").isNotNull()).by(key).aggregate([count()], { windows: ["1d"] }), options);
+    const windowed = view(
+      "odd",
+      odd.filter(col("n").isNotNull()).by(key).aggregate([count()], { windows: ["1d"] }),
+      options,
+    );
     expect((await windowed.profile()).feature("count_1d").mean).toBe(1.5);
   });
 });

@@ -179,7 +179,9 @@ describe("the label", () => {
     await expect(none.profile()).rejects.toThrow(/no boolean or number beside its keys and time/);
     await expect(train.profile({ label: "good" })).rejects.toThrow(/it is a feature/);
     await expect(train.profile({ label: "note" })).rejects.toThrow(/it is string; derive a boolean or a number/);
-    await expect(train.profile({ label: "lable" })).rejects.toThrow(/no such column; columns of the spine are id, time/);
+    await expect(train.profile({ label: "lable" })).rejects.toThrow(
+      /no such column; columns of the spine are id, time/,
+    );
     await expect(train.profile({ label: "label", features: ["x"] })).rejects.toThrow(/features are good, bad/);
   });
 
