@@ -115,7 +115,7 @@ export function guard(app: FastifyInstance, state: ServerState, options: GuardOp
  */
 function onEveryRoute(app: FastifyInstance, work: (route: RouteOptions, request: FastifyRequest) => void): void {
   const routes: RouteOptions[] = [];
-  const ours = new WeakSet<onRequestHookHandler>();
+  const ours = new WeakSet<object>();
   app.addHook("onRoute", (route) => {
     routes.push(route);
     const hook: onRequestHookHandler = (request, _reply, done) => {
