@@ -54,7 +54,7 @@ export type {
 export { Frame, GroupedFrame } from "./frame/frame.ts";
 export type { AsOfJoinOptions, JoinOptions, SampleSize } from "./frame/frame.ts";
 export { FramePlots, Plot } from "./frame/plots.ts";
-export type { PlotOptions } from "./frame/plots.ts";
+export type { MarkOptions, PlotOptions } from "./frame/plots.ts";
 export { KeyedFrame } from "./frame/keyed_frame.ts";
 export type { KeyedEntity } from "./frame/keyed_frame.ts";
 export { csv, fromArrow, fromPolars, fromRows, json, ndjson, parquet, sql } from "./frame/sources.ts";

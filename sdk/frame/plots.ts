@@ -22,6 +22,12 @@ export interface PlotOptions {
   readonly height?: number;
 }
 
+/** What may be said about a picture of rows. */
+export interface MarkOptions<Names extends string = string> extends PlotOptions {
+  /** A column whose every value has a line, or points or bars, of its own colour. */
+  readonly color?: Names;
+}
+
 /** The most points or bars of one picture. */
 const maxMarks = 5_000;
 
@@ -96,13 +102,21 @@ export class FramePlots<Names extends string = string> {
   }
 
   /** One bar for each row: `y` by `x`; without `y`, how many rows have each value of `x`, the most frequent first. */
-  bars(x: Names, y?: Names, options: PlotOptions & { readonly limit?: number } = {}): Plot {
+  bars(x: Names, y?: Names, options: MarkOptions<Names> & { readonly limit?: number } = {}): Plot {
     this.#column(x, "draw bars of");
     if (y !== undefined) this.#column(y, "draw bars of");
-    const { limit = 30 } = options;
+    const { limit = 30, color } = options;
+    if (color !== undefined && y === undefined) {
+      throw new VarveError(
+        "INVALID_REQUEST",
+        `Cannot colour bars that count rows by "${color}": aggregate first, and name the column that says how high they are`,
+      );
+    }
     const encoding = {
       x: { field: x, type: "nominal", sort: null },
       y: { field: y ?? "rows", type: "quantitative" },
+      // Beside each other: stacked, they would say a sum that nobody asked for.
+      ...(color !== undefined && { ...this.#colored(color, "bar"), xOffset: { field: color, sort: null } }),
     };
     return new Plot(specOf("bar", encoding, options), async () => {
       if (y !== undefined) return await this.#frame["limit"](limit).rows();
@@ -112,31 +126,39 @@ export class FramePlots<Names extends string = string> {
   }
 
   /** A line through the rows in their order: a number by a number or a time. At most 5,000 rows: aggregate first. */
-  line(x: Names, y: Names, options: PlotOptions = {}): Plot {
+  line(x: Names, y: Names, options: MarkOptions<Names> = {}): Plot {
     return this.#marks("line", x, y, options);
   }
 
   /** A point for each row. At most 5,000 rows: take a sample first. */
-  points(x: Names, y: Names, options: PlotOptions = {}): Plot {
+  points(x: Names, y: Names, options: MarkOptions<Names> = {}): Plot {
     return this.#marks("point", x, y, options);
   }
 
-  #marks(mark: "line" | "point", x: Names, y: Names, options: PlotOptions): Plot {
+  #marks(mark: "line" | "point", x: Names, y: Names, options: MarkOptions<Names>): Plot {
+    const { color } = options;
     const { type } = this.#column(x, `draw a ${mark} of`);
     this.#column(y, `draw a ${mark} of`);
     const isTime = type === "timestamp" || type === "date";
     const encoding = {
-      x: { field: x, type: isTime ? "temporal" : "quantitative", scale: { zero: false } },
+      x: isTime ? { field: x, type: "temporal" } : { field: x, type: "quantitative", scale: { zero: false } },
       y: { field: y, type: "quantitative" },
+      ...(color !== undefined && this.#colored(color, mark)),
     };
+    const columns = new Set([x, y, ...(color === undefined ? [] : [color])]);
     return new Plot(specOf(mark, encoding, options), async () => {
-      const rows = await this.#frame["select"](x, y).limit(maxMarks + 1).rows() as Row[];
+      const rows = await this.#frame["select"](...columns).limit(maxMarks + 1).rows() as Row[];
       if (rows.length <= maxMarks) return rows;
       throw new VarveError(
         "INVALID_REQUEST",
         `Cannot draw more than ${maxMarks} rows: aggregate them by time first, or take a sample`,
       );
     });
+  }
+
+  #colored(name: Names, mark: string): object {
+    this.#column(name, `colour a ${mark} by`);
+    return { color: { field: name, type: "nominal", sort: null } };
   }
 
   #column(name: string, verb: string): Schema[number] {
