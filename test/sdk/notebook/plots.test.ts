@@ -15,14 +15,18 @@ describe("plots by colour", () => {
     expect(await plot.data()).toHaveLength(3);
     const bundle = await plot.toMimeBundle();
     const marks = String(bundle["image/svg+xml"]);
-    const colors = new Set([...marks.matchAll(/(?:fill|stroke)="(#(?!000|fff|ddd|888)\w+)"/g)].map((found) => found[1]));
+    const colors = new Set(
+      [...marks.matchAll(/(?:fill|stroke)="(#(?!000|fff|ddd|888)\w+)"/g)].map((found) => found[1]),
+    );
     expect(colors.size).toBe(2);
     expect(marks).toContain(">model<");
     expect(bundle["text/plain"]).toMatch(/weights\n\n.*model/);
   });
 
   it("puts bars of one place beside each other", async () => {
-    const svg = String((await weights.plot.bars("feature", "weight", { color: "model" }).toMimeBundle())["image/svg+xml"]);
+    const svg = String(
+      (await weights.plot.bars("feature", "weight", { color: "model" }).toMimeBundle())["image/svg+xml"],
+    );
     const lefts = [...svg.matchAll(/aria-roledescription="bar" d="M([\d.]+),/g)].map((found) => Number(found[1]));
     expect(new Set(lefts).size).toBe(3);
   });
