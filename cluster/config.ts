@@ -73,6 +73,12 @@ export interface ServerConfig {
   readonly rateBurst?: number;
   /** Which requests are logged, a line each: none, those that failed, all, or those that failed and this share of the others. */
   readonly accessLog: "off" | "errors" | "all" | number;
+  /** Of how many entities what services answer is logged to the object store: a share from 0 (nothing) to 1. */
+  readonly auditShare: number;
+  /** Whether the audit log has join keys as they are, or a hash of them. */
+  readonly auditKeys: "hashed" | "plain";
+  /** For how many days it is kept. */
+  readonly auditDays: number;
 }
 
 export interface WorkerConfig {
@@ -123,6 +129,9 @@ const fileSchema = z.strictObject({
     accessLog: z.union([z.enum(["off", "errors", "all"]), z.number().min(0).max(1)], {
       error: "must be off, errors, all, or a share such as 0.01",
     }),
+    auditShare: z.number().min(0).max(1),
+    auditKeys: z.enum(["hashed", "plain"]),
+    auditDays: z.number().int().min(1).max(36_500),
   }).partial(),
   worker: z.strictObject({
     concurrency: z.number().int().min(1).max(64),
@@ -171,6 +180,9 @@ const environment: Readonly<
   VARVE_RATE_PER_SECOND: { path: ["server", "ratePerSecond"], type: "number" },
   VARVE_RATE_BURST: { path: ["server", "rateBurst"], type: "number" },
   VARVE_ACCESS_LOG: { path: ["server", "accessLog"], type: "textOrNumber" },
+  VARVE_AUDIT_SHARE: { path: ["server", "auditShare"], type: "number" },
+  VARVE_AUDIT_KEYS: { path: ["server", "auditKeys"], type: "text" },
+  VARVE_AUDIT_DAYS: { path: ["server", "auditDays"], type: "number" },
   VARVE_CONCURRENCY: { path: ["worker", "concurrency"], type: "number" },
   VARVE_SHUTDOWN_MS: { path: ["worker", "shutdownMs"], type: "number" },
   VARVE_LOG_LEVEL: { path: ["logLevel"], type: "text" },
@@ -303,6 +315,9 @@ function complete(values: FileConfig, folder: string): Config {
       maxConnections: 10_000,
       maxLoopLagMs: 500,
       accessLog: "errors",
+      auditShare: 0,
+      auditKeys: "hashed",
+      auditDays: 30,
       ...defined(values.server ?? {}),
     }),
     worker: Object.freeze({ concurrency: 1, shutdownMs: 30_000, ...defined(values.worker ?? {}) }),

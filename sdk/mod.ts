@@ -183,6 +183,7 @@ export type { DoneView, WaitOptions } from "./store_jobs.ts";
 export { ReadResult } from "./store_result.ts";
 export type { FailedJob, OnlineStatus, StoreStatus, VersionStatus, ViewStatus } from "./store_status.ts";
 export type { FeatureLeak, LeakExample, LeakOptions, LeakReport } from "./store_leaks.ts";
+export type { AuditExample, AuditOptions, AuditReport, FeatureAudit } from "./store_audit.ts";
 export type { FeatureSkew, SkewExample, SkewOptions, SkewReport } from "./store_skew.ts";
 export type { Vacuumed, VacuumOptions } from "./store_vacuum.ts";
 export type { TrainOptions } from "./retrieve/training.ts";

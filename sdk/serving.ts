@@ -2,6 +2,8 @@
  * What a server needs and no more: the registry, the online store, and readers of services. Loads neither DuckDB nor Polars.
  * @module
  */
+import { AuditLog } from "./audit/audit_log.ts";
+import type { AuditCounts, AuditSettings } from "./audit/audit_log.ts";
 import { messageOf, VarveError } from "./errors.ts";
 import { openObjects, openOnline, workspaceOf } from "./places.ts";
 import type { Places } from "./places.ts";
@@ -22,6 +24,7 @@ import type { Clock } from "./time.ts";
 export type { Answer, FeatureRequest, ReadFeaturesOptions, ServedFeature, ServiceReader } from "./retrieve/online.ts";
 export type { FeatureStatus } from "./retrieve/status.ts";
 export type { LookupCounts, ReadObserver } from "./retrieve/observe.ts";
+export type { AuditCounts, AuditSettings } from "./audit/audit_log.ts";
 export type { Collection, ViewState } from "./storage/online_store.ts";
 export type { FeatureRef } from "./retrieve/feature_refs.ts";
 export type { RegisteredView, RegistryState, ViewVersion } from "./registry/state.ts";
@@ -51,6 +54,8 @@ export interface ServingOptions extends Places {
   readonly onProblem?: (error: unknown) => void;
   /** Told of reads, for metrics. */
   readonly observer?: ReadObserver;
+  /** Logs a share of what services answer, for `store.audit`. @default nothing is logged */
+  readonly audit?: AuditSettings;
 }
 
 /** Reads features of services online. */
@@ -63,6 +68,8 @@ export interface Serving {
   definitions(signal?: AbortSignal): Promise<RegistryState>;
   /** What is loaded of the versions that serve, as it was seen last: a version that was never loaded is not among them. */
   loaded(): ViewState[];
+  /** What became of the rows of the audit log; undefined where nothing is logged. */
+  audited(): AuditCounts | undefined;
   /** Why requests would fail now; empty when ready. */
   problems(signal?: AbortSignal): Promise<string[]>;
   /** Stops following, and releases everything. */
@@ -100,6 +107,7 @@ class LiveServing implements Serving {
   readonly #options: ServingOptions;
   /** The online store as readers see it. */
   readonly #store: ReadStore;
+  readonly #audit: AuditLog | undefined;
   #state: RegistryState;
   #states = new Map<string, ViewState>();
   #readers = new Map<string, ServiceReader>();
@@ -117,6 +125,10 @@ class LiveServing implements Serving {
     this.#options = options;
     this.#store = options.observer ? timedStore(online, options.observer) : online;
     this.#state = registry.cached;
+    const { audit, clock = systemClock } = options;
+    if (audit && audit.share > 0) {
+      this.#audit = new AuditLog({ ...audit, store: objects, workspace: registry.workspace, clock });
+    }
   }
 
   start(): void {
@@ -202,6 +214,10 @@ class LiveServing implements Serving {
     });
   }
 
+  audited(): AuditCounts | undefined {
+    return this.#audit?.counts;
+  }
+
   readonly #findState = (view: string, version: number) => this.#states.get(stateName(view, version));
 
   #reader(name: string): ServiceReader {
@@ -221,7 +237,8 @@ class LiveServing implements Serving {
       const version = registered?.versions.find((item) => item.version === registered.serving);
       return version && { definition: version.definition, version: version.version };
     });
-    const reader = this.#counted(compileService(name, reads, this.#store, this.#findState));
+    const compiled = this.#counted(compileService(name, reads, this.#store, this.#findState));
+    const reader = this.#audit ? this.#audit.audited(compiled, reads, this.#findState) : compiled;
     this.#readers.set(name, reader);
     return reader;
   }
@@ -270,6 +287,7 @@ class LiveServing implements Serving {
   async #close(): Promise<void> {
     clearTimeout(this.#timer);
     await this.#refreshing?.catch(() => undefined);
+    await this.#audit?.close();
     await this.#online.close();
     await this.#objects.close();
   }

@@ -10,7 +10,7 @@ import { VarveError } from "./errors.ts";
 import type { Query } from "./frame/query.ts";
 import { closedRange, sliceLength } from "./materialize/due_slices.ts";
 import { report } from "./notebook/report.ts";
-import { answersBundle, leaksBundle, skewBundle } from "./notebook/report_tables.ts";
+import { answersBundle, auditBundle, leaksBundle, skewBundle } from "./notebook/report_tables.ts";
 import { withProgress } from "./notebook/shown_progress.ts";
 import type { MaterializeJob } from "./queue/jobs.ts";
 import type { HistoryOptions } from "./registry/registry.ts";
@@ -27,6 +27,7 @@ import type { StoreParts } from "./store_parts.ts";
 import { StorePlan } from "./store_plan.ts";
 import { newestView, OnlineReaders, type Readable, readsFor, requireView } from "./store_reads.ts";
 import { ReadResult } from "./store_result.ts";
+import { audit, type AuditOptions, type AuditReport } from "./store_audit.ts";
 import { skew, type SkewOptions, type SkewReport } from "./store_skew.ts";
 import { estimateSources } from "./store_sources.ts";
 import { type LeakOptions, type LeakReport, leaks } from "./store_leaks.ts";
@@ -382,6 +383,15 @@ export class Store {
   async skew(view: string | FeatureView, options: SkewOptions = {}): Promise<SkewReport & Displayed> {
     this.#checkOpen("compare");
     return report(await skew(this.#parts, nameOf(view), options), skewBundle);
+  }
+
+  /**
+   * Computes the answers again that servers logged for a service (`VARVE_AUDIT_SHARE`), as of their requests' times and from what
+   * was loaded then, and compares (S11). Needs a log with keys as they are.
+   */
+  async audit(service: string | FeatureService, options: AuditOptions = {}): Promise<AuditReport & Displayed> {
+    this.#checkOpen("check the answers of");
+    return report(await audit(this.#parts, typeof service === "string" ? service : service.name, options), auditBundle);
   }
 
   /** Finds what nothing refers to any more, and removes it when told to. */

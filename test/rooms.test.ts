@@ -20,6 +20,7 @@ const levels: readonly (readonly [prefix: string, level: number])[] = [
   ["sdk/registry/", 40],
   ["sdk/retrieve/", 50],
   ["sdk/materialize/", 50],
+  ["sdk/audit/", 55],
   ["sdk/notebook/", 60],
   ["sdk/", 70], // entry points: mod.ts, connect.ts, store.ts, serving.ts, cluster.ts
   ["cluster/", 80],
@@ -46,6 +47,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   "apache-arrow": ["sdk/engine/arrow.ts"],
   // Two rooms that may not import each other read Parquet without an engine: footers of sources, checkpoints of tables.
   "hyparquet": ["sdk/engine/parquet_footer.ts", "sdk/storage/delta_checkpoint.ts"],
+  "hyparquet-writer": ["sdk/storage/parquet_file.ts"],
   "re2js": ["sdk/frame/regex.ts"],
   "@aws-sdk/client-s3": ["sdk/storage/object_s3.ts"],
   "lmdb": ["sdk/storage/online_lmdb.ts"],

@@ -118,6 +118,16 @@ program.command("skew <view>")
   .option("--at <instant>", "for which instant (default: the last one for which everything is loaded)")
   .option("--seed <number>", "draws other keys", "1")
   .action(computing(async (context, [view], options) => (await import("./skew.ts")).skew(context, view!, options)));
+program.command("audit <service>")
+  .description(
+    "compute answers of the audit log again and compare; exits with 1 when one was not what it should have been",
+  )
+  .option("--from <instant>", "requests from here on (default: a day before --to)")
+  .option("--to <instant>", "requests before this (default: now)")
+  .option("--limit <count>", "the newest so many", "100000")
+  .action(
+    computing(async (context, [service], options) => (await import("./audit.ts")).audit(context, service!, options)),
+  );
 program.command("vacuum")
   .description("find stored data that nothing refers to any more")
   .option("--apply", "remove it")

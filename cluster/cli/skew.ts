@@ -2,6 +2,7 @@
 import { connectOptions } from "../settings.ts";
 import { connect } from "../connect.ts";
 import type { CommandContext } from "./main.ts";
+import { plain } from "./plain_json.ts";
 
 /** Prints what was found; exits with 1 when something differs. */
 export async function skew(
@@ -21,10 +22,4 @@ export async function skew(
   } finally {
     await store.close();
   }
-}
-
-/** What JSON cannot hold is written as text (S9). */
-function plain(_name: string, value: unknown): unknown {
-  if (typeof value === "bigint") return String(value);
-  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
 }

@@ -10,7 +10,7 @@ import type { Cell } from "./latency.ts";
 
 /** What is looked at when metrics are asked for. */
 export interface MetricSources {
-  readonly serving: Pick<Serving, "loaded">;
+  readonly serving: Pick<Serving, "loaded" | "audited">;
   readonly clock: Clock;
   /** Requests that are being answered, and open connections. */
   readonly load: () => { readonly inFlight: number; readonly connections: number };
@@ -197,6 +197,40 @@ export class ServerMetrics implements ReadObserver {
         }
       }),
     });
+    new Counter({
+      name: "varve_audit_rows",
+      help: "Answers for the audit log: logged are stored, dropped were too many or could not be stored",
+      labelNames: ["outcome"],
+      registers,
+      collect: onCollect<Counter<"outcome">>((rows) => {
+        rows.reset();
+        const counts = this.#sources?.serving.audited();
+        if (!counts) return;
+        rows.inc({ outcome: "logged" }, counts.logged);
+        rows.inc({ outcome: "dropped" }, counts.dropped);
+      }),
+    });
+    this.#gauge(
+      "varve_audit_rows_waiting",
+      "Answers for the audit log that are not stored yet",
+      (it) => it.serving.audited()?.waiting,
+    );
+    for (
+      const [name, help, field] of [
+        ["varve_audit_parts", "Files of the audit log that were stored", "parts"],
+        ["varve_audit_failures", "Attempts to write the audit log that failed", "failures"],
+      ] as const
+    ) {
+      new Counter({
+        name,
+        help,
+        registers,
+        collect: onCollect<Counter>((counter) => {
+          counter.reset();
+          counter.inc(this.#sources?.serving.audited()?.[field] ?? 0);
+        }),
+      });
+    }
     new Gauge({
       name: "varve_view_age_seconds",
       help: "How far the newest rows that are served lie behind the clock: its time less the watermark of the view",

@@ -51,6 +51,12 @@ export async function openServer(options: OpenServerOptions): Promise<OpenedServ
       ...placesOf(config),
       clock,
       observer: metrics,
+      audit: {
+        share: config.server.auditShare,
+        keys: config.server.auditKeys,
+        days: config.server.auditDays,
+        onProblem: (error) => logger.warn({ err: error }, "cannot write the audit log; serving goes on"),
+      },
       onProblem: (error) => logger.warn({ err: error }, "cannot look for changes; serving goes on"),
     });
     closers.unshift(() => serving.close());

@@ -74,6 +74,67 @@ export function skewBundle(found: ShownSkew): MimeBundle {
   return stacked(counts, examples);
 }
 
+/** The parts of a check of the audit log that are shown. */
+export interface ShownAudit {
+  readonly service: string;
+  readonly from: string;
+  readonly to: string;
+  readonly rows: number;
+  readonly more: boolean;
+  readonly values: number;
+  readonly matches: number;
+  readonly mismatches: number;
+  readonly missing: number;
+  readonly uncompared: number;
+  readonly notes: readonly string[];
+  readonly features: readonly { readonly feature: string; readonly mismatches: number; readonly missing: number }[];
+  readonly examples: readonly {
+    readonly at: string;
+    readonly key: Row;
+    readonly feature: string;
+    readonly served: unknown;
+    readonly offline: unknown;
+    readonly status: string;
+  }[];
+}
+
+/** What was served, against what should have been. */
+export function auditBundle(found: ShownAudit): MimeBundle {
+  const { mismatches, missing, uncompared } = found;
+  const counts = tableBundle({
+    title: `${formatCount(mismatches)} mismatches and ${formatCount(missing)} missing among ${
+      formatCount(found.values)
+    } values that service ${found.service} answered from ${found.from} to ${found.to}`,
+    head: ["feature", "differs", "missing"],
+    rows: found.features.map(({ feature, mismatches, missing }) => [
+      feature,
+      formatCount(mismatches),
+      formatCount(missing),
+    ]),
+    align: ["left", "right", "right"],
+    note: [
+      `${formatCount(found.rows)} answers${found.more ? ", the newest" : ""}: ${
+        formatCount(found.matches)
+      } values match`,
+      ...(uncompared > 0 ? [`${formatCount(uncompared)} were not compared: ${found.notes.join("; ")}`] : []),
+    ].join("; "),
+  });
+  if (found.examples.length === 0) return counts;
+  const examples = tableBundle({
+    head: ["at", "key", "feature", "served", "offline", "status"],
+    rows: found.examples.map(({ at, key, feature, served, offline, status }) => [
+      at,
+      Object.values(key).map(cellText).join(", "),
+      feature,
+      cellText(served),
+      cellText(offline),
+      status,
+    ]),
+    align: ["left", "left", "left", "right", "right"],
+  });
+  return stacked(counts, examples);
+}
+
 /** The parts of a search for leaks that are shown. */
 export interface ShownLeaks {
   readonly rows: number;
