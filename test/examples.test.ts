@@ -5,9 +5,11 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { startRedis } from "./support/redis.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const tsx = createRequire(import.meta.url).resolve("tsx/cli");
@@ -108,6 +110,27 @@ const lines: Readonly<Record<string, readonly (string | RegExp)[]>> = {
 /** It makes nothing but definitions: the command line runs it, below. */
 const definitions = "07_definitions.ts";
 
+/** What the programs say that ask a server for the features of those definitions. */
+const asking: Readonly<Record<string, readonly (string | RegExp)[]>> = {
+  "10_client.ts": [
+    "ATL: 672 departures, 1.46 minutes late",
+    /^ORD: \d{3} departures; nowhere: 0$/m,
+    /^ATL 672, ORD \d+, DFW \d+, SFO \d+$/m,
+    /^ATL: origin_\w+ of airport_days is PRESENT, since 2001-01-07T02:00:00Z$/m,
+    /^nowhere: origin_\w+ of airport_days is MISSING, since never$/m,
+    /^null: origin_\w+ of airport_days is NULL_KEY, since never$/m,
+    "NOT_FOUND: ",
+  ],
+  "11_curl.sh": [
+    '{"ready":true,"problems":[]}',
+    /^\{"result":\{"features":\[1\.46\d+,"672"\]\},.*"name":"airport_days\.origin_departures".*"status":"PRESENT"/m,
+    '{"result":[{"features":[-1.9383647798742139,"795"]},{"features":[null,"0"]}]}',
+    '"inputJoinKeys":[{"name":"origin","dataType":{"type":"string"}}]',
+    '{"metadata":{"feature_names":["origin","origin_departures","origin_delayMean"]}',
+    '"code":"INVALID_REQUEST"',
+  ],
+};
+
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "varve-examples-"));
@@ -120,11 +143,19 @@ interface Run {
   readonly stderr: string;
 }
 
-async function run(args: readonly string[], settings: Readonly<Record<string, string>> = {}): Promise<Run> {
+function start(args: readonly string[], settings: Readonly<Record<string, string>>, command: string) {
   // Nothing of this process's own configuration, nor of the test runner's.
   const kept = Object.entries(process.env).filter(([name]) => !/^(VARVE_|VITEST|NODE_OPTIONS|FORCE_COLOR)/.test(name));
   const env = { ...Object.fromEntries(kept), ...settings };
-  const child = spawn(process.execPath, args, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
+  return spawn(command, args, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
+}
+
+async function run(
+  args: readonly string[],
+  settings: Readonly<Record<string, string>> = {},
+  command = process.execPath,
+): Promise<Run> {
+  const child = start(args, settings, command);
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
   return { code: code as number | null, stdout, stderr };
 }
@@ -143,7 +174,8 @@ function expectInOrder(output: string, wanted: readonly (string | RegExp)[]): vo
 describe("examples", () => {
   it("are all run here", async () => {
     const files = await readdir(join(root, "examples"));
-    expect(files.filter((file) => file.endsWith(".ts")).sort()).toEqual([...Object.keys(lines), definitions].sort());
+    const programs = files.filter((file) => /\.(ts|sh)$/.test(file)).sort();
+    expect(programs).toEqual([...Object.keys(lines), ...Object.keys(asking), definitions].sort());
   });
 
   for (const [file, wanted] of Object.entries(lines)) {
@@ -181,4 +213,55 @@ describe("examples", () => {
     ]);
     expect((await run([varve, "history"], settings)).stdout).toContain("first features");
   }, 120_000);
+
+  it.each(["varve up", "varve serve on Redis"])(
+    `${Object.keys(asking).join(" and ")} get their answers from %s`,
+    async (kind) => {
+      const settings: Record<string, string> = {
+        VARVE_CLOCK: "2001-01-08",
+        VARVE_STORAGE: join(folder, kind.replaceAll(" ", "-")),
+        VARVE_PORT: "0",
+      };
+      // What was begun last ends first: nobody loses what it stands on.
+      const closers: (() => Promise<unknown>)[] = [];
+      onTestFinished(async () => {
+        for (const close of closers.reverse()) await close();
+      });
+      const begin = (args: readonly string[]) => {
+        const child = start(args, settings, process.execPath);
+        child.stderr.resume();
+        const ended = once(child, "exit");
+        closers.push(async () => child.kill() && await ended);
+        return child;
+      };
+      if (kind.includes("Redis")) {
+        const redis = await startRedis({ appendonly: true });
+        closers.push(() => redis.stop());
+        settings["VARVE_REDIS"] = redis.url;
+        begin([varve, "worker"]);
+      }
+      const applied = await run([varve, "apply", join(root, "examples", definitions)], settings);
+      expect(applied.code, applied.stderr).toBe(0);
+      const client: Record<string, string> = {};
+      if (kind.includes("serve")) {
+        const { stdout } = await run([varve, "keys", "create", "example"], settings);
+        client["FEATURES_KEY"] = /^vk_\S+/.exec(stdout)![0];
+      }
+      const server = begin([varve, kind.split(" ")[1]!]);
+      for await (const line of createInterface({ input: server.stdout })) {
+        const found = /http:\/\/[\d.:]+/.exec(line);
+        if (found) {
+          client["FEATURES_URL"] = found[0];
+          break;
+        }
+      }
+      for (const [file, wanted] of Object.entries(asking)) {
+        const path = join(root, "examples", file);
+        const asked = file.endsWith(".sh") ? await run([path], client, "bash") : await run([tsx, path], client);
+        expect(asked, asked.stdout).toMatchObject({ code: 0, stderr: "" });
+        expectInOrder(asked.stdout, wanted);
+      }
+    },
+    120_000,
+  );
 });
