@@ -57,7 +57,7 @@ export { FramePlots, Plot } from "./frame/plots.ts";
 export type { MarkOptions, PlotOptions } from "./frame/plots.ts";
 export { KeyedFrame } from "./frame/keyed_frame.ts";
 export type { KeyedEntity } from "./frame/keyed_frame.ts";
-export { csv, fromArrow, fromPolars, fromRows, json, ndjson, parquet, sql } from "./frame/sources.ts";
+export { csv, fromArrow, fromPolars, fromRows, json, ndjson, parquet, sql, storedRows } from "./frame/sources.ts";
 export type { CsvOptions, Paths, SourceOptions } from "./frame/sources.ts";
 export { descending } from "./frame/steps.ts";
 export { setWarningHook } from "./frame/runtime.ts";
@@ -150,6 +150,8 @@ export type {
 export type { ColumnProfile, ProfileBin, ProfileQuantiles, ProfileRow, ProfileValue } from "./frame/column_profile.ts";
 export { ViewSelection } from "./define/selection.ts";
 export { FeatureService, service } from "./define/service.ts";
+export { DefinitionSource } from "./define/source/definition_source.ts";
+export type { ModuleOptions } from "./define/source/module_source.ts";
 export { parseDefinition } from "./define/parse.ts";
 export type {
   Definition,

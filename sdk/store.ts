@@ -2,6 +2,8 @@
 import type { Definition } from "./define/definitions.ts";
 import type { Entity } from "./define/entity.ts";
 import type { FeatureService } from "./define/service.ts";
+import type { DefinitionSource } from "./define/source/definition_source.ts";
+import type { ModuleOptions } from "./define/source/module_source.ts";
 import { FeatureView, type PublishOptions, view as defineView } from "./define/view.ts";
 import type { ViewOptions } from "./define/view_types.ts";
 import type { ProfileOptions, ViewProfile } from "./define/view_profile.ts";
@@ -28,6 +30,7 @@ import { StorePlan } from "./store_plan.ts";
 import { newestView, OnlineReaders, type Readable, readsFor, requireView } from "./store_reads.ts";
 import { ReadResult } from "./store_result.ts";
 import { audit, type AuditOptions, type AuditReport } from "./store_audit.ts";
+import { registeredSource } from "./store_source.ts";
 import { skew, type SkewOptions, type SkewReport } from "./store_skew.ts";
 import { estimateSources } from "./store_sources.ts";
 import { type LeakOptions, type LeakReport, leaks } from "./store_leaks.ts";
@@ -198,6 +201,12 @@ export class Store {
   /** Changes of the registry, newest first. */
   async history(options: HistoryOptions = {}): Promise<Change[]> {
     return await this.#parts.registry.history(options);
+  }
+
+  /** Views and services of the registry as one TypeScript module: `varve apply` of the file plans no change. */
+  async source(name: string | readonly string[], options?: ModuleOptions): Promise<DefinitionSource> {
+    this.#checkOpen("read definitions of");
+    return registeredSource(await this.#parts.registry.state(), typeof name === "string" ? [name] : name, options);
   }
 
   /** What is registered, stored, served and missing. */

@@ -87,6 +87,10 @@ program.command("apply <file>")
   .option("--reason <text>", "why; kept in the history")
   .option("--no-wait", "return once the change is committed and its jobs are in line")
   .action(computing(async (context, [file], options) => (await import("./apply.ts")).apply(context, file!, options)));
+program.command("source <name...>")
+  .description("write views and services of the registry as a TypeScript module, to keep in git and `apply`")
+  .option("--absolute", "leave paths of files as they are (default: relative to this folder where they lie in it)")
+  .action(run(async (context, names, options) => (await import("./source.ts")).source(context, names, options)));
 program.command("history")
   .description("who changed what, when and why, newest first")
   .option("--name <name>", "only changes of this")

@@ -6,6 +6,8 @@ import { type DataType, formatType, sameType, type ValueOf } from "../schema.ts"
 import { columnIssues, descriptive, descriptiveIssues, nameIssues } from "./checks.ts";
 import type { Definition, Descriptive, ServiceDefinition, ServiceView, ViewDefinition } from "./definitions.ts";
 import { requestKeys, ViewSelection } from "./selection.ts";
+import { DefinitionSource } from "./source/definition_source.ts";
+import { type ModuleOptions, moduleSource } from "./source/module_source.ts";
 import { FeatureView, type PublishOptions } from "./view.ts";
 
 /** What a service is made of: whole views, or selections of views. */
@@ -64,6 +66,11 @@ export class FeatureService<Request = any, Features = any> extends Displayed {
     const views = [...new Map(this.views.map((each) => [each.name, each])).values()];
     const entities = [...new Map(views.map((each) => [each.entity.name, each.entity])).values()];
     return [...entities, ...views, this.definition];
+  }
+
+  /** The service as a TypeScript module, with the views that it reads: `varve apply` of the file plans no change. */
+  source(options?: ModuleOptions): DefinitionSource {
+    return new DefinitionSource(moduleSource(this.views, [this.definition], options));
   }
 
   /** The service in a few lines of text. */

@@ -7,6 +7,8 @@ import type { EntityDefinition, ViewDefinition } from "./definitions.ts";
 import { type Prefixed, ViewSelection } from "./selection.ts";
 import { aggregateDefinition } from "./aggregate_definition.ts";
 import { type ProfileOptions, profileView, type ViewProfile } from "./view_profile.ts";
+import { DefinitionSource } from "./source/definition_source.ts";
+import { type ModuleOptions, moduleSource } from "./source/module_source.ts";
 import { viewText } from "./view_text.ts";
 import { definitionWarnings } from "./view_warnings.ts";
 import { viewDefinition } from "./view_definition.ts";
@@ -101,6 +103,11 @@ export class FeatureView<Keys extends SchemaTypes = any, Features extends Row = 
     const { store, ...rest } = options;
     const found = store ? await store.profile(this, rest) : await profileView()(this.definition, rest);
     return found as ViewProfile<N>;
+  }
+
+  /** The view as a TypeScript module, with all that it is made of: `varve apply` of the file plans no change. */
+  source(options?: ModuleOptions): DefinitionSource {
+    return new DefinitionSource(moduleSource([this.definition], [], options));
   }
 
   /** The view in a few lines of text. */

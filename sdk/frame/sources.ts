@@ -168,6 +168,18 @@ export function fromArrow<const S extends SchemaTypes | undefined = undefined>(
 }
 
 /**
+ * Rows that publishing stored, by the id that it gave them: what `fromRows`, `fromPolars` and `fromArrow` become in a module that
+ * `view.source()` writes. The store that holds them reads them.
+ */
+export function storedRows<const S extends SchemaTypes>(
+  id: string,
+  options: SourceOptions & { readonly schema: S; readonly rowCount: number },
+): Frame<RowOf<S>> {
+  const source: MemorySource = deepFreeze({ kind: "memory", id, rowCount: options.rowCount, ...times(options) });
+  return new Frame({ kind: "scan", source, schema: schemaFrom(options.schema) });
+}
+
+/**
  * SQL (DuckDB's SELECT) over frames by name: `` sql("select origin, avg(delay) as delay from flights group by 1", { flights }) ``.
  * With a declared `schema` the result must fit it.
  */

@@ -1,0 +1,243 @@
+/** Definitions as a TypeScript module: sources, frames, entities, views and services, each as a person would write it. */
+import { canonicalJson } from "../../frame/hash.ts";
+import { windowFunctions } from "../../frame/window_functions.ts";
+import type {
+  AttributeView,
+  Descriptive,
+  EntityDefinition,
+  ServiceDefinition,
+  ServiceView,
+  ViewDefinition,
+} from "../definitions.ts";
+import { columnNames } from "../../schema.ts";
+import { schemaOf } from "../../frame/query_schema.ts";
+import { traceTimestamp } from "../event_time.ts";
+import { ViewSelection } from "../selection.ts";
+import { callDoc, chainDoc, type Doc, layOut, listDoc } from "./layout.ts";
+import { ModuleNames } from "./names.ts";
+import { frameDoc, QueryWriter } from "./query_source.ts";
+import { cannotWrite, dataDoc, fieldsDoc, plainOf, shortInstant, textCode, typeDoc } from "./values.ts";
+import { writeWindows } from "./windows_source.ts";
+
+/** How a module is written. */
+export interface ModuleOptions {
+  /**
+   * How paths of files are written: `"relative"` to the working folder where they lie in it, so that the module has to be run in
+   * the same folder of another checkout; `"absolute"` as they are stored.
+   * @default "relative"
+   */
+  readonly paths?: "relative" | "absolute";
+}
+
+/** What the package exports and a module may import: no constant is called so. */
+const exported: readonly string[] = [
+  ...["parquet", "csv", "json", "ndjson", "sql", "storedRows", "entity", "view", "service", "series", "Timestamp"],
+  ...[
+    "col",
+    "lit",
+    "when",
+    "coalesce",
+    "greatest",
+    "least",
+    "concat",
+    "hash",
+    "listOf",
+    "struct",
+    "allOf",
+    "anyOf",
+    "atan2",
+  ],
+  ...["descending", "custom", "median", "quantile", "list", ...Object.keys(windowFunctions)],
+];
+
+/** The module that exports these views, and services over them. */
+export function moduleSource(
+  views: readonly ViewDefinition[],
+  services: readonly ServiceDefinition[],
+  { paths = "relative" }: ModuleOptions = {},
+): string {
+  const names = new ModuleNames(exported);
+  const entities = [...new Map(views.map(({ entity }) => [canonicalJson(entity), entity])).values()];
+  const unique = [...new Map(views.map((each) => [each.name, each])).values()];
+  const called = {
+    views: new Map(unique.map(({ name }) => [name, names.take(name, "view")])),
+    services: services.map(({ name }) => names.take(name, "service")),
+    entities: new Map(entities.map((each) => [canonicalJson(each), names.take(each.name, "entity")])),
+  };
+  const frames = new QueryWriter(names, unique.map(({ query }) => query), paths === "absolute");
+  const viewDocs = unique.map((definition) =>
+    constant(
+      called.views.get(definition.name)!,
+      viewDoc(definition, called.entities.get(canonicalJson(definition.entity))!, frames, names),
+      true,
+    )
+  );
+  const parts: Doc[] = [
+    ...frames.constants.map(({ name, doc }) => constant(name, doc)),
+    ...entities.map((each) => constant(called.entities.get(canonicalJson(each))!, entityDoc(each, names), true)),
+    ...viewDocs,
+    ...services.map((each, i) => constant(called.services[i]!, serviceDoc(each, unique, called.views, names), true)),
+  ];
+  return [importsDoc(names.imports), ...parts].map((doc) => `${layOut(doc)}\n`).join("\n");
+}
+
+function importsDoc(names: readonly string[]): Doc {
+  const list = `import { ${names.join(", ")} } from "varve";`;
+  return list.length <= 120 ? list : `import {\n${names.map((name) => `  ${name},\n`).join("")}} from "varve";`;
+}
+
+function constant(name: string, doc: Doc, isExported = false): Doc {
+  return [isExported ? "export " : "", "const ", name, " = ", doc, ";"];
+}
+
+function said({ description, owner, tags }: Descriptive): Descriptive {
+  return {
+    ...(description !== undefined && { description }),
+    ...(owner !== undefined && { owner }),
+    ...(tags !== undefined && { tags }),
+  };
+}
+
+function optional(options: object, names: ModuleNames): Doc[] {
+  return Object.keys(options).length > 0 ? [dataDoc(options, names)] : [];
+}
+
+function entityDoc(definition: EntityDefinition, names: ModuleNames): Doc {
+  return callDoc(names.use("entity"), [
+    textCode(definition.name),
+    fieldsDoc(definition.joinKeys.map(({ name, type }) => [name, typeDoc(type, names)])),
+    ...optional(said(definition), names),
+  ]);
+}
+
+function viewDoc(view: ViewDefinition, entity: string, frames: QueryWriter, names: ModuleNames): Doc {
+  const { head, links } = frames.chain(view.query);
+  const by = callDoc(".by", [entity]);
+  const windows = view.mode === "aggregates" ? writeWindows(view, frames, names) : undefined;
+  const features = featureOptions(view, {
+    names: windows?.names ?? attributeNames(view as AttributeView),
+    withDefault: windows?.withDefault ?? new Set(),
+    withDescription: windows?.withDescription ?? new Set(),
+  });
+  const { schedule, dataDelay, start, end, ttl, lookback, online, offline, preventDestroy } = view;
+  const options = {
+    ...timeOptions(view),
+    schedule,
+    ...(dataDelay !== "0s" && { dataDelay }),
+    start: shortInstant(start),
+    ...(end !== undefined && { end: shortInstant(end) }),
+    ...(ttl !== "forever" && { ttl }),
+    ...(lookback !== 0 && { lookback }),
+    ...(online && { online }),
+    ...(!offline && { offline }),
+    ...(preventDestroy && { preventDestroy }),
+    ...features,
+    ...said(view),
+  };
+  return callDoc(names.use("view"), [
+    textCode(view.name),
+    frameDoc({ head, links: [...links, by, ...windows?.links ?? []] }),
+    dataDoc(options, names),
+  ]);
+}
+
+/** The columns that are the times, where they are not found by themselves. */
+function timeOptions(view: ViewDefinition) {
+  const found = (role: "eventTimestamp" | "writtenTimestamp") => {
+    const trace = traceTimestamp(view.query, role);
+    return "columns" in trace ? trace.columns[0]?.name : undefined;
+  };
+  const { eventTimestamp, writtenTimestamp } = view;
+  const written = found("writtenTimestamp");
+  if (writtenTimestamp === undefined && written !== undefined) {
+    throw cannotWrite(`view "${view.name}" has no written timestamp, and its source has one, "${written}"`);
+  }
+  return {
+    ...(found("eventTimestamp") !== eventTimestamp && { eventTimestamp }),
+    ...(written !== writtenTimestamp && { writtenTimestamp }),
+  };
+}
+
+/** The columns that are features where nobody says which. */
+function attributeNames({ query, entity, eventTimestamp, writtenTimestamp }: AttributeView): string[] {
+  const taken = new Set([...entity.joinKeys.map(({ name }) => name), eventTimestamp, writtenTimestamp]);
+  return columnNames(schemaOf(query)).filter((column) => !taken.has(column));
+}
+
+/** Which features there are, and what is said of each, as far as it has not been said. */
+function featureOptions(
+  view: ViewDefinition,
+  given: {
+    readonly names: readonly string[];
+    readonly withDefault: ReadonlySet<string>;
+    readonly withDescription: ReadonlySet<string>;
+  },
+) {
+  const own = view.features.map(({ name, type, default: value, description }) => ({
+    name,
+    value: value === undefined || given.withDefault.has(name) ? undefined : plainOf(value, type),
+    description: given.withDescription.has(name) ? undefined : description,
+  }));
+  const withDefault = own.filter(({ value }) => value !== undefined);
+  const defaults = withDefault.length > 0 && {
+    defaults: Object.fromEntries(withDefault.map(({ name, value }) => [name, value])),
+  };
+  if (own.some(({ description }) => description !== undefined)) {
+    const features = own.map(({ name, description }) => [name, description === undefined ? true : { description }]);
+    return { features: Object.fromEntries(features), ...defaults };
+  }
+  const isAll = own.length === given.names.length && own.every(({ name }) => given.names.includes(name));
+  return { ...(!isAll && { features: own.map(({ name }) => name) }), ...defaults };
+}
+
+function serviceDoc(
+  service: ServiceDefinition,
+  views: readonly ViewDefinition[],
+  called: ReadonlyMap<string, string>,
+  names: ModuleNames,
+): Doc {
+  const parts = service.views.map((use) => {
+    const view = views.find(({ name }) => name === use.view)!;
+    return chainDoc(called.get(use.view)!, selectionLinks(use, view, names));
+  });
+  return callDoc(names.use("service"), [
+    textCode(service.name),
+    listDoc(parts),
+    ...optional(said(service), names),
+  ]);
+}
+
+/** What is said of a use of a view: which features, under which names, looked up by what. */
+function selectionLinks(use: ServiceView, view: ViewDefinition, names: ModuleNames): Doc[] {
+  const links: Doc[] = [];
+  let selection = new ViewSelection(view);
+  const wanted = use.features.map(({ feature }) => feature);
+  if (wanted.join() !== view.features.map(({ name }) => name).join()) {
+    selection = selection.select(...wanted);
+    links.push(callDoc(".select", wanted.map(textCode)));
+  }
+  const [first] = use.features;
+  const prefix = first!.as.endsWith(first!.feature) ? first!.as.slice(0, -first!.feature.length) : "";
+  if (prefix !== "" && use.features.every(({ feature, as }) => as === prefix + feature)) {
+    selection = selection.prefix(prefix);
+    links.push(callDoc(".prefix", [textCode(prefix)]));
+  } else {
+    const renamed = Object.fromEntries(
+      use.features.filter(({ feature, as }) => feature !== as).map(({ feature, as }) => [feature, as]),
+    );
+    if (Object.keys(renamed).length > 0) {
+      selection = selection.rename(renamed);
+      links.push(callDoc(".rename", [dataDoc(renamed, names)]));
+    }
+  }
+  if (Object.keys(use.joinKeyMap).length > 0) {
+    selection = selection.mapKeys(use.joinKeyMap);
+    links.push(callDoc(".mapKeys", [dataDoc(use.joinKeyMap, names)]));
+  }
+  if (use.alias !== use.view) {
+    selection = selection.as(use.alias);
+    links.push(callDoc(".as", [textCode(use.alias)]));
+  }
+  if (canonicalJson(selection.use) === canonicalJson(use)) return links;
+  throw cannotWrite(`the join keys of view "${use.view}" are mapped in a way that one call cannot say`);
+}
