@@ -7,6 +7,7 @@ import type { AuditCounts, AuditSettings } from "./audit/audit_log.ts";
 import { messageOf, VarveError } from "./errors.ts";
 import { openObjects, openOnline, workspaceOf } from "./places.ts";
 import type { Places } from "./places.ts";
+import { servedService } from "./registry/fold.ts";
 import { openRegistry } from "./registry/registry.ts";
 import type { Registry } from "./registry/registry.ts";
 import type { RegistryState } from "./registry/state.ts";
@@ -223,7 +224,7 @@ class LiveServing implements Serving {
   #reader(name: string): ServiceReader {
     const known = this.#readers.get(name);
     if (known) return known;
-    const definition = this.#state.services[name];
+    const definition = servedService(this.#state, name);
     if (!definition) {
       const names = Object.keys(this.#state.services);
       throw new VarveError(

@@ -2,6 +2,7 @@
 import { FeatureService } from "./define/service.ts";
 import { FeatureView } from "./define/view.ts";
 import { VarveError } from "./errors.ts";
+import { servedService } from "./registry/fold.ts";
 import type { RegistryState } from "./registry/state.ts";
 import { type DefinedView, type FeatureRead, readOfView, readsOf } from "./retrieve/feature_read.ts";
 import { compileService, type ServiceReader } from "./retrieve/online.ts";
@@ -21,7 +22,8 @@ export function readsFor(state: RegistryState, readable: Readable, from: "offlin
   if (from === "source" && typeof readable !== "string") return sourceReads(readable);
   if (readable instanceof FeatureService) return readsOf(readable.definition, (view) => servingView(state, view));
   if (readable instanceof FeatureView) return [readOfView(requireView(state, readable.name))];
-  const service = Object.hasOwn(state.services, readable) ? state.services[readable] : undefined;
+  const newest = Object.hasOwn(state.services, readable) ? state.services[readable] : undefined;
+  const service = from === "source" ? newest : servedService(state, readable);
   if (service) {
     return readsOf(service, (view) => from === "source" ? newestView(state, view) : servingView(state, view));
   }

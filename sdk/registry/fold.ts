@@ -1,4 +1,5 @@
 /** Folding the log of changes into what the registry knows: pure, and total for every log that was ever accepted. */
+import type { ServiceDefinition } from "../define/definitions.ts";
 import type { Action, Change, RegisteredView, RegistryState, ViewVersion } from "./state.ts";
 
 /** A registry before its first change. */
@@ -7,6 +8,7 @@ export const emptyState: RegistryState = freezeState({
   entities: emptyRecord(),
   views: emptyRecord(),
   services: emptyRecord(),
+  formerServices: emptyRecord(),
   lastVersions: emptyRecord(),
 });
 
@@ -40,9 +42,13 @@ function applyAction(state: RegistryState, action: Action): RegistryState {
     case "deleteEntity":
       return { ...state, entities: remove(state.entities, action.name) };
     case "putService":
-      return { ...state, services: put(state.services, action.service.name, action.service) };
+      return putService(state, action.service);
     case "deleteService":
-      return { ...state, services: remove(state.services, action.name) };
+      return {
+        ...state,
+        services: remove(state.services, action.name),
+        formerServices: remove(state.formerServices ?? {}, action.name),
+      };
     case "addVersion":
       return addVersion(state, action.version);
     case "updateVersion":
@@ -59,6 +65,40 @@ function applyAction(state: RegistryState, action: Action): RegistryState {
     case "deleteView":
       return { ...state, views: remove(state.views, action.name) };
   }
+}
+
+/** How many definitions of a service are kept beside the newest: views are rolled back one version or two, not twenty. */
+const formerKept = 10;
+
+function putService(state: RegistryState, service: ServiceDefinition): RegistryState {
+  const { name } = service;
+  const before = state.services[name];
+  const former = [...(before ? [before] : []), ...(state.formerServices?.[name] ?? [])].slice(0, formerKept);
+  return {
+    ...state,
+    services: put(state.services, name, service),
+    formerServices: put(state.formerServices ?? {}, name, Object.freeze(former)),
+  };
+}
+
+/**
+ * The definition by which a service is read: the newest whose views all serve what it asks for. A new definition may need a
+ * version of a view that is still being built, and a view that was rolled back may lack what was added since; until then, the
+ * service is what it was. Where none can be read it is the newest, and reading it says what is missing.
+ */
+export function servedService(state: RegistryState, name: string): ServiceDefinition | undefined {
+  const newest = Object.hasOwn(state.services, name) ? state.services[name] : undefined;
+  if (!newest) return undefined;
+  return [newest, ...(state.formerServices?.[name] ?? [])].find((each) => isReadable(state, each)) ?? newest;
+}
+
+function isReadable({ views }: RegistryState, service: ServiceDefinition): boolean {
+  return service.views.every(({ view: name, features }) => {
+    const view = Object.hasOwn(views, name) ? views[name] : undefined;
+    const serving = view && findVersion(view, view.serving)?.definition.features;
+    return serving !== undefined &&
+      features.every(({ feature }) => serving.some((each: { readonly name: string }) => each.name === feature));
+  });
 }
 
 function addVersion(state: RegistryState, version: ViewVersion): RegistryState {

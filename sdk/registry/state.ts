@@ -37,6 +37,8 @@ export interface RegistryState {
   readonly views: Readonly<Record<string, RegisteredView>>;
   /** By name. */
   readonly services: Readonly<Record<string, ServiceDefinition>>;
+  /** What services were before, the newest first: read while a view that the new definition needs is still being built. */
+  readonly formerServices?: Readonly<Record<string, readonly ServiceDefinition[]>>;
   /** The highest version each view ever had, deleted ones included: a number is never used twice, as old data may still lie there. */
   readonly lastVersions?: Readonly<Record<string, number>>;
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { currentVersion, emptyState, fold, nextVersion } from "../../../sdk/registry/fold.ts";
+import type { ServiceDefinition, ViewDefinition } from "../../../sdk/define/definitions.ts";
+import { currentVersion, emptyState, fold, nextVersion, servedService } from "../../../sdk/registry/fold.ts";
 import { dataHash } from "../../../sdk/registry/data_hash.ts";
 import type { Action, RegistryState } from "../../../sdk/registry/state.ts";
 import { airport, delays } from "../../support/flight_views.ts";
@@ -62,6 +63,41 @@ describe("fold()", () => {
     const deleted = folded([add(1)], [serve(1)], [{ kind: "deleteView", name: "delays" }]);
     expect(deleted.views["delays"]).toBeUndefined();
     expect(nextVersion(deleted, "delays")).toBe(2);
+  });
+
+  it("reads a service by its newest definition for which every view serves what it asks for", () => {
+    const reads = (feature: string): ServiceDefinition => ({
+      kind: "service",
+      name: "s",
+      views: [{ view: "delays", alias: "delays", features: [{ feature, as: feature }], joinKeyMap: {} }],
+    });
+    const { definition } = delays({ schedule: "1d" });
+    const [first] = definition.features;
+    const wider = {
+      kind: "addVersion",
+      version: {
+        version: 2,
+        definition: {
+          ...definition,
+          features: [...definition.features, { ...first!, name: "later" }],
+        } as ViewDefinition,
+        dataHash: "2",
+        createdAt: "2001-01-02T00:00:00Z",
+      },
+    } as const;
+    const put = (feature: string) => ({ kind: "putService", service: reads(feature) }) as const;
+    const served = (...changes: Action[][]) => servedService(folded(...changes), "s")?.views[0]!.features[0]!.feature;
+    const old: Action[][] = [[add(1), put(first!.name)]];
+    // None can be read yet: the newest says why.
+    expect(served(...old)).toBe(first!.name);
+    expect(served(...old, [serve(1)], [wider, put("later")])).toBe(first!.name);
+    expect(served(...old, [serve(1)], [wider, put("later")], [serve(2)])).toBe("later");
+    expect(served(...old, [serve(1)], [wider, put("later")], [serve(2)], [serve(1)])).toBe(first!.name);
+    expect(served(...old, [serve(1)], [wider, put("later")], [{ kind: "deleteService", name: "s" }])).toBeUndefined();
+    // What was before a deletion is not what comes after it.
+    const again: Action[][] = [[{ kind: "deleteService", name: "s" }], [put("later")]];
+    expect(served(...old, [serve(1)], [wider], ...again)).toBe("later");
+    expect(servedService(emptyState, "constructor")).toBeUndefined();
   });
 
   it("finds nothing under names that every object has", () => {
