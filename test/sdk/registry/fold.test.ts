@@ -86,7 +86,7 @@ describe("fold()", () => {
       },
     } as const;
     const put = (feature: string) => ({ kind: "putService", service: reads(feature) }) as const;
-    const served = (...changes: Action[][]) => servedService(folded(...changes), "s")?.views[0]!.features[0]!.feature;
+    const served = (...changes: Action[][]) => servedService(folded(...changes), "s")?.views[0]?.features[0]?.feature;
     const old: Action[][] = [[add(1), put(first!.name)]];
     // None can be read yet: the newest says why.
     expect(served(...old)).toBe(first!.name);
