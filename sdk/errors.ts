@@ -21,6 +21,8 @@ export const errorCodes = {
   CONFLICT: { status: 409, retry: true },
   /** Data does not have the columns or types that the definition says. */
   SCHEMA_MISMATCH: { status: 422, retry: false },
+  /** A published function threw, or gave what is not of its output schema; `details.row` says for which row. */
+  FUNCTION_FAILED: { status: 422, retry: false },
   /** Stored or source data cannot be read: torn, truncated, wrong checksum. */
   CORRUPT: { status: 500, retry: false },
   /** This engine, store or server cannot do it. */

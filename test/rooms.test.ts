@@ -11,6 +11,7 @@ const levels: readonly (readonly [prefix: string, level: number])[] = [
   ["sdk/display.ts", 1],
   ["sdk/time.ts", 1],
   ["sdk/schema.ts", 2],
+  ["sdk/sandbox/", 5],
   ["sdk/frame/", 10],
   ["sdk/define/", 20],
   ["sdk/engine/", 30],
@@ -48,6 +49,8 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   // Two rooms that may not import each other read Parquet without an engine: footers of sources, checkpoints of tables.
   "hyparquet": ["sdk/engine/parquet_footer.ts", "sdk/storage/delta_checkpoint.ts"],
   "hyparquet-writer": ["sdk/storage/parquet_file.ts"],
+  "acorn": ["sdk/sandbox/javascript.ts"],
+  "eslint-scope": ["sdk/sandbox/javascript.ts"],
   "re2js": ["sdk/frame/regex.ts"],
   "@aws-sdk/client-s3": ["sdk/storage/object_s3.ts"],
   "lmdb": ["sdk/storage/online_lmdb.ts"],

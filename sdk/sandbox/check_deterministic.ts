@@ -1,0 +1,119 @@
+/** Whether a function always gives the same answer to the same row. */
+import { VarveError } from "../errors.ts";
+import type { DataType, Row, Schema } from "../schema.ts";
+import { Timestamp, timestampLimits } from "../time.ts";
+import { FunctionRunner, type FunctionRunnerOptions, parentCodec, type PublishedFunction } from "./runner.ts";
+
+/** How the check is made. */
+export interface DeterminismOptions extends FunctionRunnerOptions {
+  /** Rows to try; else some are made from the input schema, with nulls and extremes. */
+  readonly rows?: readonly Row[] | undefined;
+}
+
+/**
+ * Runs a function twice in fresh processes, forwards in one batch and backwards in small ones, and compares the
+ * answers byte by byte. Rows on which it throws both times the same way count as equal: a sample that was made up may
+ * be one that never comes. Throws `INVALID_DEFINITION` that names the first row whose answers differ.
+ */
+export async function checkDeterministic(fn: PublishedFunction, options: DeterminismOptions = {}): Promise<void> {
+  const given = options.rows;
+  const rows = given ?? sampleRows(fn.input);
+  const first = await answersOf(fn, rows, options, 1_000);
+  const reversed = await answersOf(fn, [...rows].reverse(), options, 7);
+  const second = reversed.reverse();
+  const at = first.findIndex((answer, row) => answer !== second[row]);
+  if (at >= 0) {
+    throw new VarveError(
+      "INVALID_DEFINITION",
+      `Cannot publish ${fn.name}: run twice, it gave two answers to row ${at} of ${
+        given ? "the sample" : "a made-up sample"
+      }; ` +
+        "its answer may depend on its row alone",
+      { details: { function: fn.name, row: at } },
+    );
+  }
+}
+
+/** The answers as comparable text; that of a row that failed is its message. */
+async function answersOf(
+  fn: PublishedFunction,
+  rows: readonly Row[],
+  options: DeterminismOptions,
+  batchRows: number,
+): Promise<string[]> {
+  const runner = new FunctionRunner({ ...options, children: 1, batchRows });
+  const codec = parentCodec();
+  try {
+    const answers: string[] = [];
+    for (let from = 0; from < rows.length; from += batchRows) {
+      answers.push(...await answersOfBatch(rows.slice(from, from + batchRows)));
+    }
+    return answers;
+  } finally {
+    await runner.close();
+  }
+
+  async function answersOfBatch(batch: readonly Row[]): Promise<string[]> {
+    try {
+      const answers = await runner.run(fn, batch);
+      return answers.map((answer) => Buffer.from(codec.encode(fn.output, [answer], 0)).toString("latin1"));
+    } catch (error) {
+      if (!(error instanceof VarveError) || error.code !== "FUNCTION_FAILED") throw error;
+      if (batch.length === 1) return [error.message];
+      const answers: string[] = [];
+      for (const row of batch) answers.push(...await answersOfBatch([row]));
+      return answers;
+    }
+  }
+}
+
+/** Rows with every extreme of every field, and nulls: the n-th row has the n-th of each field's values. */
+export function sampleRows(schema: Schema): Row[] {
+  const values = schema.map((field) => sampleValues(field.type));
+  const longest = Math.max(2, ...values.map((list) => list.length));
+  const rows: Row[] = [];
+  // Fields step at different speeds, so that extremes meet.
+  for (const stride of [1, 2, 3]) {
+    for (let n = 0; n < longest; n += 1) {
+      rows.push(Object.fromEntries(schema.map(({ name }, at) => {
+        const list = values[at]!;
+        return [name, list[(n + at * stride) % list.length]];
+      })));
+    }
+  }
+  rows.push(Object.fromEntries(schema.map(({ name }) => [name, null])));
+  return rows;
+}
+
+function sampleValues(type: DataType): unknown[] {
+  if (typeof type === "object") {
+    if ("list" in type) {
+      const items = sampleValues(type.list);
+      return [[], items, items.slice(0, 2), null, [null]];
+    }
+    return [...sampleRows(type.struct), null];
+  }
+  switch (type) {
+    case "string":
+      return ["", "a", "Zürich", "\u{1f98a}", "\ud800", "0", "x".repeat(300), null];
+    case "boolean":
+      return [true, false, null];
+    case "int32":
+      return [0, 1, -1, 2 ** 31 - 1, -(2 ** 31), null];
+    case "int64":
+    case "duration":
+      return [0n, 1n, -1n, 2n ** 53n + 1n, 2n ** 63n - 1n, -(2n ** 63n), null];
+    case "float32":
+    case "float64":
+      return [0, 1, -1.5, -0, NaN, Infinity, -Infinity, 0.1, type === "float32" ? Math.fround(3e38) : 1e308, null];
+    case "date":
+      return ["2001-03-01", "1970-01-01", "0001-01-01", "9999-12-31", null];
+    case "timestamp":
+      return [
+        ...[0n, 983_404_800_123_456n, timestampLimits.min, timestampLimits.max].map((at) => new Timestamp(at)),
+        null,
+      ];
+    case "binary":
+      return [new Uint8Array(), new Uint8Array([0, 255, 10]), null];
+  }
+}

@@ -1,0 +1,363 @@
+/**
+ * What runs inside the sandbox: a trusted host that receives a function as data, takes away everything that the
+ * function has no business with, and then answers batches. It is a single function because its own text is what the
+ * child process is started with: no file, no module, nothing to import.
+ */
+import type { Row, Schema } from "../schema.ts";
+import type { makeCodec, WrongValue } from "./codec.ts";
+
+/** What the parent sends first, as JSON. */
+export interface HostStart {
+  /** The function: an expression. */
+  readonly source: string;
+  /** What it is given. */
+  readonly input: Schema;
+  /** What it gives. */
+  readonly output: Schema;
+  /** The largest reply, in bytes. */
+  readonly maxReplyBytes: number;
+}
+
+/** Why a batch has no answer, as JSON. */
+export interface HostProblem {
+  /** `thrown` by the function, or `value`: it gave something that is not of its output schema. */
+  readonly kind: "thrown" | "value" | "compile";
+  /** The row of the batch, counted from 0. */
+  readonly row: number;
+  /** The path of the wrong value. */
+  readonly field: string;
+  /** What happened. */
+  readonly message: string;
+  /** What the function wrote to the console during the batch, cut. */
+  readonly console: string;
+}
+
+interface HostDeno {
+  readonly stdin: { readSync(into: Uint8Array): number | null };
+  readonly stdout: { writeSync(bytes: Uint8Array): number };
+  exit(code: number): never;
+}
+
+/** Kinds of frames; a frame is four numbers of 32 bits (length, sequence, kind, rows) and a body. */
+export const frameKinds = { start: 1, batch: 2, ready: 3, rows: 4, problem: 5 } as const;
+
+/** Bytes before the body of a frame. */
+export const frameHead = 16;
+
+/** The host. `allowed` are the globals that the function may use. */
+export function sandboxHost(codecFactory: typeof makeCodec, allowed: readonly string[]): void {
+  const kinds = { start: 1, batch: 2, ready: 3, rows: 4, problem: 5 };
+  const head = 16;
+  const maxConsole = 2_000;
+  const world = globalThis as unknown as Record<PropertyKey, unknown>;
+  const deno = world["Deno"] as HostDeno;
+  const stdin = deno.stdin;
+  const stdout = deno.stdout;
+  const exit = deno.exit.bind(deno);
+  const RealDate = Date;
+  const reflect = Reflect;
+  const compile = Function;
+  const texts = new TextEncoder();
+  const utf8 = new TextDecoder();
+  const { parse, stringify } = JSON;
+  const toText = String;
+
+  function read(size: number): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(size);
+    for (let at = 0; at < size;) {
+      // Waits without giving way: nothing but the host ever runs between batches. The end of input is the parent's end.
+      const count = stdin.readSync(at === 0 ? bytes : bytes.subarray(at));
+      if (count === null) exit(0);
+      else at += count;
+    }
+    return bytes;
+  }
+
+  function send(sequence: number, kind: number, rows: number, frame: Uint8Array<ArrayBuffer>): void {
+    const numbers = new Uint32Array(frame.buffer, frame.byteOffset, 4);
+    numbers[0] = frame.length - head;
+    numbers[1] = sequence;
+    numbers[2] = kind;
+    numbers[3] = rows;
+    for (let at = 0; at < frame.length;) at += stdout.writeSync(at === 0 ? frame : frame.subarray(at));
+  }
+
+  function sendProblem(sequence: number, problem: HostProblem): void {
+    const text = texts.encode(stringify(problem));
+    const frame = new Uint8Array(head + text.length);
+    frame.set(text, head);
+    send(sequence, kinds.problem, 0, frame);
+  }
+
+  function describe(error: unknown): string {
+    try {
+      if (typeof error === "object" && error !== null && "message" in error) {
+        const { name, message } = error as Error;
+        const kind = name === "Error" || name === undefined ? "" : `${toText(name)}: `;
+        return `${kind}${toText(message)}`.slice(0, 1_000);
+      }
+      return toText(error).slice(0, 1_000);
+    } catch {
+      return "it threw something that cannot be shown";
+    }
+  }
+
+  function refuse(what: string): never {
+    throw new TypeError(`${what} is not there in a published function: its answer may depend on its input alone`);
+  }
+
+  // The same face as the SDK's own Timestamp.
+  class Timestamp {
+    readonly micros: bigint;
+    constructor(micros: bigint) {
+      if (micros < -62_135_596_800_000_000n || micros > 253_402_300_799_999_999n) {
+        throw new RangeError(`Cannot make a timestamp of ${micros} microseconds: years run from 0001 to 9999`);
+      }
+      this.micros = micros;
+      Object.freeze(this);
+    }
+    toDate(): Date {
+      const ms = this.micros / 1000n;
+      return new RealDate(Number(ms * 1000n > this.micros ? ms - 1n : ms));
+    }
+    toString(): string {
+      const rest = ((this.micros % 1000n) + 1000n) % 1000n;
+      const iso = this.toDate().toISOString();
+      if (rest !== 0n) return `${iso.slice(0, -1)}${toText(rest).padStart(3, "0")}Z`;
+      return iso.endsWith(".000Z") ? `${iso.slice(0, -5)}Z` : iso;
+    }
+    toJSON(): string {
+      return this.toString();
+    }
+    valueOf(): bigint {
+      return this.micros;
+    }
+  }
+
+  function microsOf(value: unknown): bigint | undefined {
+    let micros: unknown = value;
+    if (value instanceof Timestamp) micros = value.micros;
+    else if (value instanceof RealDate) {
+      const ms = value.getTime();
+      micros = ms === ms ? BigInt(ms) * 1000n : undefined;
+    }
+    if (typeof micros !== "bigint") return undefined;
+    return micros >= -62_135_596_800_000_000n && micros <= 253_402_300_799_999_999n ? micros : undefined;
+  }
+
+  const codec = codecFactory({ timestampOf: (micros) => new Timestamp(micros), microsOf });
+
+  let written = "";
+  function log(...values: unknown[]): void {
+    for (const value of values) {
+      if (written.length >= maxConsole) return;
+      let text: string;
+      try {
+        text = typeof value === "object" && value !== null ? stringify(value) ?? toText(value) : toText(value);
+      } catch {
+        text = "(cannot be shown)";
+      }
+      written = `${written}${text.slice(0, maxConsole)} `;
+    }
+    written = `${written.slice(0, maxConsole)}\n`;
+  }
+
+  /** A Date that does not know what time it is. */
+  function replaceDate(): void {
+    const Still = function (this: unknown, ...parts: unknown[]): unknown {
+      if (new.target === undefined) refuse("Date()");
+      if (parts.length === 0) refuse("new Date()");
+      return reflect.construct(RealDate, parts, new.target);
+    };
+    Object.defineProperty(Still, "name", { value: "Date" });
+    Object.defineProperty(Still, "length", { value: 7 });
+    Object.defineProperty(Still, "prototype", { value: RealDate.prototype, writable: false });
+    Object.assign(Still, { UTC: RealDate.UTC, parse: RealDate.parse, now: () => refuse("Date.now()") });
+    Object.defineProperty(RealDate.prototype, "constructor", { value: Still });
+    world["Date"] = Still;
+  }
+
+  /** Nothing turns text into code any more. */
+  function takeCompilers(): void {
+    const functions = [function () {}, async function () {}, function* () {}, async function* () {}];
+    for (const sample of functions) {
+      const gone = () => refuse("A function made of text");
+      Object.defineProperty(Object.getPrototypeOf(sample), "constructor", { value: gone, writable: false });
+    }
+  }
+
+  /** What depends on the language of a computer, on chance, or runs later. */
+  function takeTheRest(): void {
+    Math.random = () => refuse("Math.random()");
+    const local = [
+      "toLocaleString",
+      "toLocaleDateString",
+      "toLocaleTimeString",
+      "toLocaleUpperCase",
+      "toLocaleLowerCase",
+    ];
+    const homes = [
+      Object,
+      Number,
+      BigInt,
+      Array,
+      RealDate,
+      String,
+      Object.getPrototypeOf(Uint8Array) as { prototype: object },
+    ];
+    for (const home of homes) {
+      for (const name of [...local, "localeCompare"]) {
+        if (!Object.hasOwn(home.prototype as object, name)) continue;
+        Object.defineProperty(home.prototype, name, { value: () => refuse(name), writable: true, configurable: true });
+      }
+    }
+    reflect.deleteProperty(Array, "fromAsync");
+    // What the last match was: memory between rows.
+    for (const name of reflect.ownKeys(RegExp)) {
+      const property = Object.getOwnPropertyDescriptor(RegExp, name)!;
+      if (property.get !== undefined && typeof name === "string") reflect.deleteProperty(RegExp, name);
+    }
+    reflect.deleteProperty(RegExp.prototype, "compile");
+  }
+
+  /** Takes away every global that is not allowed. */
+  function takeGlobals(): void {
+    const kept = new Set<PropertyKey>(allowed);
+    for (const name of reflect.ownKeys(world)) {
+      if (kept.has(name) || reflect.deleteProperty(world, name)) continue;
+      reflect.defineProperty(world, name, { value: undefined });
+    }
+    Object.setPrototypeOf(world, null);
+    Object.preventExtensions(world);
+  }
+
+  /** So that a function that gives its own object a `toString`, or an error a `name`, still can. */
+  function letOverride(prototype: object): void {
+    for (const name of reflect.ownKeys(prototype)) {
+      const property = Object.getOwnPropertyDescriptor(prototype, name)!;
+      if (!("value" in property) || property.configurable !== true) continue;
+      const { value } = property;
+      Object.defineProperty(prototype, name, {
+        get: () => value,
+        set(this: object, next: unknown) {
+          if (this === prototype) refuse("Writing to a built-in");
+          Object.defineProperty(this, name, { value: next, writable: true, enumerable: true, configurable: true });
+        },
+        enumerable: property.enumerable === true,
+        configurable: true,
+      });
+    }
+  }
+
+  /** Freezes everything that the function can reach: no row leaves anything behind for the next. */
+  function freezeAll(): void {
+    const samples: unknown[] = [
+      [][Symbol.iterator](),
+      new Map()[Symbol.iterator](),
+      new Set()[Symbol.iterator](),
+      ""[Symbol.iterator](),
+      "".matchAll(/a/g),
+      function () {},
+      async function () {},
+      function* () {},
+      async function* () {},
+      (function* () {})(),
+      Timestamp,
+      log,
+    ];
+    const waiting: unknown[] = [...samples, ...reflect.ownKeys(world).map((name) => world[name])];
+    const seen = new Set<unknown>([world]);
+    while (waiting.length > 0) {
+      const item = waiting.pop();
+      if ((typeof item !== "object" && typeof item !== "function") || item === null || seen.has(item)) continue;
+      seen.add(item);
+      waiting.push(Object.getPrototypeOf(item));
+      for (const name of reflect.ownKeys(item)) {
+        const property = Object.getOwnPropertyDescriptor(item, name)!;
+        waiting.push(property.value, property.get, property.set);
+      }
+    }
+    letOverride(Object.prototype);
+    for (const kind of [Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError]) {
+      letOverride(kind.prototype);
+    }
+    for (const item of seen) {
+      if (item !== world) Object.freeze(item);
+    }
+  }
+
+  function start(): void {
+    const first = new Uint32Array(read(head).buffer);
+    const { source, input, output, maxReplyBytes } = parse(utf8.decode(read(first[0]!))) as HostStart;
+    world["console"] = { log, info: log, warn: log, error: log, debug: log };
+    replaceDate();
+    takeTheRest();
+    takeGlobals();
+    let call: (row: Row) => unknown;
+    try {
+      // A compiler's helper that keeps names may stand in the text.
+      call = compile("__name", `"use strict"; return (${source}\n);`)((named: unknown) => named) as (
+        row: Row,
+      ) => unknown;
+      takeCompilers();
+      freezeAll();
+      if (typeof call !== "function") throw new TypeError("it is not a function");
+      Object.freeze(call);
+      if (call.prototype !== undefined) Object.freeze(call.prototype);
+    } catch (error) {
+      sendProblem(first[1]!, { kind: "compile", row: 0, field: "", message: describe(error), console: written });
+      return;
+    }
+    send(first[1]!, kinds.ready, 0, new Uint8Array(head));
+    for (;;) serve(call, input, output, maxReplyBytes);
+  }
+
+  function serve(call: (row: Row) => unknown, input: Schema, output: Schema, maxReplyBytes: number): void {
+    const numbers = new Uint32Array(read(head).buffer);
+    const sequence = numbers[1]!;
+    const rows = codec.decode(input, numbers[3]!, read(numbers[0]!));
+    const answers: Row[] = new Array(rows.length);
+    written = "";
+    let at = 0;
+    try {
+      for (; at < rows.length; at += 1) {
+        const answer = call(rows[at]!);
+        if (typeof answer !== "object" || answer === null || Array.isArray(answer)) {
+          const problem: WrongValue = {
+            row: at,
+            field: "",
+            problem: answer === null || answer === undefined
+              ? `is ${toText(answer)}, not an object of fields`
+              : `is ${Array.isArray(answer) ? "an array" : `a ${typeof answer}`}, not an object of fields`,
+          };
+          sendProblem(sequence, { kind: "value", row: at, field: "", message: problem.problem, console: written });
+          return;
+        }
+        answers[at] = answer as Row;
+      }
+    } catch (error) {
+      sendProblem(sequence, { kind: "thrown", row: at, field: "", message: describe(error), console: written });
+      return;
+    }
+    try {
+      const frame = codec.encode(output, answers, head);
+      if (frame.length - head > maxReplyBytes) {
+        const message = `the answers of ${rows.length} rows are ${frame.length} bytes; the limit is ${maxReplyBytes}`;
+        sendProblem(sequence, { kind: "value", row: 0, field: "", message, console: written });
+        return;
+      }
+      send(sequence, kinds.rows, rows.length, frame);
+    } catch (error) {
+      const wrong = error as Partial<WrongValue> | null;
+      if (typeof wrong?.problem === "string" && typeof wrong.row === "number" && typeof wrong.field === "string") {
+        const { row, field, problem } = wrong;
+        sendProblem(sequence, { kind: "value", row, field, message: problem, console: written });
+        return;
+      }
+      // A getter of an answer may throw.
+      sendProblem(sequence, { kind: "thrown", row: 0, field: "", message: describe(error), console: written });
+    }
+  }
+
+  start();
+}

@@ -1,0 +1,71 @@
+/** Reads JavaScript: the door to its parser and to the analysis of its scopes. */
+import { type Node, parse } from "acorn";
+import { analyze } from "eslint-scope";
+
+/** A node of a syntax tree. */
+export interface SyntaxNode {
+  /** Its kind, as the ESTree specification names it. */
+  readonly type: string;
+  /** Where it begins in the text. */
+  readonly start: number;
+  /** Where it ends. */
+  readonly end: number;
+  /** Its parts. */
+  readonly [part: string]: unknown;
+}
+
+/** A name that the text uses and nothing in the text declares. */
+export interface FreeName {
+  /** The identifier. */
+  readonly node: SyntaxNode;
+  /** Whether the text assigns to it. */
+  readonly written: boolean;
+}
+
+/** Text that was read. */
+export interface Script {
+  /** The text that was parsed. */
+  readonly text: string;
+  /** Its one expression. */
+  readonly expression: SyntaxNode;
+  /** Names that nothing declares. */
+  readonly free: readonly FreeName[];
+}
+
+/** Reads one expression, in strict mode. Throws a `SyntaxError`. */
+export function parseExpression(text: string): Script {
+  const whole = `(${text}\n)`;
+  const program = parse(whole, { ecmaVersion: "latest", sourceType: "module", ranges: true, locations: true });
+  const [statement, more] = program.body;
+  if (more !== undefined || statement?.type !== "ExpressionStatement") {
+    throw new SyntaxError("The text is more than one expression");
+  }
+  const scopes = analyze(program as unknown as Parameters<typeof analyze>[0], {
+    ecmaVersion: 2022,
+    sourceType: "module",
+  });
+  const free = (scopes.globalScope?.through ?? []).map((reference) => ({
+    node: reference.identifier as unknown as SyntaxNode,
+    written: reference.isWrite(),
+  }));
+  return { text: whole, expression: statement.expression as Node as unknown as SyntaxNode, free };
+}
+
+/** The nodes below a node, nearest first. */
+export function childNodes(node: SyntaxNode): SyntaxNode[] {
+  const children: SyntaxNode[] = [];
+  for (const part of Object.values(node)) {
+    for (const item of Array.isArray(part) ? part : [part]) if (isNode(item)) children.push(item);
+  }
+  return children;
+}
+
+/** Whether a part of a node is a node. */
+export function isNode(part: unknown): part is SyntaxNode {
+  return typeof part === "object" && part !== null && typeof (part as { type?: unknown }).type === "string";
+}
+
+/** The line of a node in the text of the function, counted from 1. */
+export function lineOf(node: SyntaxNode): number {
+  return (node["loc"] as { start: { line: number } }).start.line;
+}

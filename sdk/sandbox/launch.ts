@@ -1,0 +1,91 @@
+/** The command line of a sandboxed process: no permission, no environment, an empty folder, and limits of the system. */
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+import { allowedGlobals } from "./allowed_globals.ts";
+import { sandboxHost } from "./child_host.ts";
+import { makeCodec } from "./codec.ts";
+
+/** Limits of one child process. */
+export interface ChildLimits {
+  /** Memory of the process beyond its code, in MB. Under 500 Deno does not start. */
+  readonly memoryMb: number;
+  /** Seconds of CPU in the whole life of a child; it is replaced long before. */
+  readonly cpuSeconds: number;
+}
+
+/** What to start. */
+export interface CommandLine {
+  /** The executable. */
+  readonly file: string;
+  /** Its arguments. */
+  readonly args: readonly string[];
+  /** Tools of the system that limit the process: `setpriv` ends it with its parent, `prlimit` bounds memory and CPU. */
+  readonly guards: readonly string[];
+}
+
+/** The command line of a child that runs the host. */
+export function commandLine(deno: string, limits: ChildLimits): CommandLine {
+  const flags = [
+    "run",
+    "--quiet",
+    "--no-prompt",
+    "--no-remote",
+    "--no-npm",
+    "--no-config",
+    "--no-lock",
+    `--v8-flags=--max-old-space-size=${Math.floor(limits.memoryMb / 2)},--single-threaded-gc`,
+    hostUrl(),
+  ];
+  const words = [deno, ...flags];
+  const guards: string[] = [];
+  const guard = (name: string, args: readonly string[]): void => {
+    const tool = process.platform === "linux" ? findTool(name) : undefined;
+    if (tool === undefined) return;
+    words.unshift(tool, ...args);
+    guards.push(name);
+  };
+  guard("prlimit", [
+    `--data=${limits.memoryMb * 1_000_000}`,
+    `--cpu=${limits.cpuSeconds}`,
+    "--nofile=64",
+    "--core=0",
+    "--",
+  ]);
+  // A function that loops forever does not read that its parent is gone.
+  guard("setpriv", ["--pdeathsig", "KILL", "--"]);
+  return { file: words[0]!, args: words.slice(1), guards };
+}
+
+let url: string | undefined;
+
+/** The host as an address that holds its own text: nothing is read from disk. */
+function hostUrl(): string {
+  url ??= `data:application/javascript,${
+    encodeURIComponent(
+      // A compiler's helper that keeps names may stand in the texts.
+      `const __name = (named) => named;\n(${sandboxHost})(${makeCodec}, ${JSON.stringify(allowedGlobals)});`,
+    )
+  }`;
+  return url;
+}
+
+const tools = new Map<string, string | undefined>();
+
+function findTool(name: string): string | undefined {
+  if (!tools.has(name)) {
+    const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/bin", "/bin"].filter((folder) =>
+      folder !== ""
+    );
+    tools.set(name, folders.map((folder) => join(folder, name)).find(isExecutable));
+  }
+  return tools.get(name);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

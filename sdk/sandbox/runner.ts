@@ -1,0 +1,426 @@
+/** Runs published functions over rows: in sandboxed processes, or, where that was asked for, in this one. */
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { messageOf, VarveError } from "../errors.ts";
+import type { DataType, Row, Schema } from "../schema.ts";
+import { Timestamp, timestampLimits } from "../time.ts";
+import { type Call, plain } from "./child.ts";
+import { frameHead, type HostProblem } from "./child_host.ts";
+import { type Codec, makeCodec, type WrongValue } from "./codec.ts";
+import { Crew } from "./crew.ts";
+import { findDeno } from "./find_deno.ts";
+import { type FunctionSource, hashOfSource } from "./function_source.ts";
+import { type CommandLine, commandLine } from "./launch.ts";
+
+/** A function, ready to run: what is published of it. */
+export interface PublishedFunction extends FunctionSource {
+  /** What messages call it: `realtime view "score"`. */
+  readonly name: string;
+  /** The fields of the row that it is given. */
+  readonly input: Schema;
+  /** The fields of the row that it gives. */
+  readonly output: Schema;
+}
+
+/** For one run. */
+export interface RunOptions {
+  /** Gives up: the call fails with `CANCELLED`, and the answer is dropped when it comes. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Something that runs published functions. */
+export interface FunctionRuns {
+  /** The answers to rows, in their order. Fails as a whole with the first row that has none. */
+  run(fn: PublishedFunction, rows: readonly Row[], options?: RunOptions): Promise<Row[]>;
+  /** Makes ready, so that the first run does not wait for a start. */
+  warm(fn: PublishedFunction): Promise<void>;
+  /** Ends everything that was started; runs that wait fail. */
+  close(): Promise<void>;
+}
+
+/** How functions are run. */
+export interface FunctionRunnerOptions {
+  /** The Deno executable; else it is looked for. */
+  readonly deno?: string | undefined;
+  /** The environment, for `VARVE_DENO` and `PATH`; else that of this process. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+  /** Processes for each function (1). */
+  readonly children?: number | undefined;
+  /** Wall time for a batch in ms (5,000); a process that needs longer is killed. */
+  readonly timeoutMs?: number | undefined;
+  /** Wall time for a start in ms (15,000). */
+  readonly startTimeoutMs?: number | undefined;
+  /** Memory of a process in MB (600; 500 at least). */
+  readonly memoryMb?: number | undefined;
+  /** Rows in one batch (1,000); more are cut into several. */
+  readonly batchRows?: number | undefined;
+  /** Batches of one function that may wait (1,000). */
+  readonly maxQueue?: number | undefined;
+  /** Bytes of one answer (64,000,000). */
+  readonly maxReplyBytes?: number | undefined;
+  /** Batches after which a process is replaced (10,000). */
+  readonly recycleAfter?: number | undefined;
+  /** Idle time in ms after which a process ends (300,000). */
+  readonly idleMs?: number | undefined;
+}
+
+/** What a runner is doing. */
+export interface RunnerStatus {
+  /** The executable. */
+  readonly deno: string;
+  /** Tools of the system that limit each process (Linux): without `prlimit` only V8's own heap is bounded. */
+  readonly guards: readonly string[];
+  /** Functions that were run. */
+  readonly functions: number;
+  /** Processes that run. */
+  readonly running: number;
+  /** Processes started since the beginning. */
+  readonly starts: number;
+  /** Batches that wait or are being worked on. */
+  readonly waiting: number;
+}
+
+const cpuSeconds = 120;
+
+/** Makes the codec of this side. */
+export function parentCodec(): Codec {
+  return makeCodec({
+    timestampOf: (micros) => new Timestamp(micros),
+    microsOf: (value) => {
+      const micros = value instanceof Timestamp ? value.micros : value instanceof Date ? microsOfDate(value) : value;
+      if (typeof micros !== "bigint") return undefined;
+      return micros >= timestampLimits.min && micros <= timestampLimits.max ? micros : undefined;
+    },
+  });
+}
+
+function microsOfDate(value: Date): bigint | undefined {
+  const ms = value.getTime();
+  return Number.isNaN(ms) ? undefined : BigInt(ms) * 1000n;
+}
+
+/**
+ * Runs functions in Deno processes that have no permission: no files, network, environment, processes; one function in
+ * each. Throws `UNSUPPORTED` where there is no Deno. It starts a process with the first run of a function, and keeps it.
+ */
+export class FunctionRunner implements FunctionRuns {
+  readonly #options: Readonly<Record<Exclude<keyof FunctionRunnerOptions, "deno" | "env">, number>>;
+  readonly #deno: string;
+  readonly #command: CommandLine;
+  readonly #codec: Codec = parentCodec();
+  readonly #crews = new Map<string, Crew>();
+  readonly #keys = new WeakMap<PublishedFunction, string>();
+  #folder: string | undefined;
+  #closed = false;
+
+  /** Makes one; no process is started yet. */
+  constructor(options: FunctionRunnerOptions = {}) {
+    this.#deno = findDeno({ deno: options.deno, env: options.env });
+    this.#options = {
+      children: positive("children", options.children, 1),
+      timeoutMs: positive("timeoutMs", options.timeoutMs, 5_000),
+      startTimeoutMs: positive("startTimeoutMs", options.startTimeoutMs, 15_000),
+      memoryMb: positive("memoryMb", options.memoryMb, 600, 500),
+      batchRows: positive("batchRows", options.batchRows, 1_000),
+      maxQueue: positive("maxQueue", options.maxQueue, 1_000),
+      maxReplyBytes: positive("maxReplyBytes", options.maxReplyBytes, 64_000_000),
+      recycleAfter: positive("recycleAfter", options.recycleAfter, 10_000),
+      idleMs: options.idleMs === Infinity ? Infinity : positive("idleMs", options.idleMs, 300_000),
+    };
+    this.#command = commandLine(this.#deno, { memoryMb: this.#options.memoryMb, cpuSeconds });
+  }
+
+  /** What it is doing. */
+  get status(): RunnerStatus {
+    const crews = [...this.#crews.values()];
+    const sum = (of: (crew: Crew) => number) => crews.reduce((total, crew) => total + of(crew), 0);
+    return {
+      deno: this.#deno,
+      guards: this.#command.guards,
+      functions: crews.length,
+      running: sum((crew) => crew.running),
+      starts: sum((crew) => crew.starts),
+      waiting: sum((crew) => crew.waiting),
+    };
+  }
+
+  /** The answers to rows, in their order. Fails as a whole with the first row that has none. */
+  async run(fn: PublishedFunction, rows: readonly Row[], options: RunOptions = {}): Promise<Row[]> {
+    const crew = this.#crew(fn);
+    const { batchRows } = this.#options;
+    if (rows.length === 0) return [];
+    if (rows.length <= batchRows) return await this.#batch(crew, fn, rows, 0, options.signal);
+    // A few at a time: a long run leaves room for others in the queue.
+    const answers: Row[][] = new Array(Math.ceil(rows.length / batchRows));
+    let next = 0;
+    const lane = async (): Promise<void> => {
+      for (let batch = next++; batch < answers.length; batch = next++) {
+        const from = batch * batchRows;
+        answers[batch] = await this.#batch(crew, fn, rows.slice(from, from + batchRows), from, options.signal);
+      }
+    };
+    const lanes = Array.from({ length: 2 * this.#options.children }, () =>
+      lane().catch((error) => {
+        next = answers.length;
+        throw error;
+      }));
+    const [failed] = (await Promise.allSettled(lanes)).filter((end) => end.status === "rejected");
+    if (failed) throw failed.reason;
+    return answers.flat();
+  }
+
+  /** Starts a process for a function, if none runs, and waits until it is ready. */
+  async warm(fn: PublishedFunction): Promise<void> {
+    await this.#crew(fn).warm();
+  }
+
+  /** Ends all processes; runs that wait fail with `CANCELLED`. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const why = new VarveError("CANCELLED", "Cannot run published functions: their runner was closed");
+    await Promise.all([...this.#crews.values()].map((crew) => crew.close(why)));
+    if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true });
+    this.#folder = undefined;
+  }
+
+  #crew(fn: PublishedFunction): Crew {
+    if (this.#closed) throw new VarveError("CANCELLED", `Cannot run ${fn.name}: the runner of functions is closed`);
+    let key = this.#keys.get(fn);
+    if (key === undefined) {
+      key = JSON.stringify([fn.name, fn.hash, fn.source, fn.input, fn.output]);
+      this.#keys.set(fn, key);
+    }
+    let crew = this.#crews.get(key);
+    if (crew === undefined) {
+      checkFunction(fn);
+      const { children, timeoutMs, startTimeoutMs, maxReplyBytes, recycleAfter, idleMs, maxQueue } = this.#options;
+      const folder = this.#folders();
+      crew = new Crew({
+        children,
+        recycleAfter,
+        // Half of what the system allows a process, so that it is never the one to end it.
+        recycleAfterMs: cpuSeconds * 500,
+        idleMs,
+        maxQueue,
+        child: {
+          command: this.#command,
+          folder: join(folder, "empty"),
+          denoFolder: join(folder, "deno"),
+          name: fn.name,
+          timeoutMs,
+          startTimeoutMs,
+          start: { source: fn.source, input: fn.input, output: fn.output, maxReplyBytes },
+        },
+      });
+      this.#crews.set(key, crew);
+    }
+    return crew;
+  }
+
+  #folders(): string {
+    if (this.#folder === undefined) {
+      this.#folder = mkdtempSync(join(tmpdir(), "varve-functions-"));
+      mkdirSync(join(this.#folder, "empty"), { mode: 0o500 });
+      mkdirSync(join(this.#folder, "deno"));
+    }
+    return this.#folder;
+  }
+
+  #batch(
+    crew: Crew,
+    fn: PublishedFunction,
+    rows: readonly Row[],
+    from: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Row[]> {
+    return new Promise((resolve, reject) => {
+      const cancelled = () =>
+        new VarveError("CANCELLED", `Cannot finish ${fn.name}: it was cancelled`, { cause: signal?.reason });
+      if (signal?.aborted) return reject(cancelled());
+      const finish = (act: () => void): void => {
+        if (call.done) return;
+        call.done = true;
+        signal?.removeEventListener("abort", onAbort);
+        act();
+      };
+      const onAbort = (): void => {
+        crew.withdraw(call);
+        finish(() => reject(cancelled()));
+      };
+      const call: Call & { done: boolean } = {
+        rows: rows.length,
+        frame: encodeInput(this.#codec, fn, rows, from, frameHead),
+        sends: 0,
+        done: false,
+        answer: (body) => {
+          if (call.done) return;
+          const answers = this.#codec.decode(fn.output, rows.length, body);
+          finish(() => resolve(answers));
+        },
+        problem: (problem) => finish(() => reject(problemError(fn, problem, from, rows.length))),
+        fail: (error) => finish(() => reject(error)),
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+      try {
+        crew.add(call);
+      } catch (error) {
+        finish(() => reject(error as Error));
+      }
+    });
+  }
+}
+
+/**
+ * Runs functions in this process, with all its rights: for an author's own functions on their own computer, and where
+ * it was asked for in so many words. Values are checked as in the sandbox; nothing limits time or memory.
+ */
+export class InProcessRunner implements FunctionRuns {
+  readonly #codec: Codec = parentCodec();
+  readonly #compiled = new Map<string, (row: Row) => unknown>();
+
+  /** The answers to rows, in their order. Fails as a whole with the first row that has none. */
+  // deno-lint-ignore require-await
+  async run(fn: PublishedFunction, rows: readonly Row[], options: RunOptions = {}): Promise<Row[]> {
+    if (options.signal?.aborted) throw new VarveError("CANCELLED", `Cannot finish ${fn.name}: it was cancelled`);
+    const call = this.#compile(fn);
+    const input = this.#codec.decode(fn.input, rows.length, encodeInput(this.#codec, fn, rows, 0, 0));
+    const answers = input.map((row, at) => {
+      let answer: unknown;
+      try {
+        answer = call(row);
+      } catch (error) {
+        throw problemError(
+          fn,
+          { kind: "thrown", row: at, field: "", message: describe(error), console: "" },
+          0,
+          rows.length,
+        );
+      }
+      if (typeof answer === "object" && answer !== null && !Array.isArray(answer)) return answer as Row;
+      const was = Array.isArray(answer)
+        ? "an array"
+        : answer === null || answer === undefined
+        ? String(answer)
+        : `a ${typeof answer}`;
+      const message = `is ${was}, not an object of fields`;
+      throw problemError(fn, { kind: "value", row: at, field: "", message, console: "" }, 0, rows.length);
+    });
+    try {
+      return this.#codec.decode(fn.output, rows.length, this.#codec.encode(fn.output, answers, 0));
+    } catch (error) {
+      const { row, field, problem } = wrongValue(error);
+      throw problemError(fn, { kind: "value", row, field, message: problem, console: "" }, 0, rows.length);
+    }
+  }
+
+  /** Compiles a function. */
+  // deno-lint-ignore require-await
+  async warm(fn: PublishedFunction): Promise<void> {
+    this.#compile(fn);
+  }
+
+  /** Forgets the functions. */
+  // deno-lint-ignore require-await
+  async close(): Promise<void> {
+    this.#compiled.clear();
+  }
+
+  #compile(fn: PublishedFunction): (row: Row) => unknown {
+    let call = this.#compiled.get(fn.source);
+    if (call === undefined) {
+      checkFunction(fn);
+      // A compiler's helper that keeps names may stand in the text.
+      const make = new Function("__name", `"use strict"; return (${fn.source}\n);`);
+      call = make((named: unknown) => named) as (row: Row) => unknown;
+      this.#compiled.set(fn.source, call);
+    }
+    return call;
+  }
+}
+
+/** The bytes of input rows; a row that is not of the input schema is the caller's mistake. */
+export function encodeInput(
+  codec: Codec,
+  fn: PublishedFunction,
+  rows: readonly Row[],
+  from: number,
+  head: number,
+): Uint8Array<ArrayBuffer> {
+  try {
+    return codec.encode(fn.input, rows, head);
+  } catch (error) {
+    const { row, field, problem } = wrongValue(error);
+    throw new VarveError("INVALID_REQUEST", `Cannot run ${fn.name}: field "${field}" of row ${row + from} ${problem}`, {
+      details: { function: fn.name, row: row + from, field },
+    });
+  }
+}
+
+/** What the codec threw, when it was about a value. */
+function wrongValue(error: unknown): WrongValue {
+  const { row, field, problem } = (error ?? {}) as Partial<WrongValue>;
+  if (typeof row === "number" && typeof field === "string" && typeof problem === "string") {
+    return { row, field, problem };
+  }
+  throw error;
+}
+
+function problemError(fn: PublishedFunction, problem: HostProblem, from: number, rows: number): VarveError {
+  const row = from + Math.min(Math.max(problem.row, 0), rows - 1);
+  const what = problem.kind === "thrown"
+    ? `row ${row} threw ${problem.message}`
+    : `its answer to row ${row}${problem.field === "" ? "" : `, field "${problem.field}",`} ${problem.message}`;
+  const said = problem.console === "" ? "" : `; it wrote to the console: ${problem.console.trim().slice(0, 500)}`;
+  return new VarveError("FUNCTION_FAILED", `Cannot finish ${fn.name}: ${what}${said}`, {
+    details: {
+      function: fn.name,
+      row,
+      ...(problem.field === "" ? {} : { field: problem.field }),
+      ...(problem.console === "" ? {} : { console: problem.console }),
+    },
+  });
+}
+
+function describe(error: unknown): string {
+  const kind = error instanceof Error && error.name !== "Error" ? `${error.name}: ` : "";
+  return plain(`${kind}${messageOf(error)}`).slice(0, 1_000);
+}
+
+function checkFunction(fn: PublishedFunction): void {
+  let hash: string | undefined;
+  try {
+    hash = hashOfSource(fn.source);
+  } catch (error) {
+    throw new VarveError("CORRUPT", `Cannot run ${fn.name}: its text cannot be read (${messageOf(error)})`);
+  }
+  if (hash !== fn.hash) {
+    throw new VarveError(
+      "CORRUPT",
+      `Cannot run ${fn.name}: its text does not have the hash that was published with it`,
+    );
+  }
+  for (const [side, schema] of [["input", fn.input], ["output", fn.output]] as const) {
+    if (schema.some((field) => hasProto(field.name, field.type))) {
+      throw new VarveError("INVALID_DEFINITION", `Cannot run ${fn.name}: no ${side} field may be named __proto__`);
+    }
+  }
+}
+
+function hasProto(name: string, type: DataType): boolean {
+  if (name === "__proto__") return true;
+  if (typeof type !== "object") return false;
+  if ("list" in type) return hasProto("", type.list);
+  return type.struct.some((part) => hasProto(part.name, part.type));
+}
+
+function positive(name: string, value: number | undefined, otherwise: number, least = 1): number {
+  const number = value ?? otherwise;
+  if (!Number.isSafeInteger(number) || number < least || number > 2_147_483_647) {
+    throw new VarveError(
+      "INVALID_CONFIG",
+      `Cannot run functions with ${name} ${number}: it is a whole number from ${least}`,
+    );
+  }
+  return number;
+}
