@@ -50,6 +50,20 @@ export interface Issue {
   readonly message: string;
 }
 
+let hidesStacks: () => boolean = () => false;
+
+/** Lets errors be their message alone where a stack would only be in the way: in the cells of a notebook. */
+export function hideStacksWhen(hides: () => boolean): void {
+  hidesStacks = hides;
+}
+
+/** Its message is all that is shown. Node would put the line that threw before a stack that can be set. */
+function hideStack(error: Error): void {
+  const text = `${error.name}: ${error.message}`;
+  Object.defineProperty(error, "stack", { get: () => text, set: () => undefined, configurable: true });
+  Object.defineProperty(error, Symbol.for("nodejs.util.inspect.custom"), { value: () => text, configurable: true });
+}
+
 /** What may accompany an error: its cause, and plain data about it. */
 export interface VarveErrorOptions {
   /** What was thrown underneath. */
@@ -74,6 +88,7 @@ export class VarveError extends Error {
     this.name = "VarveError";
     this.code = code;
     this.details = Object.freeze({ ...options.details });
+    if (hidesStacks()) hideStack(this);
   }
 
   /** The HTTP status of this error. */

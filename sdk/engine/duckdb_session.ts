@@ -15,6 +15,7 @@ import type { DataFrame } from "./polars.ts";
 import { querySql } from "./query_sql.ts";
 import { findSources } from "./source_finder.ts";
 import { withScratchFile } from "./scratch.ts";
+import { withLooks } from "./shown_frame.ts";
 import { snapshotOf } from "./snapshot.ts";
 import { createFilledTable, createTable } from "./tables.ts";
 import { userValue } from "./value_form.ts";
@@ -170,7 +171,8 @@ export class DuckDbSession implements EngineSession {
   async dataFrame(sql: string, schema: Schema, signal?: AbortSignal): Promise<DataFrame> {
     return await withScratchFile(async (path) => {
       await this.#copy(sql, path, exchangeSettings, signal);
-      return polarsFromParquet(path, schema.filter((field) => field.type === "duration").map((field) => field.name));
+      const durations = schema.filter((field) => field.type === "duration").map((field) => field.name);
+      return withLooks(polarsFromParquet(path, durations));
     });
   }
 

@@ -15,13 +15,18 @@ function fullText(value: unknown): string {
   if (typeof value === "number") return numberText(value);
   if (typeof value === "bigint") return formatCount(value);
   if (typeof value === "string") return value;
-  if (value instanceof Timestamp) return String(value).replace("T", " ").replace(/( 00:00:00)?Z$/, "");
+  if (value instanceof Timestamp) return dayOrTime(String(value));
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? "invalid date" : dayOrTime(value.toISOString());
   if (value instanceof Uint8Array) return `${formatCount(value.length)} bytes`;
   if (Array.isArray(value)) return `[${value.map(fullText).join(", ")}]`;
   if (typeof value === "object") {
     return `{${Object.entries(value).map(([name, each]) => `${name}: ${fullText(each)}`).join(", ")}}`;
   }
   return String(value);
+}
+
+function dayOrTime(iso: string): string {
+  return iso.replace("T", " ").replace(/( 00:00:00(\.000)?|\.000)?Z$/, "");
 }
 
 function numberText(value: number): string {

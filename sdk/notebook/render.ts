@@ -3,7 +3,8 @@ import { FeatureService } from "../define/service.ts";
 import { FeatureView } from "../define/view.ts";
 import { ViewProfile } from "../define/view_profile.ts";
 import { tilesText } from "../define/view_text.ts";
-import { type MimeBundle, type Rendering, useRenderer } from "../display.ts";
+import { kernel, type MimeBundle, type Rendering, useRenderer } from "../display.ts";
+import { hideStacksWhen } from "../errors.ts";
 import { Frame } from "../frame/frame.ts";
 import { KeyedFrame } from "../frame/keyed_frame.ts";
 import { Plot } from "../frame/plots.ts";
@@ -15,15 +16,17 @@ import { formatType } from "../schema.ts";
 import { LabelProfile } from "../retrieve/label_profile.ts";
 import { TrainingSet } from "../retrieve/training_set.ts";
 import { cellText } from "./cell_text.ts";
+import { dataFrameBundle, isDataFrame } from "./data_frame.ts";
 import { stacked, tableBundle, textBundle } from "./html.ts";
 import { plotBundle } from "./plot_bundle.ts";
 import { labelProfileBundle, viewProfileBundle } from "./profile_tables.ts";
-import { rowsTable } from "./rows_table.ts";
+import { maxColumns, rowsTable } from "./rows_table.ts";
 import { trainingBundle } from "./training_table.ts";
 
 const sampleRows = 10;
 
 useRenderer(render);
+hideStacksWhen(() => kernel() !== undefined);
 
 /** What something looks like at once, and when its sample has been read. */
 export function render(value: object): Rendering {
@@ -33,6 +36,8 @@ export function render(value: object): Rendering {
   if (value instanceof WindowedFrame) return { first: windowsTable(value) };
   if (value instanceof FeatureView) return { first: viewTable(value) };
   if (value instanceof TrainingSet) return { first: textBundle(String(value)), later: trainingBundle(value) };
+  // Its class is of a room that is reached through contracts only.
+  if ("frame" in value && isDataFrame(value.frame)) return { first: dataFrameBundle(value.frame) };
   if (value instanceof ViewProfile) return { first: viewProfileBundle(value) };
   if (value instanceof LabelProfile) return { first: labelProfileBundle(value) };
   if (value instanceof FeatureService) return { first: serviceTable(value) };
@@ -48,8 +53,10 @@ function schemaTable(frame: Frame): MimeBundle {
 }
 
 async function sample(frame: Frame): Promise<MimeBundle> {
+  // What is not shown need not be read.
+  const shown = frame.schema.length > maxColumns ? frame.select(...frame.columns.slice(0, maxColumns)) : frame;
   const [rows, total] = await Promise.all([
-    frame.preview(sampleRows),
+    shown.preview(sampleRows),
     countsCheaply(frame.query) ? frame.count() : undefined,
   ]);
   return rowsTable(frame.schema, rows, total === undefined ? {} : { total });

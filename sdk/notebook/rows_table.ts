@@ -6,7 +6,7 @@ import { cellText } from "./cell_text.ts";
 import { tableBundle } from "./html.ts";
 
 /** A table with more columns than this is cut. */
-const maxColumns = 30;
+export const maxColumns = 30;
 
 /** What is known of rows beside those that are shown. */
 export interface RowsTableOptions {

@@ -3,17 +3,19 @@ import { Displayed, type Rendering } from "../display.ts";
 import type { Row } from "../schema.ts";
 import { formatCount } from "../text.ts";
 import { cellText } from "./cell_text.ts";
+import { dataFrameBundle, type DataFrameLike, isDataFrame } from "./data_frame.ts";
 import { tableBundle } from "./html.ts";
+import { maxColumns } from "./rows_table.ts";
 
 const maxRows = 100;
 
 /** Rows that a notebook shows as a table, and a console as text. */
 export class RowsShown extends Displayed {
-  /** The rows. */
-  readonly rows: readonly Row[];
+  /** The rows, or the DataFrame. */
+  readonly rows: readonly Row[] | DataFrameLike;
 
   /** Made by {@link table}. */
-  constructor(rows: readonly Row[]) {
+  constructor(rows: readonly Row[] | DataFrameLike) {
     super();
     this.rows = rows;
     Object.freeze(this);
@@ -26,22 +28,29 @@ export class RowsShown extends Displayed {
 
   /** @internal */
   override rendering(): Rendering {
-    const names = [...new Set(this.rows.flatMap((row) => Object.keys(row)))];
-    const isNumber = (name: string) => this.rows.some((row) => ["number", "bigint"].includes(typeof row[name]));
-    const shown = this.rows.slice(0, maxRows);
+    const { rows } = this;
+    if (isDataFrame(rows)) return { first: dataFrameBundle(rows, maxRows) };
+    // Of many rows only these are looked at, also for their names.
+    const shown = rows.slice(0, maxRows);
+    const all = [...new Set(shown.flatMap((row) => Object.keys(row)))];
+    const names = all.slice(0, maxColumns);
+    const isNumber = (name: string) => shown.some((row) => ["number", "bigint"].includes(typeof row[name]));
+    const notes = [
+      ...(shown.length < rows.length ? [`first ${maxRows} of ${formatCount(rows.length)} rows`] : []),
+      ...(names.length < all.length ? [`first ${maxColumns} of ${formatCount(all.length)} columns`] : []),
+    ];
     return {
       first: tableBundle({
         head: names,
         rows: shown.map((row) => names.map((name) => cellText(row[name]))),
         align: names.map((name) => isNumber(name) ? "right" : "left"),
-        ...(shown.length < this.rows.length &&
-          { note: `first ${maxRows} of ${formatCount(this.rows.length)} rows` }),
+        ...(notes.length > 0 && { note: notes.join(" · ") }),
       }),
     };
   }
 }
 
-/** Shows plain rows as a table: what `rows()`, `describe()` or `preview()` gave. */
-export function table(rows: readonly object[]): RowsShown {
-  return new RowsShown(rows as readonly Row[]);
+/** Shows plain rows as a table, as `rows()`, `describe()` or `preview()` gave them, or a nodejs-polars DataFrame. */
+export function table(rows: readonly object[] | DataFrameLike): RowsShown {
+  return new RowsShown(rows as readonly Row[] | DataFrameLike);
 }

@@ -7,7 +7,7 @@ for (const folder of ["sdk/dist", "cluster/dist"]) {
     if (!String(name).endsWith(".d.ts")) continue;
     const path = join(folder, String(name));
     const text = readFileSync(path, "utf8");
-    const fixed = text.replace(/((?:from |import\()"\.{1,2}\/[^"]+)\.ts"/g, '$1.js"');
+    const fixed = text.replace(/((?:from |import\(|^import )"\.{1,2}\/[^"]+)\.ts"/gm, '$1.js"');
     if (fixed !== text) writeFileSync(path, fixed);
   }
 }

@@ -1,0 +1,56 @@
+/** DataFrames of Polars as tables. They are known by what they can do: another copy of the library makes other classes. */
+import type { MimeBundle } from "../display.ts";
+import type { Row } from "../schema.ts";
+import { formatCount } from "../text.ts";
+import { cellText } from "./cell_text.ts";
+import { tableBundle } from "./html.ts";
+import { maxColumns } from "./rows_table.ts";
+
+/** The parts of a DataFrame that are shown. */
+export interface DataFrameLike {
+  readonly height: number;
+  readonly columns: string[];
+  readonly dtypes: readonly unknown[];
+  select(...columns: string[]): DataFrameLike;
+  head(length: number): DataFrameLike;
+  toRecords(): Row[];
+}
+
+/** Whether something is a DataFrame. */
+export function isDataFrame(value: unknown): value is DataFrameLike {
+  if ((typeof value !== "object" && typeof value !== "function") || value === null) return false;
+  const { height, head, select, toRecords } = value as Partial<DataFrameLike>;
+  return typeof height === "number" && [head, select, toRecords].every((each) => typeof each === "function");
+}
+
+/** Its first rows and columns in both forms. */
+export function dataFrameBundle(frame: DataFrameLike, rows = 10): MimeBundle {
+  const names = frame.columns.slice(0, maxColumns);
+  const records = names.length === 0 ? [] : frame.select(...names).head(rows).toRecords();
+  const types = typesOf(frame, names);
+  const all = frame.columns.length;
+  const counted = records.length === frame.height
+    ? `${formatCount(frame.height)} rows`
+    : `first ${records.length} of ${formatCount(frame.height)} rows`;
+  return tableBundle({
+    head: names.map((name, i) => types[i] === undefined ? name : `${name}\n${types[i]}`),
+    rows: records.map((row) => names.map((name) => cellText(row[name]))),
+    align: names.map((name) => records.some((row) => isNumber(row[name])) ? "right" : "left"),
+    note: `${counted} × ${formatCount(all)} ${all === 1 ? "column" : "columns"}${
+      all > names.length ? `, ${formatCount(all - names.length)} not shown` : ""
+    }`,
+  });
+}
+
+/** `DataType(Float64)` as people write it; some types cannot be told by this version of the library. */
+function typesOf(frame: DataFrameLike, names: readonly string[]): (string | undefined)[] {
+  try {
+    return frame.select(...names).dtypes.map((type) => /^DataType\((.*?),?\)$/s.exec(String(type))?.[1]);
+  } catch {
+    return [];
+  }
+}
+
+function isNumber(value: unknown): boolean {
+  return typeof value === "number" || typeof value === "bigint";
+}
