@@ -13,6 +13,7 @@ import type { Query } from "./frame/query.ts";
 import { closedRange, sliceLength } from "./materialize/due_slices.ts";
 import { report } from "./notebook/report.ts";
 import { answersBundle, auditBundle, leaksBundle, skewBundle } from "./notebook/report_tables.ts";
+import { statusBundle } from "./notebook/status_table.ts";
 import { withProgress } from "./notebook/shown_progress.ts";
 import type { MaterializeJob } from "./queue/jobs.ts";
 import type { HistoryOptions } from "./registry/registry.ts";
@@ -210,9 +211,9 @@ export class Store {
   }
 
   /** What is registered, stored, served and missing. */
-  async status(): Promise<StoreStatus> {
+  async status(): Promise<StoreStatus & Displayed> {
     this.#checkOpen("look at");
-    return await storeStatus(this.#parts);
+    return report(await storeStatus(this.#parts), statusBundle);
   }
 
   /** Computes slices of a view's newest version by hand, loads them online, and waits. */

@@ -2,6 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { join } from "node:path";
+import { useViewFacts } from "./define/view_facts.ts";
 import type { Engine } from "./engine/engine.ts";
 import { useEngine } from "./engine/install.ts";
 import { jobHandler, type RunContext } from "./materialize/run.ts";
@@ -35,22 +36,30 @@ export interface ConnectOptions extends Places {
   readonly concurrency?: number;
 }
 
-type OpenEngine = () => Promise<Engine>;
+const opened: StoreParts[] = [];
 
-const openedEngines: OpenEngine[] = [];
-
-/** Frames read with the engine of the store that was connected last: it knows its S3 and its stored rows. */
-function readWith(open: OpenEngine): void {
-  openedEngines.push(open);
-  useEngine(open);
+/** Frames read with the engine of the store that was connected last: it knows its S3 and its stored rows. Views are looked up in it. */
+function readWith(parts: StoreParts): void {
+  opened.push(parts);
+  useParts(parts);
 }
 
 /** When that store is closed, frames go back to the one before, or to an engine of their own. */
-function readNoMoreWith(open: OpenEngine): void {
-  const index = openedEngines.indexOf(open);
+function readNoMoreWith(parts: StoreParts): void {
+  const index = opened.indexOf(parts);
   if (index < 0) return;
-  openedEngines.splice(index, 1);
-  if (index === openedEngines.length) useEngine(openedEngines.at(-1) ?? plainEngine);
+  opened.splice(index, 1);
+  if (index === opened.length) useParts(opened.at(-1));
+}
+
+function useParts(parts: StoreParts | undefined): void {
+  useEngine(parts ? () => parts.engine() : plainEngine);
+  useViewFacts(
+    parts && (async (definition) => {
+      const { storeViewFacts } = await import("./store_view_facts.ts");
+      return await storeViewFacts(parts, definition);
+    }),
+  );
 }
 
 async function plainEngine(): Promise<Engine> {
@@ -79,7 +88,6 @@ export class StoreParts {
   readonly runsJobs: boolean;
   readonly #scratch: string;
   readonly #tables = new Map<string, DeltaTable>();
-  readonly #openEngine = () => this.engine();
   #engine: Promise<Engine> | undefined;
   #online: Promise<OnlineStore> | undefined;
   #running: Running | undefined;
@@ -96,7 +104,7 @@ export class StoreParts {
     this.registry = openRegistry({ store: this.objects, workspace: this.workspace, author, clock: this.clock });
     this.queue = options.queue ?? new InProcessQueue({ clock: systemClock });
     this.runsJobs = options.queue === undefined;
-    readWith(this.#openEngine);
+    readWith(this);
   }
 
   /** The engine, opened by the first call: loading DuckDB takes a third of a second. */
@@ -156,7 +164,7 @@ export class StoreParts {
 
   /** Ends what runs, then closes everything that was opened. */
   async close(): Promise<void> {
-    readNoMoreWith(this.#openEngine);
+    readNoMoreWith(this);
     await this.#running?.close({ deadlineMs: 0 });
     await this.queue.close();
     const opened = [this.#engine, this.#online].map((part) => part?.then((it) => it.close()).catch(() => undefined));

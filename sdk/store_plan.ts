@@ -3,6 +3,8 @@ import type { Definition } from "./define/definitions.ts";
 import { Displayed, type Rendering } from "./display.ts";
 import type { Issue } from "./errors.ts";
 import { planBundle } from "./notebook/plan_table.ts";
+import { report } from "./notebook/report.ts";
+import { appliedBundle } from "./notebook/status_table.ts";
 import { withProgress } from "./notebook/shown_progress.ts";
 import type { Plan, PlanItem } from "./registry/plan.ts";
 import { type DoneView, runDue, submitDue, type WaitOptions } from "./store_jobs.ts";
@@ -70,7 +72,7 @@ export class StorePlan extends Displayed {
    * Commits the plan, then computes what is due, loads it online, and lets it serve. Of a changed view the old version serves
    * until then. Applying again goes on where it was interrupted.
    */
-  async apply(options: ApplyPlanOptions = {}): Promise<Applied> {
+  async apply(options: ApplyPlanOptions = {}): Promise<Applied & Displayed> {
     const { wait = true, reason, signal } = options;
     const started = performance.now();
     await storeMemorySources(this.#parts, this.#definitions, signal);
@@ -91,7 +93,7 @@ export class StorePlan extends Displayed {
       this.#parts.work();
     }
     const { revision } = await this.#parts.registry.state();
-    return { revision, views: done, seconds: (performance.now() - started) / 1000 };
+    return report({ revision, views: done, seconds: (performance.now() - started) / 1000 }, appliedBundle);
   }
 
   #deletedVersions(state: StoreParts["registry"]["cached"]): { view: string; version: number }[] {

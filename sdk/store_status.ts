@@ -135,6 +135,15 @@ export async function storeStatus(parts: StoreParts): Promise<StoreStatus> {
   };
 }
 
+/** Looks at one view; undefined when there is none of this name. */
+export async function viewStatusOf(parts: StoreParts, name: string): Promise<ViewStatus | undefined> {
+  const { views } = await parts.registry.state();
+  if (!Object.hasOwn(views, name)) return undefined;
+  const view = views[name]!;
+  const isOnline = view.versions.some(({ definition }) => definition.online);
+  return await viewStatus(parts, view, isOnline ? await onlineStates(parts) : undefined, []);
+}
+
 interface OnlineStates {
   readonly description: string;
   readonly states: readonly ViewState[];

@@ -6,6 +6,7 @@ import type { Row, SchemaTypes } from "../schema.ts";
 import type { EntityDefinition, ViewDefinition } from "./definitions.ts";
 import { type Prefixed, ViewSelection } from "./selection.ts";
 import { aggregateDefinition } from "./aggregate_definition.ts";
+import { rememberProfile } from "./view_facts.ts";
 import { type ProfileOptions, profileView, type ViewProfile } from "./view_profile.ts";
 import { DefinitionSource } from "./source/definition_source.ts";
 import { type ModuleOptions, moduleSource } from "./source/module_source.ts";
@@ -102,6 +103,7 @@ export class FeatureView<Keys extends SchemaTypes = any, Features extends Row = 
   ): Promise<ViewProfile<N>> {
     const { store, ...rest } = options;
     const found = store ? await store.profile(this, rest) : await profileView()(this.definition, rest);
+    if (rest.features === undefined) rememberProfile(this.definition, found);
     return found as ViewProfile<N>;
   }
 

@@ -30,7 +30,7 @@ export function dataFrameBundle(frame: DataFrameLike, rows = 10): MimeBundle {
   const types = typesOf(frame, names);
   const all = frame.columns.length;
   const counted = records.length === frame.height
-    ? `${formatCount(frame.height)} rows`
+    ? `${formatCount(frame.height)} ${frame.height === 1 ? "row" : "rows"}`
     : `first ${records.length} of ${formatCount(frame.height)} rows`;
   return tableBundle({
     head: names.map((name, i) => types[i] === undefined ? name : `${name}\n${types[i]}`),

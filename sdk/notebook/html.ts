@@ -3,7 +3,7 @@
  * scripts, no styles.
  */
 import type { MimeBundle } from "../display.ts";
-import { type Align, fittedTable } from "./table_text.ts";
+import { type Align, fittedTable, wrappedFacts } from "./table_text.ts";
 
 /** Text as HTML. */
 export function escapeHtml(text: string): string {
@@ -63,7 +63,7 @@ function tableHtml({ head, rows, align = [], title, note }: ShownTable): string 
     `<table>\n<thead>${cells(head, "th")}</thead>\n<tbody>${
       rows.map((row) => cells(row, "td")).join("\n")
     }</tbody>\n</table>`,
-    ...(note === undefined ? [] : [`<p><small>${escapeHtml(note)}</small></p>`]),
+    ...(note === undefined ? [] : [`<p><small>${escapeHtml(note).replaceAll("\n", "<br>")}</small></p>`]),
   ].join("\n");
 }
 
@@ -79,8 +79,10 @@ function tableText({ head, rows, align = [], first = [], title, note }: ShownTab
     ? []
     : [`not shown here: ${shown}${left.length > 5 ? ` and ${left.length - 5} more columns` : ""}`];
   return [
-    ...(title === undefined ? [] : [title, ""]),
+    ...(title === undefined ? [] : [wrappedFacts(title), ""]),
     text,
-    ...(note === undefined && more.length === 0 ? [] : ["", ...more, ...(note === undefined ? [] : [note])]),
+    ...(note === undefined && more.length === 0
+      ? []
+      : ["", ...more, ...(note === undefined ? [] : [wrappedFacts(note)])]),
   ].join("\n");
 }

@@ -91,6 +91,12 @@ export function labelProfileBundle(profile: LabelProfile): MimeBundle {
   return stacked(table, ...profile.warnings.map((warning) => textBundle(`! ${warning}`)));
 }
 
+/** What a feature holds, in three cells: nulls, values, over time. */
+export function holdsCells(profile: FeatureProfile | undefined): Cell[] {
+  if (!profile) return ["", "", ""];
+  return [nullCell(profile.nullShare), valuesCell(profile), lineCell(overTime(profile))];
+}
+
 function strengthCell({ strength, direction }: LabelFeature, kind: LabelProfile["kind"]): Cell {
   if (strength === null) return "–";
   const text = `${direction === "down" ? "↓ " : ""}${strength.toFixed(3)}`;
@@ -98,12 +104,13 @@ function strengthCell({ strength, direction }: LabelFeature, kind: LabelProfile[
 }
 
 /** How much is null, as a number that does not hide a little. */
-export function nullText(share: number): string {
+function nullText(share: number): string {
   if (share === 0) return "0 %";
   return share < 0.001 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`;
 }
 
-function nullCell(share: number): Cell {
+/** A share of nulls. */
+export function nullCell(share: number): Cell {
   return share === 0 ? "0 %" : shareCell(share, nullText(share));
 }
 

@@ -1,8 +1,8 @@
 /** What frames and definitions look like in a notebook. Import it from a composition root for its effect. */
 import { FeatureService } from "../define/service.ts";
+import { requestKeys } from "../define/selection.ts";
 import { FeatureView } from "../define/view.ts";
 import { ViewProfile } from "../define/view_profile.ts";
-import { tilesText } from "../define/view_text.ts";
 import { kernel, type MimeBundle, type Rendering, useRenderer } from "../display.ts";
 import { hideStacksWhen } from "../errors.ts";
 import { Frame } from "../frame/frame.ts";
@@ -15,13 +15,13 @@ import type { Query } from "../frame/query.ts";
 import { formatType } from "../schema.ts";
 import { LabelProfile } from "../retrieve/label_profile.ts";
 import { TrainingSet } from "../retrieve/training_set.ts";
-import { cellText } from "./cell_text.ts";
 import { dataFrameBundle, isDataFrame } from "./data_frame.ts";
-import { stacked, tableBundle, textBundle } from "./html.ts";
+import { tableBundle, textBundle } from "./html.ts";
 import { plotBundle } from "./plot_bundle.ts";
 import { labelProfileBundle, viewProfileBundle } from "./profile_tables.ts";
 import { maxColumns, rowsTable } from "./rows_table.ts";
 import { trainingBundle } from "./training_table.ts";
+import { viewRendering } from "./view_table.ts";
 
 const sampleRows = 10;
 
@@ -34,7 +34,7 @@ export function render(value: object): Rendering {
   if (value instanceof Plot) return { first: { "text/plain": "drawing …" }, later: plotBundle(value) };
   if (value instanceof KeyedFrame) return render(value.frame);
   if (value instanceof WindowedFrame) return { first: windowsTable(value) };
-  if (value instanceof FeatureView) return { first: viewTable(value) };
+  if (value instanceof FeatureView) return viewRendering(value);
   if (value instanceof TrainingSet) return { first: textBundle(String(value)), later: trainingBundle(value) };
   // Its class is of a room that is reached through contracts only.
   if ("frame" in value && isDataFrame(value.frame)) return { first: dataFrameBundle(value.frame) };
@@ -77,42 +77,27 @@ function countsCheaply(query: Query): boolean {
   }
 }
 
-function viewTable(view: FeatureView): MimeBundle {
-  const { definition } = view;
-  const { entity, features, schedule, dataDelay, start, ttl, online, description } = definition;
-  const keys = entity.joinKeys.map(({ name, type }) => `${name} ${formatType(type)}`).join(", ");
-  const facts = [
-    `of ${entity.name} (${keys})`,
-    `every ${schedule}${dataDelay === "0s" ? "" : `, data ${dataDelay} later`} since ${
-      start.replace(/T00:00:00Z$/, "")
-    }`,
-    ...(definition.mode === "aggregates" ? [tilesText(definition)] : []),
-    ...(ttl === "forever" ? [] : [`ttl ${ttl}`]),
-    online ? "online" : "not online",
-  ];
-  const table = tableBundle({
-    title: `feature view ${view.name}`,
-    head: ["feature", "type", ...(definition.mode === "aggregates" ? ["computed"] : []), "default", "description"],
-    rows: features.map((each) => [
-      each.name,
-      formatType(each.type),
-      ...("window" in each ? [`${each.aggregation ?? "keys"} over ${windowText(each.window)}`] : []),
-      each.default === undefined ? "" : cellText(each.default),
-      each.description ?? "",
-    ]),
-    note: facts.join(" · "),
-  });
-  return description === undefined ? table : stacked(textBundle(description), table);
-}
-
 function serviceTable(service: FeatureService): MimeBundle {
   return tableBundle({
     title: `feature service ${service.name}`,
-    head: ["feature", "from"],
-    rows: service.definition.views.flatMap(({ view, features }) =>
-      features.map(({ feature, as }) => [as, `${view}.${feature}`])
-    ),
+    head: ["feature", "type", "from"],
+    rows: service.definition.views.flatMap(({ view, features }) => {
+      const types = new Map(
+        service.views.find(({ name }) => name === view)?.features.map(({ name, type }) => [name, formatType(type)]),
+      );
+      return features.map(({ feature, as }) => [as, types.get(feature) ?? "", `${view}.${feature}`]);
+    }),
+    note: `looked up by ${keysOf(service).join(", ")}`,
   });
+}
+
+/** The columns that a request gives, each once. */
+function keysOf(service: FeatureService): string[] {
+  const columns = service.definition.views.flatMap((use) => {
+    const view = service.views.find(({ name }) => name === use.view);
+    return view ? requestKeys(use, view).map(({ column }) => column) : [];
+  });
+  return [...new Set(columns)];
 }
 
 function windowsTable(windowed: WindowedFrame): MimeBundle {

@@ -34,5 +34,7 @@ export function rowsTable(schema: Schema, rows: readonly Row[], { title, total }
 
 function rowsNote(shown: number, total: number | undefined): string {
   if (total === undefined) return `first ${formatCount(shown)} rows`;
-  return total === shown ? `${formatCount(total)} rows` : `first ${formatCount(shown)} of ${formatCount(total)} rows`;
+  return total === shown
+    ? `${formatCount(total)} ${total === 1 ? "row" : "rows"}`
+    : `first ${formatCount(shown)} of ${formatCount(total)} rows`;
 }

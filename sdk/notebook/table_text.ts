@@ -46,6 +46,18 @@ export function textWidth(): number {
   return process.stdout.isTTY ? Math.max(40, process.stdout.columns) : 100;
 }
 
+/** Facts with dots between them, on as many lines as they need. */
+export function wrappedFacts(text: string, width = textWidth()): string {
+  return text.split("\n").map((line) =>
+    line.split(" · ").reduce((lines, fact) => {
+      const last = lines.at(-1);
+      if (last === undefined) return [fact];
+      const longer = `${last} · ${fact}`;
+      return longer.length <= width ? [...lines.slice(0, -1), longer] : [...lines, fact];
+    }, [] as string[]).join("\n")
+  ).join("\n");
+}
+
 const gap = 2;
 /** No column gets narrower than this before others are left out. */
 const narrow = 16;

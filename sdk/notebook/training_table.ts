@@ -3,6 +3,7 @@ import type { MimeBundle } from "../display.ts";
 import type { TrainingSet } from "../retrieve/training_set.ts";
 import { formatCount } from "../text.ts";
 import { stacked, tableBundle, textBundle } from "./html.ts";
+import { nullCell } from "./profile_tables.ts";
 import { rowsTable } from "./rows_table.ts";
 
 const shownRows = 5;
@@ -21,9 +22,7 @@ export async function trainingBundle(train: TrainingSet): Promise<MimeBundle> {
         : `${alias} version ${version}, table version ${tableVersion}`
     ),
   ];
-  const shares = Object.entries(nulls).map((
-    [feature, share],
-  ) => [feature, share === 0 ? "0 %" : `${(100 * share).toFixed(1)} %`]);
+  const shares = Object.entries(nulls).map(([feature, share]) => [feature, nullCell(share)]);
   const leaks = asOf === "event"
     ? ["A join by event time may see what was not known yet: store.leaks(…) tells for which rows"]
     : [];

@@ -67,4 +67,44 @@ describe.each(["node", "deno"] as const)("the %s kernel", (name) => {
     expect(last(shown, "text/html")).toContain('<progress max="1" value="1">');
     expect(last(shown, "text/plain")).toMatch(/amounts +100% +4\/4 slices, 2 rows/);
   });
+
+  it("shows a published view with its freshness, nulls and values", async () => {
+    const { shown } = await kernel.run("amounts", { until: (found) => last(found, "text/html").includes("serves") });
+    expect(shown).toHaveLength(1);
+    expect(last(shown, "text/html")).toMatch(/version 1 serves · up to 2001-01-05, 0s ago · 2 rows/);
+    expect(last(shown, "text/html")).toMatch(/<meter min="0" max="1" value="0.5000"><\/meter> 50.0 %/);
+    expect(last(shown, "text/plain")).toMatch(/^amount +float64 +50.0 % +█/m);
+  });
+
+  it("shows what was applied, the store, profiles and DataFrames", async () => {
+    expect(last((await kernel.run("applied")).shown, "text/html")).toContain("amounts");
+    await kernel.run("const now = await store.status();");
+    expect(last((await kernel.run("now")).shown, "text/html")).toContain("4 of 4");
+    await kernel.run("const profile = await amounts.profile({ store });");
+    const { shown } = await kernel.run("profile");
+    expect(last(shown, "text/html")).toContain("profile of view amounts version 1 · 2 rows · 1 keys of city");
+    await kernel.run('const picture = profile.plot.overTime("amount");');
+    const drawn = (await kernel.run("picture", { until: (found) => found.at(-1)?.data["image/svg+xml"] !== undefined }))
+      .shown;
+    expect(last(drawn, "image/svg+xml")).toContain("<svg");
+    expect(drawn.at(-1)!.data["application/vnd.vegalite.v5+json"]).toMatchObject({ layer: [{}, {}] });
+    await kernel.run("const polars = await frame.collect(); const high: number = polars.height;");
+    const html = last((await kernel.run("polars")).shown, "text/html");
+    expect(html).toContain("2 rows × 3 columns");
+    expect(html).toContain("2001-01-02 06:00");
+    expect(last((await kernel.run("console.log(polars)")).shown, "stdout")).toContain("shape: (2, 3)");
+    expect(await kernel.run('import { table } from "varve"; table(polars)')).toMatchObject({
+      shown: [{ data: { "text/html": html } }],
+    });
+  });
+
+  it("tells an error in its words, without a stack", async () => {
+    const { status, shown } = await kernel.run('frame.drop("amuont" as never)');
+    expect(status).toBe("error");
+    expect(shown).toHaveLength(1);
+    const told = JSON.stringify(shown[0]!.data);
+    expect(told).toContain("columns are city, at, amount");
+    expect(told).not.toContain("    at ");
+    expect(told).not.toContain("schema.js");
+  });
 });

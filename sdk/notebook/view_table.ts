@@ -1,0 +1,63 @@
+/** A feature view in a notebook: its features, and what is known of each. */
+import type { ViewFacts } from "../define/view_facts.ts";
+import { knownProfile, viewFacts } from "../define/view_facts.ts";
+import type { FeatureView } from "../define/view.ts";
+import { tilesText } from "../define/view_text.ts";
+import type { MimeBundle, Rendering } from "../display.ts";
+import { windowText } from "../frame/windows.ts";
+import { formatType } from "../schema.ts";
+import { cellText } from "./cell_text.ts";
+import { type Cell, stacked, tableBundle, textBundle } from "./html.ts";
+import { holdsCells } from "./profile_tables.ts";
+
+/** The definition at once; where a store is connected, how it stands there when that is known. */
+export function viewRendering(view: FeatureView): Rendering {
+  const { definition } = view;
+  const profile = knownProfile(definition);
+  const first = viewTable(view, { lines: [], ...(profile && { profile }) });
+  const facts = viewFacts(definition);
+  if (!facts) return { first };
+  // A store that does not answer is no reason not to show the view.
+  const later = facts.then((found) => viewTable(view, { ...(profile && { profile }), ...found }), () => first);
+  return { first, later };
+}
+
+function viewTable({ definition, name }: FeatureView, { lines, profile }: ViewFacts): MimeBundle {
+  const { entity, features, schedule, dataDelay, start, ttl, online, description } = definition;
+  const keys = entity.joinKeys.map(({ name, type }) => `${name} ${formatType(type)}`).join(", ");
+  const settings = [
+    `of ${entity.name} (${keys})`,
+    `every ${schedule}${dataDelay === "0s" ? "" : `, data ${dataDelay} later`} since ${
+      start.replace(/T00:00:00Z$/, "")
+    }`,
+    ...(definition.mode === "aggregates" ? [tilesText(definition)] : []),
+    ...(ttl === "forever" ? [] : [`ttl ${ttl}`]),
+    online ? "online" : "not online",
+  ];
+  // A column in which nothing would stand is left out.
+  const hasDefault = features.some((each) => each.default !== undefined);
+  const isDescribed = features.some((each) => each.description !== undefined);
+  const held = profile && new Map(profile.features.map((each) => [each.feature, each]));
+  const table = tableBundle({
+    title: `feature view ${name}`,
+    head: [
+      "feature",
+      "type",
+      ...(definition.mode === "aggregates" ? ["computed"] : []),
+      ...(hasDefault ? ["default"] : []),
+      ...(held ? ["null", "values", "over time"] : []),
+      ...(isDescribed ? ["description"] : []),
+    ],
+    rows: features.map((each): Cell[] => [
+      each.name,
+      formatType(each.type),
+      ...("window" in each ? [`${each.aggregation ?? "keys"} over ${windowText(each.window)}`] : []),
+      ...(hasDefault ? [each.default === undefined ? "" : cellText(each.default)] : []),
+      ...(held ? holdsCells(held.get(each.name)) : []),
+      ...(isDescribed ? [each.description ?? ""] : []),
+    ]),
+    first: definition.mode === "aggregates" ? [2, 1] : [1],
+    note: [settings.join(" · "), ...lines, ...(profile ? [`values: ${profile.summary()}`] : [])].join("\n"),
+  });
+  return description === undefined ? table : stacked(textBundle(description), table);
+}
