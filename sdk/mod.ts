@@ -168,6 +168,7 @@ export type { Places, S3Settings } from "./places.ts";
 export { Store } from "./store.ts";
 export type {
   AnswerOf,
+  FeatureNameOf,
   KeyedFeatures,
   KeysOf,
   MaterializeOptions,

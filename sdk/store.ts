@@ -6,6 +6,7 @@ import type { DefinitionSource } from "./define/source/definition_source.ts";
 import type { ModuleOptions } from "./define/source/module_source.ts";
 import { FeatureView, type PublishOptions, view as defineView } from "./define/view.ts";
 import type { ViewOptions } from "./define/view_types.ts";
+import { rememberProfile } from "./define/view_facts.ts";
 import type { ProfileOptions, ViewProfile } from "./define/view_profile.ts";
 import type { Displayed } from "./display.ts";
 import { VarveError } from "./errors.ts";
@@ -88,6 +89,10 @@ export type AnswerOf<R extends Readable> =
     // deno-lint-ignore no-explicit-any
     : R extends FeatureView<any, infer F> ? F
     : Row;
+
+/** The features of a view; any text where there is only a name. */
+// deno-lint-ignore no-explicit-any
+export type FeatureNameOf<V> = V extends FeatureView<any, infer F> ? keyof F & string : string;
 
 /** When, and for how long, an online read may take. */
 export interface OnlineOptions {
@@ -341,9 +346,8 @@ export class Store {
    * What a view holds: each feature over time and by entity, from the stored history, or from the source while nothing of the
    * view serves yet.
    */
-  async profile<N extends string = string>(
-    // deno-lint-ignore no-explicit-any
-    view: string | FeatureView<any, { readonly [F in N]: any }>,
+  async profile<V extends string | FeatureView, const N extends FeatureNameOf<V> = FeatureNameOf<V>>(
+    view: V,
     options: ProfileOptions<N> & { readonly from?: "offline" | "source" } = {},
   ): Promise<ViewProfile<N>> {
     this.#checkOpen("profile");
@@ -358,7 +362,8 @@ export class Store {
       ...rest,
       now: this.#parts.clock.now(),
     });
-    return found as ViewProfile as ViewProfile<N>;
+    if (view instanceof FeatureView && rest.features === undefined) rememberProfile(view.definition, found);
+    return found as ViewProfile<N>;
   }
 
   /** The newest values for many requests, in their order, as a server would answer now. */

@@ -102,7 +102,8 @@ export class FeatureView<Keys extends SchemaTypes = any, Features extends Row = 
     options: ProfileOptions<N> & { readonly store?: ProfileTarget } = {},
   ): Promise<ViewProfile<N>> {
     const { store, ...rest } = options;
-    const found = store ? await store.profile(this, rest) : await profileView()(this.definition, rest);
+    if (store) return await store.profile(this, rest) as ViewProfile<N>;
+    const found = await profileView()(this.definition, rest);
     if (rest.features === undefined) rememberProfile(this.definition, found);
     return found as ViewProfile<N>;
   }
@@ -132,7 +133,7 @@ export function view<
   R extends Row,
   Keys extends SchemaTypes,
   F extends Row,
-  const Choice extends FeatureChoice<F, FeatureName<F, Keys>> | undefined = undefined,
+  const Choice extends FeatureChoice<F, FeatureName<F, Keys>> | undefined = never,
   const Defaults extends FeatureName<F, Keys> = never,
   const Time extends FeatureName<R, Keys> = never,
 >(

@@ -35,9 +35,13 @@ export type FeatureChoice<R extends Row, N extends string> =
   | readonly N[]
   | { readonly [P in N]?: true | FeatureOptions<R[P]> };
 
-/** The names chosen; all columns but the event timestamp when nothing is chosen. */
-export type ChosenName<R extends Row, Keys extends SchemaTypes, Choice, Time extends string> = Choice extends
-  readonly (infer N extends string)[] ? N
+/**
+ * The names chosen; all columns but the event timestamp when nothing is chosen, which is `never`: without strict null checks,
+ * as in a notebook, `undefined` would be any choice.
+ */
+export type ChosenName<R extends Row, Keys extends SchemaTypes, Choice, Time extends string> = [Choice] extends [never]
+  ? Exclude<FeatureName<R, Keys>, Time>
+  : Choice extends readonly (infer N extends string)[] ? N
   : Choice extends Row ? keyof Choice & string
   : Exclude<FeatureName<R, Keys>, Time>;
 

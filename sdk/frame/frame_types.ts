@@ -69,7 +69,7 @@ export type Unnested<R, K> = string extends keyof R ? Row
   : { [P in ColumnName<R>]: P extends K ? (R[P] extends readonly (infer E)[] | null ? E | null : unknown) : R[P] };
 
 /** The row that a declared schema gives; any row without one. */
-export type RowOfSchema<S> = S extends SchemaTypes ? RowOf<S> : Row;
+export type RowOfSchema<S> = [S] extends [never] ? Row : S extends SchemaTypes ? RowOf<S> : Row;
 
 /** What can be a default where the column holds `V`. */
 export type DefaultValue<V> = unknown extends V ? unknown

@@ -84,9 +84,11 @@ export class KeyedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEntity
    */
   aggregate<
     const A extends AggregatesInputOver<R>,
-    const W extends readonly WindowInput[],
+    // The last parameter lets TypeScript 5.0, which notebooks check with, keep the texts of windows.
+    const W extends readonly WindowInput<T>[],
     const S extends ColumnName<R> = never,
     const D extends AggregationName<A> = never,
+    T extends string = string,
   >(
     aggregates: A,
     options: AggregateOptions<R, A, W, S, D>,

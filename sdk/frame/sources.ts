@@ -93,7 +93,7 @@ function times(options: SourceOptions): { eventTimestamp?: string; writtenTimest
  * const trips = parquet("data/trips-*.parquet", { eventTimestamp: "pickup", schema: { pickup: "timestamp", fare: "float64" } });
  * ```
  */
-export function parquet<const S extends SchemaTypes | undefined = undefined>(
+export function parquet<const S extends SchemaTypes | undefined = never>(
   paths: Paths,
   options: SourceOptions & { readonly schema?: S } = {},
 ): Frame<RowOfSchema<S>> {
@@ -101,7 +101,7 @@ export function parquet<const S extends SchemaTypes | undefined = undefined>(
 }
 
 /** CSV files. Columns, types and dialect are found in a sample, unless declared; a row that does not fit is an error that names its line. */
-export function csv<const S extends SchemaTypes | undefined = undefined>(
+export function csv<const S extends SchemaTypes | undefined = never>(
   paths: Paths,
   options: CsvOptions & { readonly schema?: S } = {},
 ): Frame<RowOfSchema<S>> {
@@ -110,7 +110,7 @@ export function csv<const S extends SchemaTypes | undefined = undefined>(
 }
 
 /** JSON files: an array of objects, or objects one after the other. */
-export function json<const S extends SchemaTypes | undefined = undefined>(
+export function json<const S extends SchemaTypes | undefined = never>(
   paths: Paths,
   options: SourceOptions & { readonly schema?: S } = {},
 ): Frame<RowOfSchema<S>> {
@@ -118,7 +118,7 @@ export function json<const S extends SchemaTypes | undefined = undefined>(
 }
 
 /** NDJSON files: one object a line. */
-export function ndjson<const S extends SchemaTypes | undefined = undefined>(
+export function ndjson<const S extends SchemaTypes | undefined = never>(
   paths: Paths,
   options: SourceOptions & { readonly schema?: S } = {},
 ): Frame<RowOfSchema<S>> {
@@ -152,7 +152,7 @@ export function fromRows(rows: readonly Row[], options: SourceOptions = {}): Fra
 }
 
 /** A nodejs-polars DataFrame. Later changes to it are not seen. */
-export function fromPolars<const S extends SchemaTypes | undefined = undefined>(
+export function fromPolars<const S extends SchemaTypes | undefined = never>(
   frame: unknown,
   options: SourceOptions & { readonly schema?: S } = {},
 ): Frame<RowOfSchema<S>> {
@@ -160,7 +160,7 @@ export function fromPolars<const S extends SchemaTypes | undefined = undefined>(
 }
 
 /** An apache-arrow Table. */
-export function fromArrow<const S extends SchemaTypes | undefined = undefined>(
+export function fromArrow<const S extends SchemaTypes | undefined = never>(
   table: unknown,
   options: SourceOptions & { readonly schema?: S } = {},
 ): Frame<RowOfSchema<S>> {
@@ -183,7 +183,7 @@ export function storedRows<const S extends SchemaTypes>(
  * SQL (DuckDB's SELECT) over frames by name: `` sql("select origin, avg(delay) as delay from flights group by 1", { flights }) ``.
  * With a declared `schema` the result must fit it.
  */
-export function sql<const S extends SchemaTypes | undefined = undefined>(
+export function sql<const S extends SchemaTypes | undefined = never>(
   text: string,
   inputs: Readonly<Record<string, AnyFrame>> = {},
   options: { readonly schema?: S } = {},

@@ -7,34 +7,34 @@ import type { AggregatesOver, ColumnName, DefaultValue } from "./frame_types.ts"
 import type { WindowBoundary, WindowEdge } from "./window_spec.ts";
 
 /** A window as it is written; `"lifetime"` is everything since the view's start. */
-export type WindowInput = Duration | OffsetWindow | SeriesWindow;
+export type WindowInput<T extends string = string> = T | OffsetWindow<T> | SeriesWindow<T>;
 
-/** A window that may end earlier than the others, or be called otherwise. */
-export interface OffsetWindow {
+/** A window that may end earlier than the others, or be called otherwise. `T`: its texts, which names of features follow. */
+export interface OffsetWindow<T extends string = string> {
   /** How long it is, or `"lifetime"`. */
-  readonly window: Duration;
+  readonly window: T;
   /** How long before the others it ends: `"-7d"` is a week earlier. @default "0s" */
-  readonly offset?: Duration;
+  readonly offset?: T;
   /** What its features are called after the aggregation. @default the window and its offset: `24h_offset_7d` */
-  readonly name?: string;
+  readonly name?: T;
 }
 
 /** Windows of one length, one after the other: see `series`. */
-export interface SeriesOptions {
+export interface SeriesOptions<T extends string = string> {
   /** How long each window is. */
-  readonly window: Duration;
+  readonly window: T;
   /** How long after the start of a window the next one starts. @default the window */
-  readonly step?: Duration;
+  readonly step?: T;
   /** Where the first window starts: `"-7d"`. */
-  readonly from: Duration;
+  readonly from: T;
   /** No window ends later: `"-1d"`. @default "0d" */
-  readonly to?: Duration;
+  readonly to?: T;
   /** What its features are called after the aggregation. @default `1d_series_7d` */
-  readonly name?: string;
+  readonly name?: T;
 }
 
 /** A series of windows: its features are lists. */
-export interface SeriesWindow extends SeriesOptions {
+export interface SeriesWindow<T extends string = string> extends SeriesOptions<T> {
   /** What tells it from one window. */
   readonly kind: "series";
 }

@@ -80,7 +80,7 @@ describe.each(["node", "deno"] as const)("the %s kernel", (name) => {
     expect(last((await kernel.run("applied")).shown, "text/html")).toContain("amounts");
     await kernel.run("const now = await store.status();");
     expect(last((await kernel.run("now")).shown, "text/html")).toContain("4 of 4");
-    await kernel.run("const profile = await amounts.profile({ store });");
+    await kernel.run("const profile = await store.profile(amounts);");
     const { shown } = await kernel.run("profile");
     expect(last(shown, "text/html")).toContain("profile of view amounts version 1 · 2 rows · 1 keys of city");
     await kernel.run('const picture = profile.plot.overTime("amount");');

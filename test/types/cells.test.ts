@@ -1,0 +1,73 @@
+/** Mistakes in cells are told before they run, and an editor tells what a frame holds: with the compiler of tslab. */
+import { describe, expect, it } from "vitest";
+import { Cell, compilerVersion } from "./cell_checker.ts";
+
+const setting = `
+import { col, connect, count, entity, fromRows, last, mean, parquet, series, service, view } from "varve";
+const store = await connect();
+const rows = fromRows([{ k: "a", t: new Date(0), x: 1.5 }], { eventTimestamp: "t" });
+const file = parquet("a.parquet", { schema: { k: "string", n: "int64" } });
+const unknown = parquet("b.parquet");
+const e = entity("e", { k: "string" });
+const options = { schedule: "1d", start: "2001-01-01" } as const;
+const v = view("v", rows.by(e), options);
+const some = view("some", rows.by(e), { ...options, features: ["x"], defaults: { x: 0 } });
+const delays = rows.by(e).aggregate({ n: count(), m: mean("x"), l: last("x", 3) }, {
+  windows: ["1d", { window: "1d", offset: "-7d" }, series({ window: "1d", from: "-3d" })],
+});
+const w = view("w", delays, options);
+const s = service("s", [v.select("x"), w.select("n_1d")]);
+export {};`;
+
+const cell = new Cell();
+
+/** What is said of a line that follows the setting; undefined when it is right. */
+function said(line: string): string | undefined {
+  const found = cell.check(`${setting}\n${line}`);
+  const last = setting.split("\n").length + 1;
+  expect([...found].filter(([number]) => number !== last)).toEqual([]);
+  return found.get(last);
+}
+
+describe(`cells, with TypeScript ${compilerVersion}`, () => {
+  it.each([
+    [`rows.select("k", "xx")`, /Argument of type '"xx"' is not assignable/],
+    [`rows.filter(col("xx").gt(1))`, /Type '"xx"' is not assignable to type .*k: string; t: Date; x: number/],
+    [`rows.derive({ y: col("xx").plus(1) })`, /Type '"xx"' is not assignable/],
+    [`rows.groupBy("xx")`, /'"xx"' is not assignable/],
+    [`rows.groupBy("k").aggregate({ m: mean("xx") })`, /Type '"xx"' is not assignable/],
+    [`rows.plot.histogram("xx")`, /'"xx"' is not assignable/],
+    [`file.select("m")`, /'"m"' is not assignable/],
+    [`v.select("xx")`, /'"xx"' is not assignable to parameter of type '"t" \| "x"'/],
+    [`some.select("t")`, /'"t"' is not assignable to parameter of type '"x"'/],
+    [`delays.rename({ n_2d: "a" })`, /'n_2d' does not exist in type/],
+    [`w.select("n_2d")`, /'"n_2d"' is not assignable to parameter of type '.*"n_1d_offset_7d".*'/],
+    [`view("y", rows.by(e), { ...options, features: ["xx"] })`, /'"xx"' is not assignable to type '"t" \| "x"'/],
+    [`v.profile({ features: ["xx"] })`, /'"xx"' is not assignable to type '"t" \| "x"'/],
+    [`v.profile({ features: ["x"] }).then((p) => p.feature("t"))`, /'"t"' is not assignable to parameter of type '"x"'/],
+    [`store.profile(w).then((p) => p.plot.overTime("n_2d"))`, /'"n_2d"' is not assignable/],
+    [`store.profile(v, { features: ["xx"] })`, /'"xx"' is not assignable to type '"t" \| "x"'/],
+    [`store.online(s, { kk: "a" })`, /'kk' does not exist/],
+    [`store.online(s, { k: "a" }).then(({ n_2d }) => n_2d)`, /Property 'n_2d' does not exist/],
+    [`rows.collect().then((frame) => frame.heigth)`, /Did you mean 'height'/],
+  ])("%s is wrong, and is told why", (line, message) => {
+    expect(said(line)).toMatch(message);
+  });
+
+  it.each([
+    `rows.select("k", { y: col("x").plus(1) }).select("y")`,
+    `unknown.select("anything")`,
+    `w.select("n_1d", "m_1d_offset_7d", "l_1d_series_3d")`,
+    `v.profile().then((p) => p.feature("t"))`,
+    `store.profile("by name", { features: ["any"] })`,
+    `store.online(s, { k: "a" }).then(({ x, n_1d }): [number, bigint] => [x, n_1d])`,
+    `rows.collect().then((frame): number => frame.height)`,
+  ])("%s is right", (line) => expect(said(line)).toBeUndefined());
+
+  it("show the row of a frame, the columns of a picture, and what a service answers", () => {
+    said(`const late = rows.derive({ late: col("x").gt(1) }).drop("t");`);
+    expect(cell.hover("late =")).toBe("const late: Frame<{\n    k: string;\n    x: number;\n    late: boolean;\n}>");
+    said(`const answer = await store.online(s, { k: "a" });`);
+    expect(cell.hover("answer =")).toMatch(/x: number;\s+n_1d: bigint;/);
+  });
+});
