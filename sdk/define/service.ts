@@ -31,7 +31,7 @@ export type RequestKeys<Keys> = {
 export type Intersection<U> = (U extends unknown ? (part: U) => void : never) extends (all: infer I) => void ? I
   : never;
 /** The same record, spelled out. */
-export type Simplify<T> = { [P in keyof T]: T[P] };
+export type Simplify<T> = T extends infer O ? { [P in keyof O]: O[P] } : never;
 
 /** What one model reads: features of several views, under unique names. Immutable. */
 // deno-lint-ignore no-explicit-any

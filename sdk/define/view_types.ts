@@ -55,9 +55,10 @@ export type DefaultedName<Choice, Defaults extends string> =
 
 /** The features of a view: `{ delayMean: number | null }`, without null where there is a default. */
 export type FeaturesOf<R extends Row, Keys extends SchemaTypes, Choice, Defaults extends string, Time extends string> =
-  {
-    [P in ChosenName<R, Keys, Choice, Time>]: [P] extends [DefaultedName<Choice, Defaults>] ? NonNullable<R[P]> : R[P];
-  };
+  // A name of its own lets editors show the features instead of this type.
+  ChosenName<R, Keys, Choice, Time> extends infer N extends string
+    ? { [P in N]: [P] extends [DefaultedName<Choice, Defaults>] ? NonNullable<R[P]> : R[P] }
+    : never;
 
 /** Everything about a view that is not its name, its frame or its features. */
 export interface ViewSettings extends Descriptive {

@@ -1,5 +1,5 @@
 /** How the row type grows along a chain of steps. Flat mapped types only, so that long chains stay cheap to check. */
-import type { Row, RowOf, SchemaTypes } from "../schema.ts";
+import type { Row, SchemaTypes, ValueOf } from "../schema.ts";
 import type { Timestamp, TimestampLike } from "../time.ts";
 import type { Aggregate, ColumnInput, InputValue } from "./aggregates.ts";
 import type { Expr } from "./expr.ts";
@@ -21,7 +21,8 @@ export type Resolved<R, X> = X extends ColumnInput ? ResolveExpr<R, InputValue<X
 export type RowOfInputs<R, E> = { [K in keyof E & string]: Resolved<R, E[K]> };
 
 /** The row after select. */
-export type Selected<R, K extends ColumnName<R>, E> = string extends keyof R ? Row : Pick<R, K> & RowOfInputs<R, E>;
+export type Selected<R, K extends ColumnName<R>, E> = string extends keyof R ? Row
+  : { [P in K | (keyof E & string)]: P extends keyof E ? Resolved<R, E[P]> : P extends keyof R ? R[P] : never };
 
 /** The row after derive. */
 export type Derived<R, E> = string extends keyof R ? Row
@@ -68,8 +69,10 @@ export type Grouped<R, K, A> = string extends keyof R ? Row
 export type Unnested<R, K> = string extends keyof R ? Row
   : { [P in ColumnName<R>]: P extends K ? (R[P] extends readonly (infer E)[] | null ? E | null : unknown) : R[P] };
 
-/** The row that a declared schema gives; any row without one. */
-export type RowOfSchema<S> = [S] extends [never] ? Row : S extends SchemaTypes ? RowOf<S> : Row;
+/** The row that a declared schema gives; any row without one. Written out, so that editors show its columns. */
+export type RowOfSchema<S> = [S] extends [never] ? Row
+  : S extends SchemaTypes ? { -readonly [K in keyof S]: ValueOf<S[K]> | null }
+  : Row;
 
 /** What can be a default where the column holds `V`. */
 export type DefaultValue<V> = unknown extends V ? unknown

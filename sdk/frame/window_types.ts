@@ -117,7 +117,9 @@ export type AggregatedList<R, G, W, S extends string, D> = G extends unknown
   : never;
 
 /** Features as a row. */
-export type ByName<F> = { [P in F as P extends NamedFeature<infer N, unknown> ? N : never]: ValueOfFeature<P> };
+export type ByName<F> = [F] extends [infer G]
+  ? { [P in G as P extends NamedFeature<infer N, unknown> ? N : never]: ValueOfFeature<P> }
+  : never;
 
 /** The value of a feature. */
 export type ValueOfFeature<P> = P extends NamedFeature<string, infer V> ? V : never;

@@ -44,7 +44,10 @@ describe(`cells, with TypeScript ${compilerVersion}`, () => {
     [`w.select("n_2d")`, /'"n_2d"' is not assignable to parameter of type '.*"n_1d_offset_7d".*'/],
     [`view("y", rows.by(e), { ...options, features: ["xx"] })`, /'"xx"' is not assignable to type '"t" \| "x"'/],
     [`v.profile({ features: ["xx"] })`, /'"xx"' is not assignable to type '"t" \| "x"'/],
-    [`v.profile({ features: ["x"] }).then((p) => p.feature("t"))`, /'"t"' is not assignable to parameter of type '"x"'/],
+    [
+      `v.profile({ features: ["x"] }).then((p) => p.feature("t"))`,
+      /'"t"' is not assignable to parameter of type '"x"'/,
+    ],
     [`store.profile(w).then((p) => p.plot.overTime("n_2d"))`, /'"n_2d"' is not assignable/],
     [`store.profile(v, { features: ["xx"] })`, /'"xx"' is not assignable to type '"t" \| "x"'/],
     [`store.online(s, { kk: "a" })`, /'kk' does not exist/],

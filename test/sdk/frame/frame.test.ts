@@ -41,9 +41,7 @@ describe("Frame", () => {
     expectTypeOf<typeof derived.row.twice>().toEqualTypeOf<number | null>();
     expectTypeOf<typeof derived.row.same>().toEqualTypeOf<string | null>();
     const selected = flights.select("origin", { d: "delay" });
-    expectTypeOf<typeof selected.row>().toEqualTypeOf<
-      { origin: string | null } & { d: number | null }
-    >();
+    expectTypeOf<typeof selected.row>().toEqualTypeOf<{ origin: string | null; d: number | null }>();
     const renamed = flights.rename({ delay: "minutes" });
     expectTypeOf<typeof renamed.row.minutes>().toEqualTypeOf<number | null>();
     const dropped = flights.drop("delay", "tags");
