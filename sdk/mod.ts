@@ -15,6 +15,7 @@ import "./notebook/render.ts";
 export { Displayed } from "./display.ts";
 export type { MimeBundle, Rendering } from "./display.ts";
 export { RowsShown, table } from "./notebook/table.ts";
+export type { DataFrameLike } from "./notebook/data_frame.ts";
 
 // Errors
 export { errorCodes, messageOf, throwIssues, VarveError } from "./errors.ts";

@@ -8,11 +8,17 @@ import { maxColumns } from "./rows_table.ts";
 
 /** The parts of a DataFrame that are shown. */
 export interface DataFrameLike {
+  /** How many rows there are. */
   readonly height: number;
+  /** The names of the columns. */
   readonly columns: string[];
+  /** Their types. */
   readonly dtypes: readonly unknown[];
+  /** Keeps columns. */
   select(...columns: string[]): DataFrameLike;
+  /** The first rows. */
   head(length: number): DataFrameLike;
+  /** The rows as objects. */
   toRecords(): Row[];
 }
 
