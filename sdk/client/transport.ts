@@ -76,8 +76,14 @@ async function ask(send: typeof fetch, url: string, request: RequestInit): Promi
   } catch (error) {
     throw new VarveError("UNAVAILABLE", `Cannot reach ${url}: ${messageOf(causeOf(error))}`, { cause: error });
   }
-  if (response.ok) return await response.json();
-  throw await refused(response, url);
+  if (!response.ok) throw await refused(response, url);
+  try {
+    return await response.json();
+  } catch (error) {
+    throw new VarveError("UNAVAILABLE", `Cannot read the answer of ${url}: ${messageOf(causeOf(error))}`, {
+      cause: error,
+    });
+  }
 }
 
 function causeOf(error: unknown): unknown {

@@ -1,3 +1,7 @@
+import { spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, expectTypeOf, it } from "vitest";
 import { startServer } from "../../../cluster/server/server.ts";
 import { type FeatureClient, featureClient } from "../../../sdk/client.ts";
@@ -91,5 +95,38 @@ describe("a feature client", () => {
     await expect(client.features("none", zoe)).rejects.toMatchObject({ code: "NOT_FOUND" });
     const elsewhere = featureClient({ url: server.url, workspace: "elsewhere" });
     await expect(elsewhere.features("small", zoe)).rejects.toThrow(/this server serves "default"/);
+  });
+
+  it("runs in Deno as it is, with no permission but for the network", async () => {
+    const source = JSON.stringify(new URL("../../../sdk/client.ts", import.meta.url).href);
+    const program = `
+      import { featureClient } from ${source};
+      const client = featureClient({ url: ${JSON.stringify(server.url)}, batch: {}, hedgeAfterMs: 1_000 });
+      const [one, two] = await Promise.all([9007199254740993n, 5n].map((user) =>
+        client.features("small", { user, active: true })));
+      console.log(one.p_name, one.p_visits === 9007199254740995n, two.p_name);
+    `;
+    const deno = createRequire(import.meta.url).resolve("deno/bin.cjs");
+    const args = [deno, "run", "--no-config", "--no-check", `--allow-net=${new URL(server.url).host}`, "-"];
+    const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "pipe"] });
+    child.stdin.end(program);
+    const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    expect([out, err]).toEqual(["Zo\u00eb true null\n", ""]);
+  }, 30_000);
+
+  it("asks for nothing that only Node has, so that browsers load it", async () => {
+    const seen = new Set<string>();
+    const visit = async (file: URL): Promise<void> => {
+      if (seen.has(file.href)) return;
+      seen.add(file.href);
+      const code = await readFile(file, "utf8");
+      expect(code).not.toMatch(/\b(process|Buffer|require|__dirname)\b[.(]/);
+      for (const [, target] of code.matchAll(/^(?:import|export)\s[^"';]*?from\s+"([^"]+)"|\bimport\(\s*"([^"]+)"/gm)) {
+        expect(target).toMatch(/^\.\.?\//);
+        await visit(new URL(target!, file));
+      }
+    };
+    await visit(new URL("../../../sdk/dist/client.js", import.meta.url));
+    expect(seen.size).toBeGreaterThan(4);
   });
 });

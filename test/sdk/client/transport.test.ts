@@ -1,4 +1,7 @@
-import { describe, expect, it } from "vitest";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { transport, type TransportOptions } from "../../../sdk/client/transport.ts";
 
 type Answer = { status: number; body?: unknown; headers?: Record<string, string> } | Error | "never";
@@ -45,6 +48,27 @@ describe("transport()", () => {
     const twice = fetching(busy);
     await expect(twice.post({ retries: 1 })("/a", {})).rejects.toMatchObject({ code: "UNAVAILABLE", message: "busy" });
     expect(twice.asked).toHaveLength(2);
+  });
+
+  it("tries again when an answer breaks off in the middle", async () => {
+    let asked = 0;
+    const server = createServer((_request, response) => {
+      response.setHeader("content-type", "application/json");
+      response.setHeader("content-length", 12);
+      if (++asked > 1) return response.end('{"result":1}');
+      response.write('{"resu');
+      setImmediate(() => response.destroy());
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    onTestFinished(() => void server.close());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    expect(await transport({ url })("/a", {})).toEqual({ result: 1 });
+    expect(asked).toBe(2);
+    const { post } = fetching({ status: 200, body: "<html>a page</html>" });
+    await expect(post({ retries: 0 })("/a", {})).rejects.toMatchObject({
+      code: "UNAVAILABLE",
+      message: expect.stringMatching(/^Cannot read the answer of http:\/\/x\/a: /),
+    });
   });
 
   it("does not repeat a mistake", async () => {
