@@ -103,7 +103,9 @@ export function makeCodec(forms: CodecForms): Codec {
       const text = writer.encode(stringify(values));
       const length = room(4);
       new Uint32Array(out.buffer, length, 1)[0] = text.length;
-      out.set(text, room(text.length));
+      // Making room may move everything: `out` is looked up after it.
+      const at = room(text.length);
+      out.set(text, at);
       return;
     }
 

@@ -17,6 +17,8 @@ export interface CrewOptions {
   readonly idleMs: number;
   /** Batches that may wait. */
   readonly maxQueue: number;
+  /** Told before a child starts: another crew may give up its own. */
+  readonly beforeStart: () => void;
 }
 
 /** Batches that a child has at once: it begins the next while the answer to the last is on its way. */
@@ -58,6 +60,16 @@ export class Crew {
     let count = this.#queue.length;
     for (const child of this.#children) count += child.pending;
     return count;
+  }
+
+  /** Whether it has children, and none of them has anything to do. */
+  get resting(): boolean {
+    return this.#children.size > 0 && this.waiting === 0 && [...this.#children].every((child) => child.ready);
+  }
+
+  /** Ends the children as soon as they have answered what they were sent. */
+  rest(): void {
+    for (const child of this.#children) child.retire();
   }
 
   /** Starts a child, if none runs, and waits until it is ready. */
@@ -127,6 +139,7 @@ export class Crew {
   }
 
   #start(): Child {
+    this.#options.beforeStart();
     this.#starts += 1;
     const child = new Child({
       ...this.#options.child,
@@ -150,16 +163,14 @@ export class Crew {
     const worn = child.answered >= this.#options.recycleAfter || child.busyMs >= this.#options.recycleAfterMs;
     if (worn && child.ready && !this.#heirs.has(child)) this.#heirs.set(child, this.#start());
     this.#dispatch();
-    if (this.waiting === 0) this.#rest();
+    if (this.waiting === 0) this.#restLater();
   }
 
   /** Nothing to do: children that go on having nothing to do end. */
-  #rest(): void {
+  #restLater(): void {
     clearTimeout(this.#idle);
     if (!Number.isFinite(this.#options.idleMs)) return;
-    this.#idle = setTimeout(() => {
-      for (const child of this.#children) child.retire();
-    }, this.#options.idleMs);
+    this.#idle = setTimeout(() => this.rest(), this.#options.idleMs);
     this.#idle.unref();
   }
 

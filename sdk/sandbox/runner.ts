@@ -47,6 +47,8 @@ export interface FunctionRunnerOptions {
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   /** Processes for each function (1). */
   readonly children?: number | undefined;
+  /** Processes of all functions (16): before one more starts, one that has nothing to do ends. */
+  readonly maxProcesses?: number | undefined;
   /** Wall time for a batch in ms (5,000); a process that needs longer is killed. */
   readonly timeoutMs?: number | undefined;
   /** Wall time for a start in ms (15,000). */
@@ -119,6 +121,7 @@ export class FunctionRunner implements FunctionRuns {
     this.#deno = findDeno({ deno: options.deno, env: options.env });
     this.#options = {
       children: positive("children", options.children, 1),
+      maxProcesses: positive("maxProcesses", options.maxProcesses, 16),
       timeoutMs: positive("timeoutMs", options.timeoutMs, 5_000),
       startTimeoutMs: positive("startTimeoutMs", options.startTimeoutMs, 15_000),
       memoryMb: positive("memoryMb", options.memoryMb, 600, 500),
@@ -203,6 +206,7 @@ export class FunctionRunner implements FunctionRuns {
         recycleAfterMs: cpuSeconds * 500,
         idleMs,
         maxQueue,
+        beforeStart: () => this.#makeRoom(),
         child: {
           command: this.#command,
           folder: join(folder, "empty"),
@@ -213,9 +217,23 @@ export class FunctionRunner implements FunctionRuns {
           start: { source: fn.source, input: fn.input, output: fn.output, maxReplyBytes },
         },
       });
-      this.#crews.set(key, crew);
+    } else {
+      // The last in the map is the one that was used last.
+      this.#crews.delete(key);
     }
+    this.#crews.set(key, crew);
     return crew;
+  }
+
+  #makeRoom(): void {
+    let running = 1;
+    for (const crew of this.#crews.values()) running += crew.running;
+    for (const crew of this.#crews.values()) {
+      if (running <= this.#options.maxProcesses) return;
+      if (!crew.resting) continue;
+      running -= crew.running;
+      crew.rest();
+    }
   }
 
   #folders(): string {
