@@ -7,9 +7,11 @@ import type { StoreParts } from "./store_parts.ts";
 import { type VersionStatus, viewStatusOf } from "./store_status.ts";
 import { formatBytes, formatCount } from "./text.ts";
 
-/** A larger table is profiled only when somebody asks for it. */
-const cheapRows = 1_000_000;
+/** A larger table is profiled only when somebody asks for it: rows, or tiles, which cost more. */
+const cheapRows = { attributes: 1_000_000, aggregates: 20_000 } as const;
 const shownRows = 20_000;
+/** Whoever looks at a view does not wait for longer. */
+const patienceMs = 1_000;
 
 /** See the file's sentence. */
 export async function storeViewFacts(parts: StoreParts, definition: ViewDefinition): Promise<ViewFacts> {
@@ -45,12 +47,14 @@ async function cheapProfile(
   definition: ViewDefinition,
   { version, state, rows }: VersionStatus,
 ): Promise<ViewProfile | undefined> {
-  if (state !== "serving" || rows > cheapRows) return undefined;
+  if (state !== "serving" || rows > cheapRows[definition.mode]) return undefined;
   const { views } = await parts.registry.state();
   const stored = views[definition.name]?.versions.find((each) => each.version === version)?.definition;
   const names = (of: ViewDefinition) => of.features.map(({ name }) => name).join("\0");
   if (!stored || names(stored) !== names(definition)) return undefined;
   const table = parts.table(definition.name, version);
-  const options = { maxRows: shownRows, entities: 0, now: parts.clock.now() };
-  return await viewProfile(await parts.engine(), { definition: stored, version }, table, options);
+  const signal = AbortSignal.timeout(patienceMs);
+  const options = { maxRows: shownRows, entities: 0, now: parts.clock.now(), signal };
+  return await viewProfile(await parts.engine(), { definition: stored, version }, table, options)
+    .catch(() => undefined);
 }

@@ -81,7 +81,7 @@ export interface ProfileFacts<Name extends string = string> {
   readonly rowCount: number;
   /** How many of them were looked at. */
   readonly rowsRead: number;
-  /** Different keys; about as many, where not all rows were looked at. */
+  /** Different keys. */
   readonly keys: number;
   /** The features, in order. */
   readonly features: readonly FeatureProfile<Name>[];
@@ -105,7 +105,7 @@ export class ViewProfile<Name extends string = string> extends Displayed impleme
   readonly rowCount: number;
   /** How many of them were looked at. */
   readonly rowsRead: number;
-  /** Different keys; about as many, where not all rows were looked at. */
+  /** Different keys. */
   readonly keys: number;
   /** The features, in order. */
   readonly features: readonly FeatureProfile<Name>[];
@@ -227,11 +227,18 @@ export class ProfilePlots<Name extends string = string> {
       return new Plot({ ...spec, mark: "bar", encoding }, () => Promise.resolve(values.map((row) => ({ ...row }))));
     }
     const encoding = {
-      x: { field: "from", type: "quantitative", title: feature, bin: { binned: true } },
-      x2: { field: "to" },
+      x: { field: "left", type: "quantitative", title: feature, bin: { binned: true } },
+      x2: { field: "right" },
       y: rows,
     };
-    return new Plot({ ...spec, mark: "bar", encoding }, () => Promise.resolve(bins.map((row) => ({ ...row }))));
+    // The first and the last bin reach as far as there are values; drawn so wide they would seem to hold more than they do.
+    const width = bins.length > 2 ? bins[1]!.to - bins[1]!.from : undefined;
+    const drawn = bins.map((bin, i) => ({
+      ...bin,
+      left: i === 0 && width !== undefined ? bin.to - width : bin.from,
+      right: width !== undefined && i === bins.length - 1 ? bin.from + width : bin.to,
+    }));
+    return new Plot({ ...spec, mark: "bar", encoding }, () => Promise.resolve(drawn));
   }
 
   /** The mean of a feature for the entities with the most rows. */

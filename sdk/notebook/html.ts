@@ -68,7 +68,10 @@ function tableHtml({ head, rows, align = [], title, note }: ShownTable): string 
 }
 
 function cellHtml(cell: Cell): string {
-  return typeof cell === "string" ? escapeHtml(cell).replaceAll("\n", "<br>") : cell.html;
+  if (typeof cell !== "string") return cell.html;
+  // An instant on two lines is hard to read.
+  const kept = /^\d{4}-\d\d-\d\d \d\d:/.test(cell) ? cell.replaceAll(" ", "\u00a0") : cell;
+  return escapeHtml(kept).replaceAll("\n", "<br>");
 }
 
 function tableText({ head, rows, align = [], first = [], title, note }: ShownTable): string {

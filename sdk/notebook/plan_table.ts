@@ -1,7 +1,7 @@
 /** A plan in a notebook: what is created, changed and deleted, and what that costs. */
 import type { MimeBundle } from "../display.ts";
 import type { Plan, PlanItem } from "../registry/plan.ts";
-import { formatBytes, formatCount } from "../text.ts";
+import { formatBytes, formatCount, formatSeconds } from "../text.ts";
 import { escapeHtml, tableBundle } from "./html.ts";
 
 const changes = {
@@ -14,7 +14,7 @@ const changes = {
 
 /** A plan in both forms. */
 export function planBundle(plan: Plan): MimeBundle {
-  const text = plan.toString();
+  const text = planText(plan);
   if (plan.isEmpty) return { "text/html": "<p>No changes: everything is already as wanted</p>", "text/plain": text };
   const rows = plan.items.filter(({ change }) => change !== "unchanged").map((item) => [
     changes[item.change],
@@ -24,7 +24,11 @@ export function planBundle(plan: Plan): MimeBundle {
     backfillText(item),
   ]);
   const table = tableBundle({
-    title: plan.slices === 0 ? "Plan" : `Plan: ${formatCount(plan.slices)} slices to compute`,
+    title: plan.slices === 0
+      ? "Plan"
+      : `Plan: ${formatCount(plan.slices)} slices to compute${
+        plan.seconds === undefined ? "" : `, about ${wholeSeconds(roughly(plan.seconds))} for one process`
+      }`,
     head: ["change", "kind", "name", "what", "backfill"],
     rows,
     note: "Nothing has run yet: apply() does it",
@@ -32,6 +36,21 @@ export function planBundle(plan: Plan): MimeBundle {
   const warnings = plan.warnings.map(({ path, message }) => `<li>${escapeHtml(`${path}: ${message}`)}</li>`);
   const list = warnings.length === 0 ? "" : `\n<p><b>Warnings</b></p>\n<ul>${warnings.join("")}</ul>`;
   return { "text/html": `${String(table["text/html"])}${list}`, "text/plain": text };
+}
+
+function wholeSeconds(seconds: number): string {
+  return formatSeconds(seconds).replace(/\.0 s$| 0 s$/, (end) => end === ".0 s" ? " s" : "");
+}
+
+function planText(plan: Plan): string {
+  if (plan.seconds === undefined) return plan.toString();
+  return `${plan}\n\nabout ${wholeSeconds(roughly(plan.seconds))} for one process; nothing has run yet: apply() does it`;
+}
+
+/** A guess has one digit that matters, or whole minutes. */
+function roughly(seconds: number): number {
+  if (seconds >= 60) return Math.round(seconds / 60) * 60;
+  return Math.max(1, seconds < 10 ? Math.round(seconds) : Math.round(seconds / 5) * 5);
 }
 
 function backfillText({ backfill }: PlanItem): string {

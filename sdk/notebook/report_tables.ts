@@ -3,7 +3,7 @@ import type { MimeBundle } from "../display.ts";
 import type { Answer, ServedFeature } from "../retrieve/online.ts";
 import { formatType, type Row } from "../schema.ts";
 import { formatCount } from "../text.ts";
-import { formatTimestamp } from "../time.ts";
+import { Timestamp } from "../time.ts";
 import { cellText } from "./cell_text.ts";
 import { stacked, tableBundle } from "./html.ts";
 
@@ -18,7 +18,7 @@ export function answersBundle(features: readonly ServedFeature[], answers: reado
       cellText(answer.values[f]),
       formatType(type),
       answer.statuses[f]!,
-      answer.effectiveTimes[f] === undefined ? "–" : formatTimestamp(answer.effectiveTimes[f]),
+      answer.effectiveTimes[f] === undefined ? "–" : cellText(new Timestamp(answer.effectiveTimes[f])),
       namespace,
     ])
   );

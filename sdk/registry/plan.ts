@@ -25,6 +25,8 @@ export interface Backfill {
   readonly rows?: number;
   /** Bytes of the source to read, about. */
   readonly bytes?: number;
+  /** How long it takes one process, about, where rows are known. */
+  readonly seconds?: number;
 }
 
 /** What happens to one entity, view or service. */
@@ -112,6 +114,13 @@ export class Plan {
   /** All slices that the plan would have computed. */
   get slices(): number {
     return this.items.reduce((sum, item) => sum + (item.backfill?.slices ?? 0), 0);
+  }
+
+  /** How long it takes one process to compute them, about; undefined where nothing is known of a source. */
+  get seconds(): number | undefined {
+    const backfills = this.items.flatMap((item) => item.backfill ?? []);
+    if (backfills.length === 0 || backfills.some(({ seconds }) => seconds === undefined)) return undefined;
+    return backfills.reduce((sum, { seconds }) => sum + seconds!, 0);
   }
 
   /**

@@ -220,7 +220,7 @@ async function withEstimate(
     const estimate = await context.estimate(view!);
     if (!estimate) return item;
     const warnings = [...item.warnings, ...estimateWarnings(view!, estimate, context.now)];
-    return { ...item, backfill: withCost(item.backfill, estimate), warnings };
+    return { ...item, backfill: withCost(item.backfill, estimate, view!.mode), warnings };
   } catch (error) {
     if (!(error instanceof VarveError)) throw error;
     issues.push({ path: `view:${item.name}`, message: messageOf(error) });

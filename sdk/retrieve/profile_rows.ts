@@ -102,9 +102,17 @@ async function attributeRows(
   if (from === undefined) {
     return { ...await emptyRows(session, definition, columns, signal), every: options.every ?? schedule };
   }
+  const names = keys.map((_, i) => keyColumn(i)).join(", ");
+  const counts = temporaryName("keys");
+  await session.run(
+    `CREATE TEMP TABLE ${counts} AS SELECT ${keys.map((key, i) => `${key} AS ${keyColumn(i)}`).join(", ")}, ` +
+      `count(*)::DOUBLE AS n, min(${eventMicros}) AS first, max(${eventMicros}) AS last FROM ${from} GROUP BY ${
+        keys.join(", ")
+      }`,
+    signal,
+  );
   const [counted] = await session.rows(
-    `SELECT count(*)::DOUBLE AS n, approx_count_distinct(row(${keys.join(", ")}))::DOUBLE AS keys, ` +
-      `min(${eventMicros})::VARCHAR AS first, max(${eventMicros})::VARCHAR AS last FROM ${from}`,
+    `SELECT coalesce(sum(n), 0) AS n, count(*)::DOUBLE AS keys, min(first)::VARCHAR AS first, max(last)::VARCHAR AS last FROM ${counts}`,
     signal,
   );
   const rowCount = Number(counted!["n"]);
@@ -112,10 +120,7 @@ async function attributeRows(
   const kept = await sampleTable(session, { select: named, from, by, rows: rowCount, maxRows }, signal);
   const topKeys = temporaryName("top");
   await session.run(
-    `CREATE TEMP TABLE ${topKeys} AS SELECT ${
-      keys.map((key, i) => `${key} AS ${keyColumn(i)}`).join(", ")
-    }, count(*)::DOUBLE AS n ` +
-      `FROM ${from} GROUP BY ALL ORDER BY n DESC, ${keys.map((_, i) => keyColumn(i)).join(", ")} LIMIT ${entities}`,
+    `CREATE TEMP TABLE ${topKeys} AS SELECT ${names}, n FROM ${counts} ORDER BY n DESC, ${names} LIMIT ${entities}`,
     signal,
   );
   return {
@@ -123,7 +128,7 @@ async function attributeRows(
     columns,
     every: intervalOf(options.every, schedule, bounds(counted!)),
     rowCount,
-    keys: rowCount > maxRows ? Number(counted!["keys"]) : await countKeys(session, kept, keys.length, signal),
+    keys: Number(counted!["keys"]),
     topKeys,
     sampled: "true",
   };
@@ -158,20 +163,6 @@ function defaultedSql(definition: ViewDefinition, feature: string): string {
   const name = quoteName(feature);
   if (found.default === undefined || found.default === null) return name;
   return `coalesce(${name}, ${literalSql(found.default, found.type)})`;
-}
-
-async function countKeys(
-  session: EngineSession,
-  table: string,
-  keys: number,
-  signal: AbortSignal | undefined,
-): Promise<number> {
-  const names = Array.from({ length: keys }, (_, i) => keyColumn(i)).join(", ");
-  const [row] = await session.rows(
-    `SELECT count(*)::DOUBLE AS n FROM (SELECT DISTINCT ${names} FROM ${table})`,
-    signal,
-  );
-  return Number(row!["n"]);
 }
 
 async function emptyRows(

@@ -56,7 +56,7 @@ describe.each(["node", "deno"] as const)("the %s kernel", (name) => {
     expect(last((await kernel.run('service("model", [amounts])')).shown, "text/html")).toContain("amounts.amount");
     await kernel.run("const plan = await amounts.publish(store);");
     const { shown } = await kernel.run("plan");
-    expect(last(shown, "text/html")).toContain("4 slices to compute");
+    expect(last(shown, "text/html")).toContain("4 slices to compute, about 1 s for one process");
     expect(last(shown, "text/plain")).toContain("+ view amounts");
   });
 
@@ -91,7 +91,7 @@ describe.each(["node", "deno"] as const)("the %s kernel", (name) => {
     await kernel.run("const polars = await frame.collect(); const high: number = polars.height;");
     const html = last((await kernel.run("polars")).shown, "text/html");
     expect(html).toContain("2 rows × 3 columns");
-    expect(html).toContain("2001-01-02 06:00");
+    expect(html).toContain("2001-01-02\u00a006:00");
     expect(last((await kernel.run("console.log(polars)")).shown, "stdout")).toContain("shape: (2, 3)");
     expect(await kernel.run('import { table } from "varve"; table(polars)')).toMatchObject({
       shown: [{ data: { "text/html": html } }],
