@@ -44,7 +44,9 @@ function wholeSeconds(seconds: number): string {
 
 function planText(plan: Plan): string {
   if (plan.seconds === undefined) return plan.toString();
-  return `${plan}\n\nabout ${wholeSeconds(roughly(plan.seconds))} for one process; nothing has run yet: apply() does it`;
+  return `${plan}\n\nabout ${
+    wholeSeconds(roughly(plan.seconds))
+  } for one process; nothing has run yet: apply() does it`;
 }
 
 /** A guess has one digit that matters, or whole minutes. */
