@@ -5,7 +5,7 @@
 import { auditParts, auditRows, type LoggedRow } from "./audit/log_reader.ts";
 import type { AuditedRead, AuditShape } from "./audit/served_rows.ts";
 import type { ViewDefinition } from "./define/definitions.ts";
-import { VarveError } from "./errors.ts";
+import { messageOf, VarveError } from "./errors.ts";
 import type { RegistryState } from "./registry/state.ts";
 import { type FeatureRead, keyColumns, timing } from "./retrieve/feature_read.ts";
 import { floatTolerance, sameValue } from "./retrieve/same_value.ts";
@@ -95,8 +95,8 @@ export async function audit(parts: StoreParts, service: string, options: AuditOp
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > maxRows) {
     throw new VarveError("INVALID_REQUEST", `Cannot check ${limit} answers: give a limit from 1 to ${maxRows}`);
   }
-  const end = options.to === undefined ? parts.clock.now() + 1n : toMicros(options.to);
-  const range = { start: options.from === undefined ? end - dayMicros : toMicros(options.from), end };
+  const end = options.to === undefined ? parts.clock.now() + 1n : instant(options.to);
+  const range = { start: options.from === undefined ? end - dayMicros : instant(options.from), end };
   if (range.end <= range.start) {
     throw new VarveError(
       "INVALID_REQUEST",
@@ -132,6 +132,14 @@ export async function audit(parts: StoreParts, service: string, options: AuditOp
     more,
     ...tally.result(),
   };
+}
+
+function instant(value: TimestampLike): Micros {
+  try {
+    return toMicros(value);
+  } catch (error) {
+    throw new VarveError("INVALID_REQUEST", messageOf(error), { cause: error });
+  }
 }
 
 function nothingLogged(state: RegistryState, service: string, range: { start: Micros; end: Micros }): VarveError {
@@ -213,7 +221,15 @@ class ShapeAudit {
         "keys are hashed; VARVE_AUDIT_KEYS=plain lets answers be computed again",
       );
     }
-    for (const read of this.#shape.reads) await this.#checkView(read, plain);
+    const { reads, features } = this.#shape;
+    const others = features.filter(({ namespace }) => !reads.some(({ alias }) => alias === namespace));
+    if (others.length > 0) {
+      this.#tally.uncompared(
+        plain.length * others.length,
+        "features that are computed at the request are not logged whole",
+      );
+    }
+    for (const read of reads) await this.#checkView(read, plain);
   }
 
   async #checkView(read: AuditedRead, rows: readonly LoggedRow[]): Promise<void> {

@@ -10,7 +10,16 @@ import { parquetFile } from "../storage/parquet_file.ts";
 import type { Clock } from "../time.ts";
 import { keyHash, requestKey, sampler, workspaceSalt } from "./entity_hash.ts";
 import { dayOf, newPartKey, partOf, partsPrefix } from "./layout.ts";
-import { type AuditShape, bytesOf, columnsOf, type ServedRow, shapeHash, shapeOf } from "./served_rows.ts";
+import {
+  type AuditShape,
+  bytesOf,
+  fieldsOf,
+  groupsOf,
+  type ServedRow,
+  shapeHash,
+  shapeName,
+  shapeOf,
+} from "./served_rows.ts";
 
 /** What is logged, and how. */
 export interface AuditSettings {
@@ -55,8 +64,8 @@ export interface AuditLimits {
 const usualLimits: AuditLimits = {
   rows: 20_000,
   bytes: 32 * 1024 * 1024,
-  partRows: 5_000,
-  partBytes: 8 * 1024 * 1024,
+  partRows: 2_500,
+  partBytes: 4 * 1024 * 1024,
   everyMs: 60_000,
   writeMs: 30_000,
   closeMs: 10_000,
@@ -270,10 +279,11 @@ export class AuditLog {
 
   async #encode({ shape, hash, rows, bytes }: Batch): Promise<void> {
     const { workspace, keys = "hashed" } = this.#options;
+    const plain = keys === "plain";
     const salt = this.#salt!;
     try {
-      const columns = columnsOf(shape, rows, { hashOf: (key) => keyHash(salt, key), plain: keys === "plain" });
-      const body = await parquetFile(columns);
+      const groups = groupsOf(shape, rows, { hashOf: (key) => keyHash(salt, key), plain });
+      const body = await parquetFile(fieldsOf(shape, plain), groups, { [shapeName]: JSON.stringify(shape) });
       this.#parts.push({ key: newPartKey(workspace, shape.service, hash, rows[0]!.at), body, rows: rows.length });
       this.#waitingBytes += body.byteLength - bytes;
     } catch (error) {

@@ -4,7 +4,7 @@ import type { Row } from "../schema.ts";
 import type { ObjectStore } from "../storage/object_store.ts";
 import type { TimeRange, Timestamp } from "../time.ts";
 import { type AuditPart, dayOf, partOf, partsPrefix } from "./layout.ts";
-import type { AuditShape } from "./served_rows.ts";
+import { type AuditShape, shapeName } from "./served_rows.ts";
 
 /** A row as it was logged; values in user form. */
 export interface LoggedRow {
@@ -70,11 +70,16 @@ export async function auditRows(
   const files = `read_parquet([${paths.map(quoteText).join(", ")}])`;
   const time = "request_time::TIMESTAMPTZ";
   const rows = await session.rows(
-    `SELECT * EXCLUDE (shape) FROM ${files} WHERE ${time} >= ${timestampSql(range.start)} ` +
+    `SELECT * FROM ${files} WHERE ${time} >= ${timestampSql(range.start)} ` +
       `AND ${time} < ${timestampSql(range.end)} ORDER BY request_time DESC, key_hash LIMIT ${limit}`,
     signal,
   );
   if (rows.length === 0) return undefined;
-  const [first] = await session.rows(`SELECT shape FROM ${files} LIMIT 1`, signal);
-  return { shape: JSON.parse(String(first!["shape"])) as AuditShape, rows: rows as unknown as LoggedRow[] };
+  const [about] = await session.rows(
+    `SELECT decode(value) AS shape FROM parquet_kv_metadata(${quoteText(paths[0]!)}) WHERE decode(key) = ${
+      quoteText(shapeName)
+    }`,
+    signal,
+  );
+  return { shape: JSON.parse(String(about!["shape"])) as AuditShape, rows: rows as unknown as LoggedRow[] };
 }

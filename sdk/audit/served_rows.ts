@@ -4,7 +4,7 @@ import type { FeatureRead } from "../retrieve/feature_read.ts";
 import type { Answer, ServiceReader } from "../retrieve/online.ts";
 import type { DataType, Field } from "../schema.ts";
 import type { ViewState } from "../storage/online_store.ts";
-import type { ParquetValues } from "../storage/parquet_file.ts";
+import type { ParquetRows } from "../storage/parquet_file.ts";
 import { type Micros, toMicros } from "../time.ts";
 
 /** Which versions of which views a service was answered from: all rows of a part have the same. Plain JSON. */
@@ -71,15 +71,33 @@ const viewFields: readonly Field[] = [
   { name: "cut", type: "boolean" },
 ];
 
+/** Under this name a part's file has its shape as JSON. */
+export const shapeName = "varve.audit";
+
+/** How many rows are made and encoded in one go: a few milliseconds' work. */
+const rowsPerGroup = 250;
+
 /** The columns of a part. `keys` is there where keys are kept as they are. */
-export function columnsOf(
-  shape: AuditShape,
+export function fieldsOf({ joinKeys, reads, features }: AuditShape, plain: boolean): Field[] {
+  const views = reads.map(({ alias }): Field => ({ name: alias, type: { struct: viewFields } }));
+  return [
+    { name: "request_time", type: "timestamp" },
+    { name: "service", type: "string" },
+    { name: "key_hash", type: "string" },
+    ...plain ? [{ name: "keys", type: { struct: joinKeys } }] : [],
+    { name: "views", type: { struct: views } },
+    { name: "features", type: { struct: features.map(({ name, type }) => ({ name, type })) } },
+  ];
+}
+
+/** The values of these columns, a few rows at a time. */
+export function* groupsOf(
+  { service, joinKeys, reads, features }: AuditShape,
   rows: readonly ServedRow[],
   { hashOf, plain }: { readonly hashOf: (key: Uint8Array) => string; readonly plain: boolean },
-): ParquetValues[] {
-  const shapeText = JSON.stringify(shape);
-  const { joinKeys, reads, features } = shape;
-  const first = reads.map(({ alias }) => features.findIndex(({ namespace }) => namespace === alias));
+): Generator<ParquetRows> {
+  const aliases = reads.map(({ alias }) => alias);
+  const first = aliases.map((alias) => features.findIndex(({ namespace }) => namespace === alias));
   const viewOf = ({ answer, states }: ServedRow, v: number) => ({
     version: reads[v]!.version,
     table_version: states[v]?.appliedVersion,
@@ -87,36 +105,23 @@ export function columnsOf(
     status: answer.statuses[first[v]!],
     effective_time: answer.effectiveTimes[first[v]!],
     event_time: answer.eventTimes[first[v]!],
-    cut: answer.cut?.includes(reads[v]!.alias) ?? false,
+    cut: answer.cut?.includes(aliases[v]!) ?? false,
   });
   const struct = (names: readonly string[], valueOf: (i: number) => unknown) =>
     Object.fromEntries(names.map((name, i) => [name, valueOf(i)]));
   const keyNames = joinKeys.map(({ name }) => name);
-  const aliases = reads.map(({ alias }) => alias);
   const featureNames = features.map(({ name }) => name);
-  return [
-    { name: "request_time", type: "timestamp", values: rows.map(({ at }) => at) },
-    { name: "service", type: "string", values: rows.map(() => shape.service) },
-    { name: "key_hash", type: "string", values: rows.map(({ key }) => hashOf(key)) },
-    ...plain
-      ? [{
-        name: "keys",
-        type: { struct: joinKeys },
-        values: rows.map(({ keys }) => struct(keyNames, (i) => keys[i])),
-      }]
-      : [],
-    {
-      name: "views",
-      type: { struct: aliases.map((name) => ({ name, type: { struct: viewFields } })) },
-      values: rows.map((row) => struct(aliases, (v) => viewOf(row, v))),
-    },
-    {
-      name: "features",
-      type: { struct: features.map(({ name, type }) => ({ name, type })) },
-      values: rows.map(({ answer }) => struct(featureNames, (i) => answer.values[i])),
-    },
-    { name: "shape", type: "string", values: rows.map(() => shapeText) },
-  ];
+  for (let start = 0; start < rows.length; start += rowsPerGroup) {
+    const group = rows.slice(start, start + rowsPerGroup);
+    yield [
+      group.map(({ at }) => at),
+      group.map(() => service),
+      group.map(({ key }) => hashOf(key)),
+      ...plain ? [group.map(({ keys }) => struct(keyNames, (i) => keys[i]))] : [],
+      group.map((row) => struct(aliases, (v) => viewOf(row, v))),
+      group.map(({ answer }) => struct(featureNames, (i) => answer.values[i])),
+    ];
+  }
 }
 
 /** About how much memory a row holds. */

@@ -7,27 +7,36 @@ import type { Timestamp } from "../time.ts";
 
 type SchemaElement = ConstructorParameters<typeof ParquetWriter>[0]["schema"][number];
 
-/** A column: its values in user form, one per row. */
-export interface ParquetValues extends Field {
-  readonly values: readonly unknown[];
-}
+/** Columns of some rows: a list of values in user form for each field. */
+export type ParquetRows = readonly (readonly unknown[])[];
 
-/** Encoding holds up whoever else wants this thread, so it pauses after so many rows. */
-const rowsPerGroup = 250;
-
-/** The bytes of a file with these columns; every value may be null, and instants have microseconds. */
-export async function parquetFile(columns: readonly ParquetValues[]): Promise<Uint8Array> {
+/**
+ * The bytes of a file with these columns; every value may be null, and instants have microseconds. Rows are asked for and encoded
+ * a group at a time, and whoever else wants this thread gets it in between: groups should be small. Names of `metadata` are the
+ * file's own.
+ */
+export async function parquetFile(
+  fields: readonly Field[],
+  groups: Iterable<ParquetRows>,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<Uint8Array> {
   const { ByteWriter, ParquetWriter } = await import("hyparquet-writer");
   const bytes = new ByteWriter();
-  const schema = [{ name: "root", num_children: columns.length }, ...columns.flatMap(elementsOf)];
-  const writer = new ParquetWriter({ writer: bytes, schema, createdBy: "varve" });
-  const rows = columns[0]?.values.length ?? 0;
-  for (let start = 0; start < rows; start += rowsPerGroup) {
-    const columnData = columns.map(({ name, type, values }) => ({
+  const writer = new ParquetWriter({
+    writer: bytes,
+    schema: [{ name: "root", num_children: fields.length }, ...fields.flatMap(elementsOf)],
+    kvMetadata: Object.entries(metadata).map(([key, value]) => ({ key, value })),
+    createdBy: "varve",
+    // Of columns that are read whole, or not at all: they would be half of the work.
+    statistics: false,
+  });
+  for (const group of groups) {
+    const columnData = fields.map(({ name, type }, i) => ({
       name,
-      data: values.slice(start, start + rowsPerGroup).map((value) => stored(value, type)),
+      data: group[i]!.map((value) => stored(value, type)),
+      offsetIndex: false,
     }));
-    await writer.write({ columnData, rowGroupSize: rowsPerGroup });
+    await writer.write({ columnData, rowGroupSize: group[0]!.length });
     await nextTurn();
   }
   await writer.finish();

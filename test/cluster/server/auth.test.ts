@@ -68,6 +68,9 @@ describe("a server with API keys", () => {
       expect((await ask(`${scheme} ${text}`)).status).toBe(200);
     }
     expect((await ask(`Bearer   ${text}  `)).status).toBe(200);
+    // What was accepted is in no log either.
+    expect(log.lines.length).toBeGreaterThan(4);
+    expect(JSON.stringify(log.lines)).not.toContain(text.slice(16, 40));
   });
 
   it("refuses whoever has none, and says the way out", async () => {

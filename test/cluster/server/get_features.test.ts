@@ -212,6 +212,10 @@ describe("get-features, asked wrongly,", () => {
     const text = '{"params":{"featureServiceName":"caf\u00e9"}}';
     expectError(await send(Buffer.from(text, "latin1")), 400, "INVALID_REQUEST", /UTF-8/);
     expectError(await send(Buffer.from(text, "utf8")), 404, "NOT_FOUND", /café/);
+    for (const name of ["%ff", "%c3%28", "%ed%a0%80", "caf%e9"]) {
+      const path = await app.inject({ url: `/api/v2/workspaces/default/feature-services/${name}/metadata` });
+      expect([path.statusCode, path.json().code]).toEqual([400, "INVALID_REQUEST"]);
+    }
   });
 
   it("refuses other content types and large bodies", async () => {

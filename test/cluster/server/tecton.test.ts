@@ -112,6 +112,14 @@ describe("request options", () => {
     expect((await ask(`${first}/get-features`, params)).body).toEqual({ result: { features } });
   });
 
+  it("take the flags of a cache that there is not, and read the store all the same", async () => {
+    for (const on of [true, false]) {
+      const requestOptions = { readFromCache: on, writeToCache: on, coerceNullCountsToZero: on };
+      const params = { featureServiceName: "small", joinKeyMap: key, requestOptions };
+      expect((await ask(`${first}/get-features`, params)).body).toEqual({ result: { features } });
+    }
+  });
+
   it.each([
     ["a budget of nothing", { latencyBudgetMs: 0 }],
     ["a budget in words", { latencyBudgetMs: "5ms" }],

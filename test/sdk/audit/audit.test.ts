@@ -247,6 +247,7 @@ describe("Store.audit() (S11)", () => {
       notes: ['view "driver_amounts" version 1 is gone'],
     });
     await expect(store.audit("model", { from: "2001-01-07" })).rejects.toMatchObject({ code: "INVALID_REQUEST" });
+    await expect(store.audit("model", { from: "yesterday" })).rejects.toThrow(/Cannot read "yesterday" as an instant/);
     await expect(store.audit("model", { limit: 0 })).rejects.toMatchObject({ code: "INVALID_REQUEST" });
   });
 });
