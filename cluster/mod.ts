@@ -12,6 +12,8 @@ export { openRedisQueue } from "./queue/redis_queue.ts";
 export type { RedisQueueOptions } from "./queue/redis_queue.ts";
 export { startScheduler } from "./scheduler/scheduler.ts";
 export type { RunningScheduler, SchedulerOptions } from "./scheduler/scheduler.ts";
+export { serve } from "./server/serve_store.ts";
+export type { ServeOptions, StoreServer } from "./server/serve_store.ts";
 export { startServer } from "./server/server.ts";
 export type { RunningServer, ServerOptions } from "./server/server.ts";
 export { startWorker } from "./worker/worker.ts";

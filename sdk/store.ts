@@ -12,10 +12,11 @@ import type { Displayed } from "./display.ts";
 import { VarveError } from "./errors.ts";
 import type { Query } from "./frame/query.ts";
 import { closedRange, sliceLength } from "./materialize/due_slices.ts";
-import { report } from "./notebook/report.ts";
+import { report, reportList } from "./notebook/report.ts";
 import { answersBundle, auditBundle, leaksBundle, skewBundle } from "./notebook/report_tables.ts";
-import { statusBundle } from "./notebook/status_table.ts";
 import { withProgress } from "./notebook/shown_progress.ts";
+import { doneBundle, historyBundle, statusBundle } from "./notebook/status_table.ts";
+import type { Places } from "./places.ts";
 import type { MaterializeJob } from "./queue/jobs.ts";
 import type { HistoryOptions } from "./registry/registry.ts";
 import type { Change, ViewVersion } from "./registry/state.ts";
@@ -38,7 +39,7 @@ import { estimateSources } from "./store_sources.ts";
 import { type LeakOptions, type LeakReport, leaks } from "./store_leaks.ts";
 import { type StoreStatus, storeStatus } from "./store_status.ts";
 import { vacuum, type Vacuumed, type VacuumOptions } from "./store_vacuum.ts";
-import { alignDown, alignUp, formatRange, formatTimestamp, type TimestampLike, toMicros } from "./time.ts";
+import { alignDown, alignUp, type Clock, formatRange, formatTimestamp, type TimestampLike, toMicros } from "./time.ts";
 
 /** Anything that can be published. */
 // deno-lint-ignore no-explicit-any
@@ -155,6 +156,24 @@ export class Store {
     return this.#parts.workspace;
   }
 
+  /** Where its data lives: what another process, or a server in this one, opens the same store with. */
+  get places(): Places {
+    const { storage, redis, s3, cacheFolder, cacheBytes } = this.#parts.options;
+    return {
+      workspace: this.#parts.workspace,
+      ...(storage !== undefined && { storage }),
+      ...(redis !== undefined && { redis }),
+      ...(s3 !== undefined && { s3 }),
+      ...(cacheFolder !== undefined && { cacheFolder }),
+      ...(cacheBytes !== undefined && { cacheBytes }),
+    };
+  }
+
+  /** What time it is for this store. */
+  get clock(): Clock {
+    return this.#parts.clock;
+  }
+
   /** Plans what publishing would change; nothing changes until the plan is applied. What is not named stays as it is. */
   async plan(features: Publishable | readonly Publishable[], options: PlanStoreOptions = {}): Promise<StorePlan> {
     this.#checkOpen("plan");
@@ -205,8 +224,8 @@ export class Store {
   }
 
   /** Changes of the registry, newest first. */
-  async history(options: HistoryOptions = {}): Promise<Change[]> {
-    return await this.#parts.registry.history(options);
+  async history(options: HistoryOptions = {}): Promise<Change[] & Displayed> {
+    return reportList(await this.#parts.registry.history(options), historyBundle);
   }
 
   /** Views and services of the registry as one TypeScript module: `varve apply` of the file plans no change. */
@@ -256,14 +275,15 @@ export class Store {
   }
 
   /** Computes everything that is due of all views, or of one, and waits. */
-  async catchUp(view?: string | FeatureView, options: WaitOptions = {}): Promise<DoneView[]> {
+  async catchUp(view?: string | FeatureView, options: WaitOptions = {}): Promise<DoneView[] & Displayed> {
     this.#checkOpen("catch up");
     const { views } = await this.#parts.registry.state();
     const names = view === undefined ? Object.keys(views) : [(await this.#newest(nameOf(view))).definition.name];
-    return await withProgress(
+    const done = await withProgress(
       options.onProgress,
       (onProgress) => runDue(this.#parts, names, { ...options, ...(onProgress && { onProgress }) }),
     );
+    return reportList(done, doneBundle);
   }
 
   /** Cancels jobs of a view that wait or run; gives how many. */

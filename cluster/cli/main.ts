@@ -1,11 +1,11 @@
 /** The `varve` command; the door to commander. */
-import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { messageOf, VarveError } from "varve";
 import { readConfig } from "../config.ts";
 import type { Config } from "../config.ts";
 import { createLogger } from "../log.ts";
 import type { Logger } from "../log.ts";
+import { packageVersion } from "../version.ts";
 
 /** What every command gets. */
 export interface CommandContext {
@@ -17,9 +17,7 @@ export interface CommandContext {
   print(text: string): void;
 }
 
-const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
-  version: string;
-};
+const version = packageVersion();
 
 const program = new Command("varve")
   .description("A feature store for TypeScript: workers, server and tools of one workspace")

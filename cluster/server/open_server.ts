@@ -33,6 +33,8 @@ export interface OpenedServer {
   readonly metrics: ServerMetrics;
   /** API keys that may be used; undefined where none is asked for. */
   readonly keys: number | undefined;
+  /** Looks for changes of the store now, instead of a moment later by itself. */
+  refresh(): Promise<void>;
   close(): Promise<void>;
   release(): Promise<void>;
 }
@@ -82,7 +84,18 @@ export async function openServer(options: OpenServerOptions): Promise<OpenedServ
       ...(opened && { auth: opened.auth }),
       ...(gatherMetrics && { gatherMetrics: () => gatherMetrics(metrics) }),
     });
-    return { url: server.url, metrics, keys: opened?.auth.liveKeys, close: () => server.close(), release };
+    return {
+      url: server.url,
+      metrics,
+      keys: opened?.auth.liveKeys,
+      async refresh() {
+        // One that is under way may have begun before what is to be seen.
+        await serving.definitions();
+        await serving.definitions();
+      },
+      close: () => server.close(),
+      release,
+    };
   } catch (error) {
     await release();
     throw error;

@@ -24,3 +24,14 @@ class Report extends Displayed {
 export function report<T extends object>(fields: T, bundle: (fields: T) => MimeBundle): T & Displayed {
   return new Report(fields, () => bundle(fields)) as unknown as T & Displayed;
 }
+
+/** The list, with looks: still an array, which a class of ours could not be. */
+export function reportList<T>(list: T[], bundle: (list: readonly T[]) => MimeBundle): T[] & Displayed {
+  const looks = new Report({}, () => bundle(list));
+  const names = Reflect.ownKeys(Displayed.prototype).filter((name) => name !== "constructor");
+  for (const name of [...names, "toString"]) {
+    const value = (looks as unknown as Record<PropertyKey, (...args: unknown[]) => unknown>)[name]!.bind(looks);
+    Object.defineProperty(list, name, { value, enumerable: false, configurable: true });
+  }
+  return list as T[] & Displayed;
+}

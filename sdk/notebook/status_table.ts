@@ -1,5 +1,7 @@
-/** A store in a notebook: every view with what is stored, served and missing of it; and what applying a plan did. */
+/** A store in a notebook: every view with what is stored, served and missing of it; its changes; what was done. */
 import type { MimeBundle } from "../display.ts";
+import type { Change } from "../registry/state.ts";
+import { describeAction } from "../registry/touched.ts";
 import { formatBytes, formatCount, formatSeconds } from "../text.ts";
 import { stacked, tableBundle, textBundle } from "./html.ts";
 
@@ -61,26 +63,39 @@ export function statusBundle(status: ShownStatus): MimeBundle {
   return stacked(table, ...failures.map(({ job, state, reason }) => textBundle(`! ${state}: ${job}: ${reason}`)));
 }
 
+/** What was computed and loaded of one view. */
+export interface ShownDone {
+  readonly view: string;
+  readonly version: number;
+  readonly slices: number;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly onlineRows: number;
+}
+
 /** The parts of what applying did that are shown. */
 export interface ShownApplied {
   readonly revision: number;
   readonly seconds: number;
-  readonly views: readonly {
-    readonly view: string;
-    readonly version: number;
-    readonly slices: number;
-    readonly rows: number;
-    readonly bytes: number;
-    readonly onlineRows: number;
-  }[];
+  readonly views: readonly ShownDone[];
 }
 
 /** What was computed and loaded. */
 export function appliedBundle({ revision, seconds, views }: ShownApplied): MimeBundle {
   const done = `revision ${revision} · ${formatSeconds(seconds)}`;
   if (views.length === 0) return textBundle(`applied: nothing to compute · ${done}`);
+  return doneTable("applied", views, done);
+}
+
+/** What became due, and was computed and loaded. */
+export function doneBundle(views: readonly ShownDone[]): MimeBundle {
+  const isIdle = views.every(({ slices, onlineRows }) => slices === 0 && onlineRows === 0);
+  return isIdle ? textBundle("nothing was due: everything is computed and loaded") : doneTable("done", views);
+}
+
+function doneTable(title: string, views: readonly ShownDone[], note?: string): MimeBundle {
   return tableBundle({
-    title: "applied",
+    title,
     head: ["view", "version", "slices", "rows", "size", "keys online"],
     rows: views.map((each) => [
       each.view,
@@ -91,6 +106,22 @@ export function appliedBundle({ revision, seconds, views }: ShownApplied): MimeB
       formatCount(each.onlineRows),
     ]),
     align: ["left", "right", "right", "right", "right", "right"],
-    note: done,
+    ...(note !== undefined && { note }),
+  });
+}
+
+/** Changes of the registry, in their order. */
+export function historyBundle(changes: readonly Change[]): MimeBundle {
+  if (changes.length === 0) return textBundle("no changes yet");
+  return tableBundle({
+    head: ["revision", "when", "who", "what", "why"],
+    rows: changes.map(({ revision, at, author, actions, reason }) => [
+      String(revision),
+      at,
+      author,
+      actions.map(describeAction).join("\n"),
+      reason || "–",
+    ]),
+    align: ["right"],
   });
 }

@@ -58,6 +58,7 @@ export class JupyterKernel {
   readonly #iopub = new Subscriber({ linger: 0 });
   readonly #session = randomUUID();
   readonly #listeners = new Set<(message: Message) => void>();
+  readonly #died: Promise<never>;
   #stderr = "";
 
   /** Starts a kernel of the repository, `"node"` or `"deno"`, in a folder. */
@@ -101,6 +102,10 @@ export class JupyterKernel {
     this.#control.connect(`tcp://127.0.0.1:${ports.control}`);
     this.#iopub.connect(`tcp://127.0.0.1:${ports.iopub}`);
     this.#iopub.subscribe();
+    this.#died = once(child, "exit").then(() => {
+      throw new Error(`the kernel died: ${this.#stderr}`);
+    });
+    this.#died.catch(() => undefined);
     child.stdout!.resume();
     child.stderr!.on("data", (data: Buffer) => this.#stderr += String(data));
     for (const socket of [this.#shell, this.#control, this.#iopub]) void this.#listen(socket);
@@ -176,15 +181,11 @@ export class JupyterKernel {
         stop_on_error: false,
       });
       early.forEach(take);
-      const exit = once(this.#child, "exit").then(() => {
-        throw new Error(`the kernel died: ${this.#stderr}`);
-      });
-      exit.catch(() => undefined);
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<never>((_, reject) => {
         timer = setTimeout(() => reject(new Error(`the cell takes too long:\n${code}`)), options.timeoutMs ?? 120_000);
       });
-      await Promise.race([ended, exit, late]).finally(() => clearTimeout(timer));
+      await Promise.race([ended, this.#died, late]).finally(() => clearTimeout(timer));
       const patience = Date.now() + lateLimitMs;
       do await new Promise((resolve) => setTimeout(resolve, lingerMs)); while (
         options.until && !options.until(settled(outputs)) && Date.now() < patience
