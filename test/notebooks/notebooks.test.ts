@@ -49,14 +49,14 @@ const shown: Readonly<Record<string, Readonly<Record<number, readonly RegExp[]>>
     9: [/reports it.*0\.726/, /as it is served.*0\.689/, /reported and served.*0\.7</],
   },
   "04_serve_and_watch.ipynb": {
-    1: [/<progress max=\\"1\\" value=\\"1\\">/, /81\/81 slices/, /Applied in/],
+    1: [/<progress max=\\"1\\" value=\\"1\\">/, /81\/81 slices/, /applied/],
     2: [/0\.17172/],
     3: [/PRESENT/, /MISSING/],
     4: [/1,800 +0\b/],
     // A day, and no value differs at any of its instants.
     5: [/(?:T\d\d:00:00Z +1,800 +0\\n?){12}/],
     6: [/<svg/, /as it was served/],
-    7: [/105\/117/, /15h/],
+    7: [/105 of 117/, /15h/],
     8: [/varve_view_age_seconds\{view=\\"airport_hours\\"\} 54000/],
     9: [/12\/12 slices/, /1,800 +0\b/],
     10: [/new version 2/, /delay &#62; 30|delay > 30/],
