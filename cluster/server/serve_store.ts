@@ -65,9 +65,16 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<S
     logger: createLogger("server", logLevel),
   });
   let closed: Promise<void> | undefined;
+  const close = async () => {
+    try {
+      await server.close();
+    } finally {
+      await server.release();
+    }
+  };
   return {
     url: server.url,
     refresh: () => server.refresh(),
-    close: () => closed ??= server.close().finally(() => server.release()),
+    close: () => closed ??= close(),
   };
 }
