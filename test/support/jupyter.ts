@@ -198,7 +198,12 @@ export class JupyterKernel {
 
   /** What Jupyter's stop button does. */
   interrupt(): void {
-    this.#child.kill("SIGINT");
+    this.signal("SIGINT");
+  }
+
+  /** Sends a signal to the kernel's process. */
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
   }
 
   /** Ends the kernel at once, as a restart does. */
