@@ -186,6 +186,8 @@ export type { Applied, ApplyPlanOptions } from "./store_plan.ts";
 export type { DoneView, WaitOptions } from "./store_jobs.ts";
 export { ReadResult } from "./store_result.ts";
 export type { FailedJob, OnlineStatus, StoreStatus, VersionStatus, ViewStatus } from "./store_status.ts";
+export { Explanation } from "./store_explain.ts";
+export type { ExplainedFeature, ExplainedRow, ExplainedRows, ExplainOptions } from "./store_explain.ts";
 export type { FeatureLeak, LeakExample, LeakOptions, LeakReport } from "./store_leaks.ts";
 export type { AuditExample, AuditOptions, AuditReport, FeatureAudit } from "./store_audit.ts";
 export type { FeatureSkew, SkewExample, SkewOptions, SkewReport } from "./store_skew.ts";

@@ -33,6 +33,7 @@ import { StorePlan } from "./store_plan.ts";
 import { newestView, OnlineReaders, type Readable, readsFor, requireView } from "./store_reads.ts";
 import { ReadResult } from "./store_result.ts";
 import { audit, type AuditOptions, type AuditReport } from "./store_audit.ts";
+import { explain, type ExplainOptions, type Explanation } from "./store_explain.ts";
 import { registeredSource } from "./store_source.ts";
 import { skew, type SkewOptions, type SkewReport } from "./store_skew.ts";
 import { estimateSources } from "./store_sources.ts";
@@ -412,6 +413,15 @@ export class Store {
     const at = options.at === undefined ? this.#parts.clock.now() : toMicros(options.at);
     const details = { features: reader.features, answers: await reader.read(keys, { at, signal: options.signal }) };
     return report(details, ({ features, answers }) => answersBundle(features, answers));
+  }
+
+  /**
+   * Why the features of one key are what they are at an instant: the source rows behind each value, and those left out with the rule
+   * that left them out. Works before publishing too; afterwards it also says where what is stored, served and in the source differ.
+   */
+  async explain<R extends Readable>(features: R, keys: KeysOf<R>, options: ExplainOptions = {}): Promise<Explanation> {
+    this.#checkOpen("explain values of");
+    return await explain(this.#parts, this.#readers, features, keys as Row, options);
   }
 
   /** Compares what a view serves, and what training reads of it, with what its definition gives from the source (S11). */

@@ -85,6 +85,17 @@ program.command("apply <file>")
   .option("--reason <text>", "why; kept in the history")
   .option("--no-wait", "return once the change is committed and its jobs are in line")
   .action(computing(async (context, [file], options) => (await import("./apply.ts")).apply(context, file!, options)));
+program.command("explain <name> <key...>")
+  .description("why features of a service or view are what they are, for join keys such as origin=ATL")
+  .option("--at <instant>", "for which instant (default: now)")
+  .option("--from <place>", "offline or source (default: offline where everything is published)")
+  .option("--features <name...>", "only these")
+  .option("--limit <count>", "how many rows to show of each rule", "5")
+  .action(
+    computing(async (context, [name, ...keys], options) =>
+      (await import("./explain.ts")).explain(context, name!, keys, options)
+    ),
+  );
 program.command("source <name...>")
   .description("write views and services of the registry as a TypeScript module, to keep in git and `apply`")
   .option("--absolute", "leave paths of files as they are (default: relative to this folder where they lie in it)")

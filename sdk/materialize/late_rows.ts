@@ -140,7 +140,11 @@ export async function findLateRows(definition: ViewDefinition, context: LateRows
 }
 
 /** When the attempts behind the newest commits began to read, by version. */
-async function commitTimes(table: DeltaTable, after: number, upTo: number): Promise<ReadonlyMap<number, Micros>> {
+export async function commitTimes(
+  table: DeltaTable,
+  after: number,
+  upTo: number,
+): Promise<ReadonlyMap<number, Micros>> {
   if (upTo <= after) return new Map();
   const entries = await table.history(Math.min(maxCommits, upTo - after));
   return new Map(entries.map(({ version, timestamp, info }) => {

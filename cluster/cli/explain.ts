@@ -1,0 +1,49 @@
+/** `varve explain NAME KEY=VALUE`: the rows behind the features of one key, and those left out. */
+import { VarveError } from "varve";
+import { connect } from "../connect.ts";
+import { connectOptions } from "../settings.ts";
+import type { CommandContext } from "./main.ts";
+
+/** Prints what explains the values. */
+export async function explain(
+  context: CommandContext,
+  name: string,
+  keys: readonly string[],
+  options: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const row = Object.fromEntries(keys.map(keyOf));
+  const { at, from, features, limit } = options;
+  if (from !== undefined && from !== "offline" && from !== "source") {
+    throw new VarveError(
+      "INVALID_REQUEST",
+      `Cannot explain values from "${String(from)}": it is "offline" or "source"`,
+    );
+  }
+  const store = await connect(connectOptions(context.config));
+  try {
+    const found = await store.explain(name, row, {
+      limit: Number(limit),
+      ...(at !== undefined && { at: String(at) }),
+      ...(from !== undefined && { from }),
+      ...(Array.isArray(features) && { features: features.map(String) }),
+    });
+    context.print(context.json ? JSON.stringify(found, plain, 2) : String(found));
+  } finally {
+    await store.close();
+  }
+}
+
+/** `origin=ATL`; `origin=` is null. */
+function keyOf(text: string): [name: string, value: string | null] {
+  const place = text.indexOf("=");
+  if (place < 1) {
+    throw new VarveError("INVALID_REQUEST", `Cannot read "${text}" as a join key: write it as origin=ATL`);
+  }
+  return [text.slice(0, place), place + 1 === text.length ? null : text.slice(place + 1)];
+}
+
+/** What JSON cannot hold is written as text (S9). */
+function plain(_name: string, value: unknown): unknown {
+  if (typeof value === "bigint") return String(value);
+  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+}
