@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { connect } from "../../sdk/connect.ts";
 import { service } from "../../sdk/define/service.ts";
 import { view } from "../../sdk/define/view.ts";
-import { count, mean, sum } from "../../sdk/frame/aggregates.ts";
+import { count, sum } from "../../sdk/frame/aggregates.ts";
 import { col } from "../../sdk/frame/expr.ts";
 import { setWarningHook } from "../../sdk/frame/runtime.ts";
 import { fromRows, parquet } from "../../sdk/frame/sources.ts";
