@@ -12,6 +12,7 @@ import { setWarningHook } from "../../sdk/frame/runtime.ts";
 import { fromRows, parquet } from "../../sdk/frame/sources.ts";
 import { series } from "../../sdk/frame/windows.ts";
 import { windowFunctions } from "../../sdk/frame/window_functions.ts";
+import { floatTolerance, sameValue } from "../../sdk/retrieve/same_value.ts";
 import type { Store } from "../../sdk/store.ts";
 import { durationToMicros, ManualClock, Timestamp, toMicros } from "../../sdk/time.ts";
 import { Random } from "../conformance/expr_values.ts";
@@ -263,19 +264,20 @@ async function checkRandom(random: Random, seen: { values: number; used: number;
     for (let probe = 0; probe < 6; probe++) {
       const at = probe < 2 ? now : start + BigInt(Math.floor(random.next() * Number(6n * slice)));
       const key = random.pick(askedKeys);
-      const note = `seed ${seed}, ${JSON.stringify(each.view.definition)}, key ${key.a} ${key.b}, at ${new Timestamp(
-        at,
-      )}`;
+      const asked = `key ${key.a} ${key.b}, at ${new Timestamp(at)}`;
+      const note = `seed ${seed}, ${JSON.stringify(each.view.definition)}, ${asked}`;
       const found = await own.explain(each.view, key, { at: new Timestamp(at), limit: 1_000 });
       expect(found.from).toBe("offline");
       const [trained] = await (await own.train(each.view, [{ ...key, ts: new Timestamp(at) }], {
         schema: [{ name: "a", type: "string" }, { name: "b", type: "int64" }, { name: "ts", type: "timestamp" }],
       })).rows();
-      const served = at === now ? await own.online(each.view, key as never) : undefined;
+      const served: Row | undefined = at === now ? await own.online(each.view, key as never) as never : undefined;
       for (const { feature, value, used, leftOut, notes } of found.features) {
-        expect(value, note).toEqual(trained![feature]);
-        if (served) expect(value, note).toEqual((served as Row)[feature]);
+        expect(sameValue(value, trained![feature], floatTolerance), `${feature}: ${note}`).toBe(true);
+        if (served) expect(sameValue(value, served[feature], floatTolerance), `${feature}: ${note}`).toBe(true);
         const expected = expectedRows(each, rows.present, key, at, feature);
+        expect(used.rows.map(({ time }) => time.micros), `${feature}: ${note}`).toEqual(expected.used);
+        const all = [used, ...leftOut].reduce((sum, { count }) => sum + count, 0);
         expect(all, `${feature}: ${note}`).toBe(expected.all);
         expect(notes, note).not.toContainEqual(expect.stringContaining("another value"));
         for (const { rule } of leftOut) seen.rules.add(rule);
