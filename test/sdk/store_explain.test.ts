@@ -262,7 +262,7 @@ async function checkRandom(random: Random, seen: { values: number; used: number;
     await rows.advance(now);
     await (await own.publish(each.view)).apply();
     for (let probe = 0; probe < 6; probe++) {
-      const at = probe < 2 ? now : start + BigInt(Math.floor(random.next() * Number(6n * slice)));
+      const at = probe < 2 ? now : start + BigInt(Math.floor(random.next() * Number(now - start)));
       const key = random.pick(askedKeys);
       const asked = `key ${key.a} ${key.b}, at ${new Timestamp(at)}`;
       const note = `seed ${seed}, ${JSON.stringify(each.view.definition)}, ${asked}`;
