@@ -11,7 +11,7 @@ import { hashSnapshot, snapshotOf } from "./snapshot.ts";
 import { fileSchema, sqlSchema } from "./source_schema.ts";
 
 // These files say what readers return: without them a user's editor knows neither DataFrames nor tables.
-export type { DataFrame as PolarsDataFrame } from "./polars.ts";
+export type { PolarsDataFrame } from "./polars.ts";
 export type { Table as ArrowResult } from "./arrow.ts";
 
 /** Opens the engine that readers of frames use; called once, by the first reader. */

@@ -5,12 +5,15 @@ import { messageOf, VarveError } from "../errors.ts";
 
 declare module "../frame/runtime.ts" {
   interface ResultTypes {
-    readonly dataFrame: PolarsFrame;
+    readonly dataFrame: PolarsDataFrame;
   }
 }
 
-/** A nodejs-polars DataFrame. */
-export type DataFrame = PolarsFrame;
+/** A nodejs-polars DataFrame, under a name of varve: a notebook must be able to name the types of its constants. */
+export interface PolarsDataFrame extends PolarsFrame {}
+
+/** What everything here takes and gives. */
+export type DataFrame = PolarsDataFrame;
 
 type Library = typeof import("nodejs-polars").default;
 

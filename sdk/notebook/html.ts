@@ -20,6 +20,7 @@ export function shareCell(share: number, text: string): Cell {
 
 /** Text whose signs stand below each other, and which is never broken. */
 export function exactCell(html: string, text = html): Cell {
+  if (html === "") return text;
   return { text, html: `<code>${escapeHtml(html).replaceAll(" ", "&#160;")}</code>` };
 }
 

@@ -1,0 +1,65 @@
+/** Tables fit the page, and of what is large only what is shown is looked at. */
+import { describe, expect, it } from "vitest";
+import { fromRows } from "../../../sdk/frame/sources.ts";
+import { sparkline } from "../../../sdk/notebook/sparkline.ts";
+import { table } from "../../../sdk/notebook/table.ts";
+import { fittedTable, wrappedFacts } from "../../../sdk/notebook/table_text.ts";
+import "../../../sdk/mod.ts";
+
+const widest = (text: string) => Math.max(...text.split("\n").map((line) => line.length));
+
+describe("fittedTable()", () => {
+  it("cuts long values first, then leaves columns out, and says which", () => {
+    const long = fittedTable(["a", "b"], [["x".repeat(70), "y".repeat(70)]], { width: 80 });
+    expect(widest(long.text)).toBeLessThanOrEqual(80);
+    expect(long.text).toContain("…");
+    expect(long.left).toEqual([]);
+    const names = Array.from({ length: 40 }, (_, i) => `column_${i}`);
+    const wide = fittedTable(names, [names], { width: 80, first: [0] });
+    expect(widest(wide.text)).toBeLessThanOrEqual(80);
+    expect(wide.left).toContain("column_0");
+    expect(wide.left).toContain("column_39");
+    expect(wide.text).toContain("column_1 ");
+    const fits = fittedTable(["a"], [["b"]], { width: 80 });
+    expect(fits).toEqual({ text: "a\n─\nb", left: [] });
+  });
+});
+
+describe("wrappedFacts()", () => {
+  it("breaks between facts", () => {
+    const text = wrappedFacts(Array.from({ length: 20 }, (_, i) => `fact number ${i}`).join(" · "), 80);
+    expect(widest(text)).toBeLessThanOrEqual(80);
+    expect(text.replaceAll("\n", " · ").split(" · ")).toHaveLength(20);
+  });
+});
+
+describe("sparkline()", () => {
+  it("has a bar for each number, a dot for none, and means of neighbours where it is narrow", () => {
+    expect(sparkline([0, 7, null, 3.5])).toBe("▁█·▅");
+    expect(sparkline([5, 6], { from: 0 })).toBe("▇█");
+    expect(sparkline([1, 1, 3, 3, 8, 8], { width: 3 })).toBe("▁▃█");
+    expect(sparkline([null])).toBe("");
+    expect(sparkline([NaN, 2, Infinity])).toBe("·▅·");
+  });
+});
+
+describe("table()", () => {
+  it("looks at the first rows only", () => {
+    let looked = 0;
+    const rows = Array.from(
+      { length: 10_000 },
+      (_, i) => Object.defineProperty({}, "value", { enumerable: true, get: () => (looked++, i) }),
+    );
+    const text = String(table(rows));
+    expect(text).toContain("first 100 of 10,000 rows");
+    expect(looked).toBeLessThan(1_000);
+  });
+
+  it("shows a DataFrame, and of many columns the first", async () => {
+    const wide = fromRows([Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`c${i}`, i]))]);
+    const bundle = await table(await wide.collect()).toMimeBundle();
+    expect(String(bundle["text/html"])).toContain("1 row × 200 columns, 170 not shown");
+    expect(String(bundle["text/html"])).not.toContain("c30<br>");
+    expect(String((await wide.toMimeBundle())["text/html"])).toContain("1 row × 200 columns, 170 not shown");
+  });
+});
