@@ -280,10 +280,7 @@ export class Store {
     this.#checkOpen("catch up");
     const { views } = await this.#parts.registry.state();
     const names = view === undefined ? Object.keys(views) : [(await this.#newest(nameOf(view))).definition.name];
-    const done = await withProgress(
-      options.onProgress,
-      (onProgress) => runDue(this.#parts, names, { ...options, ...(onProgress && { onProgress }) }),
-    );
+    const done = await withProgress(options, (followed) => runDue(this.#parts, names, followed));
     return reportList(done, doneBundle);
   }
 

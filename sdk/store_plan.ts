@@ -84,10 +84,7 @@ export class StorePlan extends Displayed {
     );
     let done: DoneView[] = [];
     if (wait) {
-      done = await withProgress(
-        options.onProgress,
-        (onProgress) => runDue(this.#parts, views, { ...options, ...(onProgress && { onProgress }) }),
-      );
+      done = await withProgress(options, (followed) => runDue(this.#parts, views, followed));
     } else {
       await submitDue(this.#parts, views);
       this.#parts.work();
