@@ -67,6 +67,10 @@ const benches: Readonly<Record<string, Bench>> = {
     about: "100 M events in a process that keeps within 2 GiB; takes minutes, and 3 GB of disk",
     goals: { rss_mb: most(2048) },
   },
+  "first-cell": {
+    about: "the first useful cell of a notebook in both kernels: import, connect, the first rows of a file of 3 M",
+    goals: { tslab_s: most(3), deno_s: most(2) },
+  },
   "first-look": {
     about: "from a new process to the first preview of a local Parquet file",
     goals: { seconds: most(1) },
