@@ -192,6 +192,16 @@ describe("examples", () => {
     }, isLarge ? 300_000 : 60_000);
   }
 
+  it.each(["05_online.ts", "08_time_travel.ts"])("%s says the same in Deno, from the sources", async (file) => {
+    const deno = createRequire(import.meta.url).resolve("deno/package.json").replace("package.json", "deno");
+    const args = ["run", "--quiet", "-A", "--config", join(root, "deno.json"), join(root, "examples", file)];
+    const { code, stdout, stderr } = await run(args, {}, deno);
+    expect(stderr).toBe("");
+    expect(code, stdout).toBe(0);
+    expectInOrder(stdout, lines[file]!);
+    expect(await readdir(folder)).toEqual([]);
+  }, 60_000);
+
   it(`${definitions} is planned, applied and found unchanged by the varve command`, async () => {
     const settings = { VARVE_CLOCK: "2001-01-08", VARVE_STORAGE: join(folder, "store") };
     const file = join(root, "examples", definitions);
