@@ -52,7 +52,7 @@ export interface ColumnVector {
 /** How a Parquet file is written. */
 export interface ParquetOptions {
   /** How pages are compressed. @default "zstd" */
-  readonly compression?: "zstd" | "snappy" | "uncompressed";
+  readonly compression?: "zstd" | "lz4_raw" | "snappy" | "uncompressed";
   /** Rows of one row group. */
   readonly rowGroupSize?: number;
 }

@@ -8,6 +8,7 @@ import { durationToMicros, type TimeRange } from "../time.ts";
 import {
   describeStaged,
   type LocalPart,
+  partCompression,
   type SliceWriteOptions,
   type StagedSlice,
   type StagedSlices,
@@ -54,7 +55,7 @@ async function* writeSlice(
     signal?.throwIfAborted();
     const path = join(folder, `${slice.range.start}-${part}.parquet`);
     const sql = partSql(definition, slice.range, part, count);
-    const { rows } = await session.writeParquet(sql, path, { compression: "zstd" }, signal);
+    const { rows } = await session.writeParquet(sql, path, { compression: partCompression }, signal);
     if (rows > 0) yield { path, rows };
     else await rm(path, { force: true });
   }

@@ -13,6 +13,7 @@ import { type WindowInputs, windowInputs } from "../window/inputs.ts";
 import {
   describeStaged,
   type LocalPart,
+  partCompression,
   type SliceWriteOptions,
   type StagedSlice,
   type StagedSlices,
@@ -121,7 +122,7 @@ async function* writeRows(
     const sql = `SELECT ${columns.join(", ")} FROM (SELECT * FROM ${rows.table} WHERE ${where.join(" AND ")} ` +
       `ORDER BY ${[...joinKeys, ...order].join(", ")})`;
     const path = join(folder, `${slice.range.start}-${part}.parquet`);
-    const written = await session.writeParquet(sql, path, { compression: "zstd" }, signal);
+    const written = await session.writeParquet(sql, path, { compression: partCompression }, signal);
     if (written.rows > 0) yield { path, rows: written.rows };
     else await rm(path, { force: true });
   }

@@ -10,7 +10,13 @@ import type { DataType } from "../schema.ts";
 import { formatRange } from "../time.ts";
 import { slotColumn } from "../window/inputs.ts";
 import { type TileBlock, TileError, TileStates } from "../window/tile_states.ts";
-import type { LocalPart, SliceWriteOptions, StagedSlice, StageOptions } from "./staged.ts";
+import {
+  type LocalPart,
+  partCompression,
+  type SliceWriteOptions,
+  type StagedSlice,
+  type StageOptions,
+} from "./staged.ts";
 import { TilePart, valuesBytes } from "./tile_part.ts";
 import { keyColumn, type TileRows, type TileSorter } from "./tile_rows.ts";
 import { effectiveSql, writtenSql } from "./staged_windows.ts";
@@ -134,7 +140,7 @@ async function writePart(
   const path = join(folder, `${range.start}-${index}.parquet`);
   const rowGroupSize = Math.floor(Math.min(maxGroupRows, maxGroupBytes * part.tiles / part.bytes));
   const written = await session.writeParquet(sql, path, {
-    compression: "zstd",
+    compression: partCompression,
     rowGroupSize: Math.max(minGroupRows, rowGroupSize),
   }, signal);
   if (written.rows !== part.tiles) {

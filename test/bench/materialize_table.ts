@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import type { ViewDefinition } from "../../sdk/define/definitions.ts";
 import { createDuckDbEngine } from "../../sdk/engine/duckdb.ts";
+import { partCompression } from "../../sdk/materialize/staged.ts";
 import { storedSchema } from "../../sdk/materialize/stage_slices.ts";
 import type { DeltaTable } from "../../sdk/storage/delta_format.ts";
 import { deltaTable } from "../../sdk/storage/delta_table.ts";
@@ -58,6 +59,7 @@ async function makeTable(folder: string): Promise<void> {
           `make_timestamptz(((${slice} + 1) * ${day})::BIGINT) AS effective_timestamp, ` +
           `make_timestamptz(0::BIGINT) AS written_timestamp, ${columns} FROM range(${keyCount}) rows(i) ORDER BY 1, 2`,
         path,
+        { compression: partCompression },
       );
       const range = { start: slice * day, end: (slice + 1n) * day };
       const part = { rows: keyCount, slice: range, minEventTimestamp: range.start, maxEventTimestamp: range.end - 1n };

@@ -9,6 +9,7 @@ import pl from "nodejs-polars";
 import type { ViewDefinition } from "../../sdk/define/definitions.ts";
 import { createDuckDbEngine } from "../../sdk/engine/duckdb.ts";
 import type { Engine, EngineSession } from "../../sdk/engine/engine.ts";
+import { partCompression } from "../../sdk/materialize/staged.ts";
 import { readOfView } from "../../sdk/retrieve/feature_read.ts";
 import { trainingSet } from "../../sdk/retrieve/training.ts";
 import type { Field } from "../../sdk/schema.ts";
@@ -105,7 +106,9 @@ async function prepare(folder: string): Promise<BenchData> {
         spine,
       );
       const byTime = join(folder, "by_time.parquet");
-      await session.writeParquet(`SELECT ${columns.join(", ")} FROM ${scan(big)} ORDER BY event_timestamp`, byTime);
+      await session.writeParquet(`SELECT ${columns.join(", ")} FROM ${scan(big)} ORDER BY event_timestamp`, byTime, {
+        compression: partCompression,
+      });
       const spineByTime = join(folder, "spine_by_time.parquet");
       await session.writeParquet(
         `SELECT *, ${knownSql} AS known FROM read_parquet('${spine}') ORDER BY known`,
@@ -148,7 +151,9 @@ async function makeView(session: EngineSession, folder: string, name: string, ro
   for (let i = 0; i < days; i++) {
     const slice = { start: origin + BigInt(i) * day, end: origin + BigInt(i + 1) * day };
     const path = join(folder, "parts", `${name}-${i}.parquet`);
-    const written = await session.writeParquet(sliceSql(i, slice.start, rowsPerDay), path);
+    const written = await session.writeParquet(sliceSql(i, slice.start, rowsPerDay), path, {
+      compression: partCompression,
+    });
     const part = { rows: written.rows, slice, minEventTimestamp: slice.start, maxEventTimestamp: slice.end - 1n };
     files.push(await table.addPart(path, part, "bench"));
   }
