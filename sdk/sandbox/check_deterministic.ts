@@ -2,7 +2,9 @@
 import { VarveError } from "../errors.ts";
 import type { DataType, Row, Schema } from "../schema.ts";
 import { Timestamp, timestampLimits } from "../time.ts";
-import { FunctionRunner, type FunctionRunnerOptions, parentCodec, type PublishedFunction } from "./runner.ts";
+import { parentCodec } from "./parent_codec.ts";
+import type { PublishedFunction } from "./published_function.ts";
+import { FunctionRunner, type FunctionRunnerOptions } from "./runner.ts";
 
 /** How the check is made. */
 export interface DeterminismOptions extends FunctionRunnerOptions {

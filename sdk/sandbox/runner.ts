@@ -3,25 +3,15 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { messageOf, VarveError } from "../errors.ts";
-import type { DataType, Row, Schema } from "../schema.ts";
-import { Timestamp, timestampLimits } from "../time.ts";
+import type { Row } from "../schema.ts";
 import { type Call, plain } from "./child.ts";
 import { frameHead, type HostProblem } from "./child_host.ts";
-import { type Codec, makeCodec, type WrongValue } from "./codec.ts";
+import type { Codec } from "./codec.ts";
 import { Crew } from "./crew.ts";
 import { findDeno } from "./find_deno.ts";
-import { type FunctionSource, hashOfSource } from "./function_source.ts";
 import { type CommandLine, commandLine } from "./launch.ts";
-
-/** A function, ready to run: what is published of it. */
-export interface PublishedFunction extends FunctionSource {
-  /** What messages call it: `realtime view "score"`. */
-  readonly name: string;
-  /** The fields of the row that it is given. */
-  readonly input: Schema;
-  /** The fields of the row that it gives. */
-  readonly output: Schema;
-}
+import { encodeInput, parentCodec, wrongValue } from "./parent_codec.ts";
+import { checkFunction, type PublishedFunction } from "./published_function.ts";
 
 /** For one run. */
 export interface RunOptions {
@@ -84,23 +74,6 @@ export interface RunnerStatus {
 }
 
 const cpuSeconds = 120;
-
-/** Makes the codec of this side. */
-export function parentCodec(): Codec {
-  return makeCodec({
-    timestampOf: (micros) => new Timestamp(micros),
-    microsOf: (value) => {
-      const micros = value instanceof Timestamp ? value.micros : value instanceof Date ? microsOfDate(value) : value;
-      if (typeof micros !== "bigint") return undefined;
-      return micros >= timestampLimits.min && micros <= timestampLimits.max ? micros : undefined;
-    },
-  });
-}
-
-function microsOfDate(value: Date): bigint | undefined {
-  const ms = value.getTime();
-  return Number.isNaN(ms) ? undefined : BigInt(ms) * 1000n;
-}
 
 /**
  * Runs functions in Deno processes that have no permission: no files, network, environment, processes; one function in
@@ -357,33 +330,6 @@ export class InProcessRunner implements FunctionRuns {
   }
 }
 
-/** The bytes of input rows; a row that is not of the input schema is the caller's mistake. */
-export function encodeInput(
-  codec: Codec,
-  fn: PublishedFunction,
-  rows: readonly Row[],
-  from: number,
-  head: number,
-): Uint8Array<ArrayBuffer> {
-  try {
-    return codec.encode(fn.input, rows, head);
-  } catch (error) {
-    const { row, field, problem } = wrongValue(error);
-    throw new VarveError("INVALID_REQUEST", `Cannot run ${fn.name}: field "${field}" of row ${row + from} ${problem}`, {
-      details: { function: fn.name, row: row + from, field },
-    });
-  }
-}
-
-/** What the codec threw, when it was about a value. */
-function wrongValue(error: unknown): WrongValue {
-  const { row, field, problem } = (error ?? {}) as Partial<WrongValue>;
-  if (typeof row === "number" && typeof field === "string" && typeof problem === "string") {
-    return { row, field, problem };
-  }
-  throw error;
-}
-
 function problemError(fn: PublishedFunction, problem: HostProblem, from: number, rows: number): VarveError {
   const row = from + Math.min(Math.max(problem.row, 0), rows - 1);
   const what = problem.kind === "thrown"
@@ -403,33 +349,6 @@ function problemError(fn: PublishedFunction, problem: HostProblem, from: number,
 function describe(error: unknown): string {
   const kind = error instanceof Error && error.name !== "Error" ? `${error.name}: ` : "";
   return plain(`${kind}${messageOf(error)}`).slice(0, 1_000);
-}
-
-function checkFunction(fn: PublishedFunction): void {
-  let hash: string | undefined;
-  try {
-    hash = hashOfSource(fn.source);
-  } catch (error) {
-    throw new VarveError("CORRUPT", `Cannot run ${fn.name}: its text cannot be read (${messageOf(error)})`);
-  }
-  if (hash !== fn.hash) {
-    throw new VarveError(
-      "CORRUPT",
-      `Cannot run ${fn.name}: its text does not have the hash that was published with it`,
-    );
-  }
-  for (const [side, schema] of [["input", fn.input], ["output", fn.output]] as const) {
-    if (schema.some((field) => hasProto(field.name, field.type))) {
-      throw new VarveError("INVALID_DEFINITION", `Cannot run ${fn.name}: no ${side} field may be named __proto__`);
-    }
-  }
-}
-
-function hasProto(name: string, type: DataType): boolean {
-  if (name === "__proto__") return true;
-  if (typeof type !== "object") return false;
-  if ("list" in type) return hasProto("", type.list);
-  return type.struct.some((part) => hasProto(part.name, part.type));
 }
 
 function positive(name: string, value: number | undefined, otherwise: number, least = 1): number {

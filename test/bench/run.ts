@@ -44,6 +44,10 @@ const benches: Readonly<Record<string, Bench>> = {
     about: "1 M rows from DuckDB to a polars DataFrame, against row objects",
     goals: { vs_row_objects: least(10) },
   },
+  "sandbox": {
+    about: "a function of 5 numbers in its own process: rows in batches of 1,000 and one at a time, against in process",
+    goals: { rows_per_s: least(300_000), one_row_us: most(250) },
+  },
   "guard": {
     about: "CPU of a served vector of 3 views × 10 features with API keys, limits and metrics, against none of them",
     goals: { keys_and_metrics_vs_none: most(1.1) },

@@ -1,7 +1,7 @@
 /** Functions for tests of the sandbox. */
 import { type AnyFunction, functionSource } from "../../../sdk/sandbox/function_source.ts";
 import { hashOfSource } from "../../../sdk/sandbox/function_source.ts";
-import type { PublishedFunction } from "../../../sdk/sandbox/runner.ts";
+import type { PublishedFunction } from "../../../sdk/sandbox/published_function.ts";
 import { schemaFrom, type SchemaTypes } from "../../../sdk/schema.ts";
 
 /** A function as it is published. */

@@ -1,5 +1,7 @@
 import { afterAll, describe, expect, it } from "vitest";
+import { publishedFunction } from "../../../sdk/sandbox/published_function.ts";
 import { FunctionRunner, InProcessRunner } from "../../../sdk/sandbox/runner.ts";
+import { Timestamp } from "../../../sdk/time.ts";
 import { failure, published } from "./rig.ts";
 
 const runner = new FunctionRunner();
@@ -12,6 +14,39 @@ const halve = published(
   { half: "float64" },
   'view "halve"',
 );
+
+describe("publishedFunction", () => {
+  it("holds a function to its fields", async () => {
+    const fn = publishedFunction(
+      "typed",
+      { n: "int64", at: "timestamp", words: { list: "string" } },
+      { n: "int64", at: "timestamp", day: "date", count: "int32" },
+      ({ n, at, words }) => ({
+        n: n === null ? 0 : n + 1n,
+        at: at === null ? null : at.toDate(),
+        day: at?.toDate(),
+        count: words?.length ?? null,
+      }),
+    );
+    const rows = [{ n: 1n, at: new Timestamp(0n), words: ["a"] }, { n: null, at: null, words: null }];
+    const answers = [{ n: 2n, at: new Timestamp(0n), day: "1970-01-01", count: 1 }, {
+      n: 0n,
+      at: null,
+      day: null,
+      count: null,
+    }];
+    expect(await runner.run(fn, rows)).toEqual(answers);
+    expect(await inProcess.run(fn, rows)).toEqual(answers);
+    // @ts-expect-error a text is no float64
+    publishedFunction("wrong", { n: "int64" }, { x: "float64" }, () => ({ x: "1" }));
+    // @ts-expect-error a field is missing
+    publishedFunction("wrong", { n: "int64" }, { x: "float64" }, () => ({}));
+    // @ts-expect-error there is no such field
+    publishedFunction("wrong", { n: "int64" }, { x: "float64" }, (row) => ({ x: row.m }));
+    expect(() => publishedFunction("odd", JSON.parse('{ "__proto__": "int32" }'), { x: "int32" }, () => ({ x: 1 })))
+      .toThrow(/__proto__/);
+  });
+});
 
 describe("FunctionRunner", () => {
   it("answers rows in order, however many", async () => {

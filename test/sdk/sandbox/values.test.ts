@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import { checkDeterministic, sampleRows } from "../../../sdk/sandbox/check_deterministic.ts";
-import { FunctionRunner, InProcessRunner, parentCodec } from "../../../sdk/sandbox/runner.ts";
+import { parentCodec } from "../../../sdk/sandbox/parent_codec.ts";
+import { FunctionRunner, InProcessRunner } from "../../../sdk/sandbox/runner.ts";
 import { type DataType, type Row, type Schema, schemaFrom } from "../../../sdk/schema.ts";
 import { Timestamp, timestampLimits } from "../../../sdk/time.ts";
 import { failure, published, unchecked } from "./rig.ts";
