@@ -27,13 +27,6 @@ export type FunctionAnswer<S extends SchemaTypes> = { readonly [K in keyof S]: F
 
 /**
  * A function of a row, as it is published. Throws `INVALID_DEFINITION` that lists what keeps it from standing alone.
- * @example
- * ```ts
- * import { InProcessRunner, publishedFunction } from "varve";
- *
- * const twice = publishedFunction("twice", { n: "int32" }, { n: "int32" }, ({ n }) => ({ n: n === null ? null : n * 2 }));
- * console.log(await new InProcessRunner().run(twice, [{ n: 21 }])); // [ { n: 42 } ]
- * ```
  */
 export function publishedFunction<const I extends SchemaTypes, const O extends SchemaTypes>(
   name: string,
