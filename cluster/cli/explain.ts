@@ -3,6 +3,7 @@ import { VarveError } from "varve";
 import { connect } from "../connect.ts";
 import { connectOptions } from "../settings.ts";
 import type { CommandContext } from "./main.ts";
+import { plain } from "./plain_json.ts";
 
 /** Prints what explains the values. */
 export async function explain(
@@ -40,10 +41,4 @@ function keyOf(text: string): [name: string, value: string | null] {
     throw new VarveError("INVALID_REQUEST", `Cannot read "${text}" as a join key: write it as origin=ATL`);
   }
   return [text.slice(0, place), place + 1 === text.length ? null : text.slice(place + 1)];
-}
-
-/** What JSON cannot hold is written as text (S9). */
-function plain(_name: string, value: unknown): unknown {
-  if (typeof value === "bigint") return String(value);
-  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
 }

@@ -62,7 +62,8 @@ function fromPackage(folder: string): string | undefined {
   }
 }
 
-function isExecutable(path: string): boolean {
+/** Whether a file is there that this process may run. */
+export function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return true;

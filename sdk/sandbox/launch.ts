@@ -1,9 +1,9 @@
 /** The command line of a sandboxed process: no permission, no environment, an empty folder, and limits of the system. */
-import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import { allowedGlobals } from "./allowed_globals.ts";
 import { sandboxHost } from "./child_host.ts";
 import { makeCodec } from "./codec.ts";
+import { isExecutable } from "./find_deno.ts";
 
 /** Limits of one child process. */
 export interface ChildLimits {
@@ -79,13 +79,4 @@ function findTool(name: string): string | undefined {
     tools.set(name, folders.map((folder) => join(folder, name)).find(isExecutable));
   }
   return tools.get(name);
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,5 +1,5 @@
 /** Awkward values of every type, and random rows of them, for the conformance suite of expressions. */
-import { type DataType, formatType, isListType, isStructType, type Schema } from "../../sdk/schema.ts";
+import { type DataType, formatType, isListType, isStructType, scalarTypes, type Schema } from "../../sdk/schema.ts";
 
 /** A repeatable source of randomness. */
 export class Random {
@@ -376,16 +376,7 @@ export function typeSql(type: DataType): string {
 
 /** The types that columns and generated expressions have. */
 export const sampleTypes: readonly DataType[] = [
-  "string",
-  "boolean",
-  "int32",
-  "int64",
-  "float32",
-  "float64",
-  "date",
-  "timestamp",
-  "duration",
-  "binary",
+  ...scalarTypes,
   { list: "string" },
   { list: "int32" },
   { list: "int64" },

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { checkDeterministic, sampleRows } from "../../../sdk/sandbox/check_deterministic.ts";
 import { parentCodec } from "../../../sdk/sandbox/parent_codec.ts";
 import { FunctionRunner, InProcessRunner } from "../../../sdk/sandbox/runner.ts";
-import { type DataType, type Row, type Schema, schemaFrom } from "../../../sdk/schema.ts";
+import { type DataType, type Row, scalarTypes, type Schema, schemaFrom } from "../../../sdk/schema.ts";
 import { Timestamp, timestampLimits } from "../../../sdk/time.ts";
 import { failure, published, unchecked } from "./rig.ts";
 
@@ -16,18 +16,7 @@ const same = { ...unchecked("(row) => row", "same") };
 const types = fc.letrec<{ type: DataType }>((tie) => ({
   type: fc.oneof(
     { depthSize: "small", maxDepth: 3 },
-    fc.constantFrom<DataType>(
-      "string",
-      "boolean",
-      "int32",
-      "int64",
-      "float32",
-      "float64",
-      "date",
-      "timestamp",
-      "duration",
-      "binary",
-    ),
+    fc.constantFrom<DataType>(...scalarTypes),
     tie("type").map((list) => ({ list })),
     fc.uniqueArray(tie("type"), { maxLength: 3 }).map((parts) => ({
       struct: parts.map((type, at) => ({ name: ["a", "b c", "\u00fc"][at]!, type })),

@@ -22,7 +22,7 @@ import {
 import type { Frame } from "../../../sdk/frame/frame.ts";
 import { fromRows, sql } from "../../../sdk/frame/sources.ts";
 import { type WindowFunctionName, windowFunctionType } from "../../../sdk/frame/window_functions.ts";
-import { type DataType, isFloatType, isNumericType } from "../../../sdk/schema.ts";
+import { type DataType, isFloatType, isNumericType, scalarTypes } from "../../../sdk/schema.ts";
 import { aggregatorOf } from "../../../sdk/window/aggregator_of.ts";
 import { Random, randomValue } from "../../conformance/expr_values.ts";
 import { stateOf, type WindowRow } from "./window_cases.ts";
@@ -52,18 +52,7 @@ function groupsOf(type: DataType): WindowRow[][] {
     })));
 }
 
-const types: readonly DataType[] = [
-  "string",
-  "boolean",
-  "int32",
-  "int64",
-  "float32",
-  "float64",
-  "date",
-  "timestamp",
-  "duration",
-  "binary",
-];
+const types: readonly DataType[] = scalarTypes;
 
 function fits(name: WindowFunctionName, type: DataType): boolean {
   try {
