@@ -80,13 +80,21 @@ async function rowsOf(path: string, schema: Schema): Promise<SourceRow[]> {
     for (let row = 0; row < rowCount; row++) {
       rows.push(
         Object.fromEntries(
-          schema.map(({ name }, i) => [name, columns[i]!.isNull(row) ? null : columns[i]!.values[row]]),
+          schema.map(({ name }, i) => [name, columns[i]!.isNull(row) ? null : withoutSign(columns[i]!.values[row])]),
         ),
       );
     }
   }
   session.close();
   return rows;
+}
+
+/** A value whose zeros have no sign, as S11 compares them: the engine's Parquet dictionaries hold one zero for both. */
+function withoutSign(value: unknown): unknown {
+  if (value === 0) return 0;
+  if (Array.isArray(value)) return value.map(withoutSign);
+  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, withoutSign(each)]));
 }
 
 async function checkSeed(seed: number): Promise<void> {
