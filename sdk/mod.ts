@@ -75,6 +75,7 @@ export type { DescribedColumn } from "./frame/describe.ts";
 
 // Expressions over the columns of one row
 export { col, Expr, lit } from "./frame/expr.ts";
+export { requestTimestamp } from "./frame/request_time.ts";
 export type { CastOptions, Operand } from "./frame/expr.ts";
 export {
   allOf,
@@ -138,6 +139,8 @@ export type { UserWindowFunction } from "./frame/window_functions.ts";
 // Nouns: what is published
 export { Entity, entity } from "./define/entity.ts";
 export { FeatureView, view } from "./define/view.ts";
+export { RealtimeView, realtimeView } from "./define/realtime_view.ts";
+export type { RealtimeOptions } from "./define/realtime_types.ts";
 export type { FeatureOptions, ViewOptions } from "./define/view_types.ts";
 export type { ProfileTarget } from "./define/view.ts";
 export { ProfilePlots, ViewProfile } from "./define/view_profile.ts";
@@ -158,6 +161,7 @@ export type {
   Definition,
   EntityDefinition,
   FeatureDefinition,
+  RealtimeViewDefinition,
   ServiceDefinition,
   ViewDefinition,
 } from "./define/definitions.ts";
@@ -170,9 +174,11 @@ export { Store } from "./store.ts";
 export type {
   AnswerOf,
   FeatureNameOf,
+  FieldsOf,
   KeyedFeatures,
   KeysOf,
   MaterializeOptions,
+  OnlineArguments,
   OnlineDetails,
   OnlineOptions,
   PlanStoreOptions,
@@ -221,9 +227,19 @@ export type {
   KeyedSource,
   ViewSettings,
 } from "./define/view_types.ts";
-export type { Prefixed } from "./define/selection.ts";
-export type { FeaturesOfParts, Intersection, RequestKeys, RequestOf, ServicePart, Simplify } from "./define/service.ts";
-export type { Descriptive, ServiceView } from "./define/definitions.ts";
+export type { ComputedFeatures, KeysOfParts, RealtimeRow } from "./define/realtime_types.ts";
+export { SelectableView } from "./define/selectable.ts";
+export type { NoFields, Prefixed } from "./define/selection.ts";
+export type {
+  FeaturesOfParts,
+  Intersection,
+  RequestFieldsOf,
+  RequestKeys,
+  RequestOf,
+  ServicePart,
+  Simplify,
+} from "./define/service.ts";
+export type { AnyView, Descriptive, RealtimeCompute, RealtimeExpressions, ServiceView } from "./define/definitions.ts";
 export type {
   AggregatesOver,
   ColumnName,
@@ -300,7 +316,8 @@ export type { ApplyOptions, Backfill, ChangeKind, Difference } from "./registry/
 export type { HistoryOptions } from "./registry/registry.ts";
 export type { AsOf } from "./retrieve/point_in_time.ts";
 export type { SpineInput } from "./retrieve/spine.ts";
-export type { ReadVersion, RecordedView } from "./retrieve/training_set.ts";
+export type { AnyRecordedView, ReadVersion, RecordedRealtimeView, RecordedView } from "./retrieve/training_set.ts";
+export type { RealtimeRead } from "./retrieve/feature_read.ts";
 export type { Readable } from "./store_reads.ts";
 export type { ThenClause } from "./frame/expr_functions.ts";
 export type { LiteralNode, OperationOptions } from "./frame/expr_node.ts";

@@ -7,7 +7,7 @@ import type { AuditCounts, AuditSettings } from "./audit/audit_log.ts";
 import { messageOf, VarveError } from "./errors.ts";
 import { openObjects, openOnline, workspaceOf } from "./places.ts";
 import type { Places } from "./places.ts";
-import { servedService } from "./registry/fold.ts";
+import { servedRealtimeView, servedService, servedView } from "./registry/fold.ts";
 import { openRegistry } from "./registry/registry.ts";
 import type { Registry } from "./registry/registry.ts";
 import type { RegistryState } from "./registry/state.ts";
@@ -16,6 +16,7 @@ import { type FeatureRef, readsOfRefs } from "./retrieve/feature_refs.ts";
 import { countedReader, timedStore } from "./retrieve/observe.ts";
 import type { ReadObserver, ReadStore } from "./retrieve/observe.ts";
 import { compileService } from "./retrieve/online.ts";
+import { compileReads } from "./retrieve/online_realtime.ts";
 import type { ServiceReader } from "./retrieve/online.ts";
 import type { ObjectStore } from "./storage/object_store.ts";
 import type { OnlineStore, ViewState } from "./storage/online_store.ts";
@@ -28,7 +29,13 @@ export type { LookupCounts, ReadObserver } from "./retrieve/observe.ts";
 export type { AuditCounts, AuditSettings } from "./audit/audit_log.ts";
 export type { Collection, ViewState } from "./storage/online_store.ts";
 export type { FeatureRef } from "./retrieve/feature_refs.ts";
-export type { RegisteredView, RegistryState, ViewVersion } from "./registry/state.ts";
+export type {
+  RealtimeVersion,
+  RegisteredRealtimeView,
+  RegisteredView,
+  RegistryState,
+  ViewVersion,
+} from "./registry/state.ts";
 export { manualJobs } from "./materialize/manual_jobs.ts";
 export type { ManualWork } from "./materialize/manual_jobs.ts";
 export type { MaterializeJob } from "./queue/jobs.ts";
@@ -233,12 +240,10 @@ class LiveServing implements Serving {
         { details: { service: name, services: names } },
       );
     }
-    const reads = readsOf(definition, (view) => {
-      const registered = this.#state.views[view];
-      const version = registered?.versions.find((item) => item.version === registered.serving);
-      return version && { definition: version.definition, version: version.version };
+    const reads = readsOf(definition, (view) => servedView(this.#state, view) ?? servedRealtimeView(this.#state, view));
+    const compiled = compileReads(name, reads, this.#store, this.#findState, {
+      observe: (stored) => this.#counted(stored),
     });
-    const compiled = this.#counted(compileService(name, reads, this.#store, this.#findState));
     const reader = this.#audit ? this.#audit.audited(compiled, reads, this.#findState) : compiled;
     this.#readers.set(name, reader);
     return reader;

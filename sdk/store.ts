@@ -1,9 +1,11 @@
 /** The store: what a person does with definitions and data, in one object. `connect()` gives it. */
 import type { Definition } from "./define/definitions.ts";
 import type { Entity } from "./define/entity.ts";
+import type { RealtimeView } from "./define/realtime_view.ts";
 import type { FeatureService } from "./define/service.ts";
 import type { DefinitionSource } from "./define/source/definition_source.ts";
 import type { ModuleOptions } from "./define/source/module_source.ts";
+import type { SelectableView } from "./define/selectable.ts";
 import { FeatureView, type PublishOptions, view as defineView } from "./define/view.ts";
 import type { ViewOptions } from "./define/view_types.ts";
 import { rememberProfile } from "./define/view_facts.ts";
@@ -30,7 +32,7 @@ import type { Field, Row, RowOf } from "./schema.ts";
 import { type DoneView, runDue, runJobs, type WaitOptions } from "./store_jobs.ts";
 import type { StoreParts } from "./store_parts.ts";
 import { StorePlan } from "./store_plan.ts";
-import { newestView, OnlineReaders, type Readable, readsFor, requireView } from "./store_reads.ts";
+import { nameOf, newestView, OnlineReaders, type Readable, readsFor, requireView } from "./store_reads.ts";
 import { ReadResult } from "./store_result.ts";
 import { audit, type AuditOptions, type AuditReport } from "./store_audit.ts";
 import { explain, type ExplainOptions, type Explanation } from "./store_explain.ts";
@@ -43,8 +45,9 @@ import { vacuum, type Vacuumed, type VacuumOptions } from "./store_vacuum.ts";
 import { alignDown, alignUp, type Clock, formatRange, formatTimestamp, type TimestampLike, toMicros } from "./time.ts";
 
 /** Anything that can be published. */
-// deno-lint-ignore no-explicit-any
-export type Publishable = FeatureView<any, any> | FeatureService<any, any> | Entity<any> | Definition;
+export type Publishable =
+  // deno-lint-ignore no-explicit-any
+  FeatureView<any, any> | RealtimeView<any, any, any> | FeatureService<any, any, any> | Entity<any> | Definition;
 
 /** A frame with an entity, as `frame.by(entity)` gives it. */
 export interface KeyedFeatures {
@@ -62,7 +65,7 @@ export interface PublishFrameOptions extends ViewOptions, PublishOptions {
 
 /** What a plan of many definitions may be told. */
 export interface PlanStoreOptions extends PublishOptions {
-  /** What to delete: `view:x`, `service:y`, `entity:z`. */
+  /** What to delete: `view:x`, `realtimeView:x`, `service:y`, `entity:z`. */
   readonly delete?: readonly string[];
 }
 
@@ -79,17 +82,31 @@ export interface MaterializeOptions extends WaitOptions {
 /** What a request gives: the join keys of a service or view; any row where there is only a name. */
 export type KeysOf<R extends Readable> =
   // deno-lint-ignore no-explicit-any
-  R extends FeatureService<infer Q, any> ? Q
+  R extends FeatureService<infer Q, any, any> ? Q
     // deno-lint-ignore no-explicit-any
-    : R extends FeatureView<infer K, any> ? RowOf<K>
+    : R extends SelectableView<infer K, any, any> ? RowOf<K>
     : Row;
+
+/** What a request gives beside join keys: the fields that realtime views ask for; any row where there is only a name. */
+export type FieldsOf<R extends Readable> =
+  // deno-lint-ignore no-explicit-any
+  R extends FeatureService<any, any, infer C> ? C
+    // deno-lint-ignore no-explicit-any
+    : R extends SelectableView<any, any, infer C> ? C
+    : Row;
+
+/** The last argument of an online read: it has to be there, with `request`, just where a realtime view asks for fields. */
+export type OnlineArguments<R extends Readable, Given> = string extends keyof FieldsOf<R>
+  ? [options?: OnlineOptions<Row | readonly Row[]>]
+  : [keyof FieldsOf<R>] extends [never] ? [options?: OnlineOptions]
+  : [options: OnlineOptions & { readonly request: Given }];
 
 /** What a request is answered: the features of a service or view; any row where there is only a name. */
 export type AnswerOf<R extends Readable> =
   // deno-lint-ignore no-explicit-any
-  R extends FeatureService<any, infer F> ? F
+  R extends FeatureService<any, infer F, any> ? F
     // deno-lint-ignore no-explicit-any
-    : R extends FeatureView<any, infer F> ? F
+    : R extends SelectableView<any, infer F, any> ? F
     : Row;
 
 /** The features of a view; any text where there is only a name. */
@@ -97,7 +114,12 @@ export type AnswerOf<R extends Readable> =
 export type FeatureNameOf<V> = V extends FeatureView<any, infer F> ? keyof F & string : string;
 
 /** When, and for how long, an online read may take. */
-export interface OnlineOptions {
+export interface OnlineOptions<Given = unknown> {
+  /**
+   * What realtime views ask for beside join keys, `{ amount: 12 }`: every field, null included. One record holds for all keys of
+   * a list; a list has one for each. @default nothing
+   */
+  readonly request?: Given;
   /**
    * The time of the request, which decides what has expired (S6). The newest values are all that an online store has: what
    * was known at an instant in the past is for `train` to say. @default now
@@ -219,7 +241,7 @@ export class Store {
   }
 
   /** Lets the version of a view serve that served before, or the given one, at once. */
-  async rollback(view: string | FeatureView, version?: number): Promise<Change> {
+  async rollback(view: string | FeatureView | RealtimeView, version?: number): Promise<Change> {
     this.#checkOpen("roll back");
     return await this.#parts.registry.rollback(nameOf(view), version);
   }
@@ -385,9 +407,17 @@ export class Store {
   }
 
   /** The newest values for many requests, in their order, as a server would answer now. */
-  online<R extends Readable>(features: R, keys: readonly KeysOf<R>[], options?: OnlineOptions): Promise<AnswerOf<R>[]>;
+  online<R extends Readable>(
+    features: R,
+    keys: readonly KeysOf<R>[],
+    ...options: OnlineArguments<R, FieldsOf<R> | readonly FieldsOf<R>[]>
+  ): Promise<AnswerOf<R>[]>;
   /** The newest values for one request, as a server would answer now. */
-  online<R extends Readable>(features: R, keys: KeysOf<R>, options?: OnlineOptions): Promise<AnswerOf<R>>;
+  online<R extends Readable>(
+    features: R,
+    keys: KeysOf<R>,
+    ...options: OnlineArguments<R, FieldsOf<R>>
+  ): Promise<AnswerOf<R>>;
   async online(readable: Readable, keys: Row | readonly Row[], options: OnlineOptions = {}): Promise<Row | Row[]> {
     const many = Array.isArray(keys);
     const { features, answers } = await this.onlineDetails(
@@ -408,7 +438,11 @@ export class Store {
     this.#checkOpen("read");
     const reader = await this.#readers.reader(readable);
     const at = options.at === undefined ? this.#parts.clock.now() : toMicros(options.at);
-    const details = { features: reader.features, answers: await reader.read(keys, { at, signal: options.signal }) };
+    const context = contextOf(nameOf(readable), keys.length, options.request);
+    const details = {
+      features: reader.features,
+      answers: await reader.read(keys, { at, context, signal: options.signal }),
+    };
     return report(details, ({ features, answers }) => answersBundle(features, answers));
   }
 
@@ -503,11 +537,23 @@ export class Store {
   }
 }
 
-function nameOf(view: string | FeatureView): string {
-  return typeof view === "string" ? view : view.name;
+/** What each request gives beside join keys: one record for all, or one for each. */
+function contextOf(name: string, count: number, given: unknown): readonly Row[] | undefined {
+  if (given === undefined) return undefined;
+  if (!Array.isArray(given)) return Array.from({ length: count }, () => given as Row);
+  if (given.length === count) return given as Row[];
+  throw new VarveError(
+    "INVALID_REQUEST",
+    `Cannot read "${name}": there are ${count} keys and ${given.length} requests; give one for each, or one for all`,
+  );
 }
 
-const definitionKinds: readonly unknown[] = ["entity", "view", "service"] satisfies Definition["kind"][];
+const definitionKinds: readonly unknown[] = [
+  "entity",
+  "view",
+  "realtimeView",
+  "service",
+] satisfies Definition["kind"][];
 
 /** What something brings to a plan. Whoever writes JavaScript may give anything, and must not be told "No changes". */
 function definitionsOf(each: Publishable): readonly Definition[] {

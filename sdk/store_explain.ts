@@ -6,7 +6,7 @@ import { quoteName } from "./engine/engine.ts";
 import { commitTimes } from "./materialize/late_rows.ts";
 import { explanationBundle, type ExplanationTable } from "./notebook/explanation_table.ts";
 import { type KeyRow, KeyRows, type RuledRows, type StoredSlices, windowsAt } from "./retrieve/explained_rows.ts";
-import { type FeatureRead, keyColumns, timing } from "./retrieve/feature_read.ts";
+import { type AnyRead, type FeatureRead, isRealtime, keyColumns, timing } from "./retrieve/feature_read.ts";
 import { literalSql } from "./retrieve/literal_sql.ts";
 import { floatTolerance, sameValue } from "./retrieve/same_value.ts";
 import type { FeatureStatus } from "./retrieve/status.ts";
@@ -206,7 +206,14 @@ async function chosenReads(
   { from, features }: ExplainOptions,
 ): Promise<{ reads: FeatureRead[]; from: "offline" | "source" }> {
   const state = await parts.registry.state();
-  const wanted = (reads: FeatureRead[]): FeatureRead[] => {
+  const wanted = (all: readonly AnyRead[]): FeatureRead[] => {
+    const reads = all.flatMap((read) => {
+      if (!isRealtime(read)) return [read];
+      throw new VarveError(
+        "UNSUPPORTED",
+        `Cannot explain realtime view "${read.definition.name}": explain the views that it reads`,
+      );
+    });
     if (!features) return reads;
     const known = reads.flatMap((read) => read.features.map(({ as }) => as));
     const unknown = features.find((name) => !known.includes(name));

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { rm } from "node:fs/promises";
 import { type EngineSession, quoteName, quoteText } from "./engine/engine.ts";
 import { makeAttemptFolder } from "./materialize/attempt_folder.ts";
-import type { FeatureRead } from "./retrieve/feature_read.ts";
+import type { AnyRead } from "./retrieve/feature_read.ts";
 import { floatTolerance } from "./retrieve/same_value.ts";
 import type { SpineInput } from "./retrieve/spine.ts";
 import { trainingSet, type TrainOptions } from "./retrieve/training.ts";
@@ -56,7 +56,7 @@ const maxExamples = 30;
 /** Joins twice and compares. */
 export async function leaks(
   parts: StoreParts,
-  reads: readonly FeatureRead[],
+  reads: readonly AnyRead[],
   spine: SpineInput,
   options: LeakOptions = {},
 ): Promise<LeakReport> {

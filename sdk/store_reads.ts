@@ -1,16 +1,27 @@
 /** Finds what a read is about in the registry, or takes it from the definition at hand. */
+import type { AnyView } from "./define/definitions.ts";
+import { RealtimeView } from "./define/realtime_view.ts";
 import { FeatureService } from "./define/service.ts";
 import { FeatureView } from "./define/view.ts";
 import { VarveError } from "./errors.ts";
-import { servedService } from "./registry/fold.ts";
+import { servedRealtimeView, servedService, servedView } from "./registry/fold.ts";
 import type { RegistryState } from "./registry/state.ts";
-import { type DefinedView, type FeatureRead, readOfView, readsOf } from "./retrieve/feature_read.ts";
-import { compileService, type ServiceReader } from "./retrieve/online.ts";
+import {
+  type AnyRead,
+  type DefinedRealtimeView,
+  type DefinedView,
+  type FindView,
+  readOfRealtimeView,
+  readOfView,
+  readsOf,
+} from "./retrieve/feature_read.ts";
+import type { ServiceReader } from "./retrieve/online.ts";
+import { compileReads } from "./retrieve/online_realtime.ts";
 import type { ViewState } from "./storage/online_store.ts";
 import type { StoreParts } from "./store_parts.ts";
 
 /** A service or a view, or the name of one that is registered. */
-export type Readable = FeatureService | FeatureView | string;
+export type Readable = FeatureService | FeatureView | RealtimeView | string;
 
 /** What the reads of a source or view are named in errors and caches. */
 export function nameOf(readable: Readable): string {
@@ -18,32 +29,43 @@ export function nameOf(readable: Readable): string {
 }
 
 /** The views and features that a training read joins. From the source, definitions at hand need not be registered. */
-export function readsFor(state: RegistryState, readable: Readable, from: "offline" | "source"): FeatureRead[] {
+export function readsFor(state: RegistryState, readable: Readable, from: "offline" | "source"): AnyRead[] {
   if (from === "source" && typeof readable !== "string") return sourceReads(readable);
-  if (readable instanceof FeatureService) return readsOf(readable.definition, (view) => servingView(state, view));
-  if (readable instanceof FeatureView) return [readOfView(requireView(state, readable.name))];
-  const newest = Object.hasOwn(state.services, readable) ? state.services[readable] : undefined;
-  const service = from === "source" ? newest : servedService(state, readable);
-  if (service) {
-    return readsOf(service, (view) => from === "source" ? newestView(state, view) : servingView(state, view));
+  const find: FindView = (view) =>
+    from === "source"
+      ? newestView(state, view) ?? newestRealtimeView(state, view)
+      : servedView(state, view) ?? servedRealtimeView(state, view);
+  if (readable instanceof FeatureService) return readsOf(readable.definition, find);
+  const name = nameOf(readable);
+  if (typeof readable === "string") {
+    const newest = Object.hasOwn(state.services, name) ? state.services[name] : undefined;
+    const service = from === "source" ? newest : servedService(state, name);
+    if (service) return readsOf(service, find);
   }
-  if (Object.hasOwn(state.views, readable)) {
-    return [readOfView(from === "source" ? newestView(state, readable)! : requireView(state, readable))];
-  }
-  throw unknown(state, readable);
+  const realtime = from === "source" ? newestRealtimeView(state, name) : servedRealtimeView(state, name);
+  if (realtime) return [readOfRealtimeView(realtime, find)];
+  const view = from === "source" ? newestView(state, name) : requireView(state, name);
+  if (view) return [readOfView(view)];
+  throw unknown(state, name);
 }
 
-function sourceReads(readable: FeatureService | FeatureView): FeatureRead[] {
+function sourceReads(readable: FeatureService | FeatureView | RealtimeView): AnyRead[] {
   if (readable instanceof FeatureView) return [readOfView({ definition: readable.definition, version: 0 })];
-  return readsOf(readable.definition, (name) => {
-    const definition = readable.views.find((view) => view.name === name);
-    return definition && { definition, version: 0 };
-  });
+  const views: readonly AnyView[] = readable instanceof RealtimeView
+    ? readable.views
+    : [...readable.views, ...readable.inputs];
+  const find: FindView = (name) => {
+    const definition = views.find((view) => view.name === name);
+    return definition && { definition, version: 0 } as ReturnType<FindView>;
+  };
+  return readable instanceof RealtimeView
+    ? [readOfRealtimeView({ definition: readable.definition, version: 0 }, find)]
+    : readsOf(readable.definition, find);
 }
 
 /** The version of a view that reads use; NOT_FOUND says why there is none. */
 export function requireView(state: RegistryState, name: string): DefinedView {
-  const view = servingView(state, name);
+  const view = servedView(state, name);
   if (view) return view;
   if (!Object.hasOwn(state.views, name)) throw unknown(state, name);
   throw new VarveError(
@@ -53,14 +75,14 @@ export function requireView(state: RegistryState, name: string): DefinedView {
   );
 }
 
-function servingView(state: RegistryState, name: string): DefinedView | undefined {
-  const view = Object.hasOwn(state.views, name) ? state.views[name] : undefined;
-  return view?.versions.find(({ version }) => version === view.serving);
-}
-
 /** The version that was published last, complete or not. */
 export function newestView(state: RegistryState, name: string): DefinedView | undefined {
   return Object.hasOwn(state.views, name) ? state.views[name]!.versions.at(-1) : undefined;
+}
+
+/** The version of a realtime view that was published last. */
+export function newestRealtimeView(state: RegistryState, name: string): DefinedRealtimeView | undefined {
+  return Object.hasOwn(state.realtimeViews, name) ? state.realtimeViews[name]!.versions.at(-1) : undefined;
 }
 
 function unknown(state: RegistryState, name: string): VarveError {
@@ -68,7 +90,7 @@ function unknown(state: RegistryState, name: string): VarveError {
   return new VarveError(
     "NOT_FOUND",
     `Cannot read "${name}": services are ${list(Object.keys(state.services))}; views are ${
-      list(Object.keys(state.views))
+      list([...Object.keys(state.views), ...Object.keys(state.realtimeViews)])
     }`,
     { details: { name } },
   );
@@ -98,7 +120,7 @@ export class OnlineReaders {
     if (!reader) {
       const reads = readsFor(state, readable, "offline");
       const find = (view: string, version: number) => this.#states.get(`${view}/${version}`);
-      this.#readers.set(key, reader = compileService(nameOf(readable), reads, online, find));
+      this.#readers.set(key, reader = compileReads(nameOf(readable), reads, online, find));
     }
     return reader;
   }

@@ -84,6 +84,10 @@ function actionText(action: Change["actions"][number]): string {
       return `delete view ${action.view} version ${action.version}`;
     case "deleteView":
       return `delete view ${action.name}`;
+    case "putRealtimeView":
+      return `realtime view ${action.version.definition.name} version ${action.version.version}`;
+    case "deleteRealtimeView":
+      return `delete realtime view ${action.name}`;
     case "putService":
       return `service ${action.service.name}`;
     case "deleteService":

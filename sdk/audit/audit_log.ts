@@ -3,7 +3,7 @@
  * as Parquet parts some time later. What there is no room for is dropped and counted; a request never fails for its log.
  */
 import { messageOf, VarveError } from "../errors.ts";
-import type { FeatureRead } from "../retrieve/feature_read.ts";
+import { type AnyRead, isRealtime } from "../retrieve/feature_read.ts";
 import type { FeatureRequest, FindState, ServiceReader } from "../retrieve/online.ts";
 import type { ObjectStore } from "../storage/object_store.ts";
 import { parquetFile } from "../storage/parquet_file.ts";
@@ -128,7 +128,10 @@ export class AuditLog {
   }
 
   /** A reader whose answers are logged, for the keys that are among the share. */
-  audited(reader: ServiceReader, reads: readonly FeatureRead[], findState: FindState): ServiceReader {
+  audited(reader: ServiceReader, all: readonly AnyRead[], findState: FindState): ServiceReader {
+    const reads = all.flatMap((read) => isRealtime(read) ? [] : [read]);
+    // Its answers cannot be computed again from what is logged.
+    if (reads.length < all.length) return reader;
     const shape = shapeOf(reader, reads);
     const hash = shapeHash(shape);
     const { service, features, joinKeys } = reader;
@@ -145,6 +148,7 @@ export class AuditLog {
       service,
       features,
       joinKeys,
+      requestFields: reader.requestFields,
       read: (requests, options) => {
         const keys = requests.map(keyOf);
         if (keys.every((key) => key === undefined)) return reader.read(requests, options);

@@ -3,7 +3,7 @@
  * nothing else does. Durations are canonical text, instants ISO text, so that equal definitions have equal JSON.
  */
 import type { Query } from "../frame/query.ts";
-import type { LiteralValue } from "../frame/expr_node.ts";
+import type { ExprNode, LiteralValue } from "../frame/expr_node.ts";
 import type { AggregationDefinition, WindowBoundary, WindowDefinition, WindowEdge } from "../frame/window_spec.ts";
 import type { DataType, Field } from "../schema.ts";
 
@@ -114,15 +114,49 @@ export interface WindowFeature extends FeatureDefinition {
   readonly window: WindowDefinition;
 }
 
-/** The features of one view as a service reads them. */
+/** What is computed at the request. */
+export interface RealtimeViewDefinition extends Descriptive {
+  /** Tells definitions apart. */
+  readonly kind: "realtimeView";
+  /** Unique among views of every kind, whatever the case. */
+  readonly name: string;
+  /** What every request gives beside its join keys, in order. */
+  readonly request: readonly Field[];
+  /** The features of batch views that it reads, under the names that it reads them by. */
+  readonly from: readonly ServiceView[];
+  /** The columns that `from` gives, in order; kept so that a view whose features change their types is noticed. */
+  readonly inputs: readonly Field[];
+  /** What its inputs are looked up by, in order of first use; kept as inputs are. */
+  readonly joinKeys: readonly Field[];
+  /** How rows of request fields and inputs become rows of features. */
+  readonly compute: RealtimeCompute;
+  /** In the order they were written. */
+  readonly features: readonly FeatureDefinition[];
+}
+
+/** How the features of a realtime view are computed: by expressions over a row. */
+export type RealtimeCompute = RealtimeExpressions;
+
+/** An expression for each feature, over request fields, inputs and the time of the request. */
+export interface RealtimeExpressions {
+  /** Tells ways to compute apart. */
+  readonly kind: "expressions";
+  /** By feature. */
+  readonly expressions: Readonly<Record<string, ExprNode>>;
+}
+
+/** A view that services read: stored, or computed at the request. */
+export type AnyView = ViewDefinition | RealtimeViewDefinition;
+
+/** The features of one view as a service or a realtime view reads them. */
 export interface ServiceView {
   /** The name of the view. */
   readonly view: string;
-  /** Names this use of the view; the view's name unless the service reads it twice. */
+  /** Names this use of the view; the view's name unless it is read twice. */
   readonly alias: string;
-  /** Features of the view, with the names that the service gives them, in order. */
+  /** Features of the view, with the names that its reader gives them, in order. */
   readonly features: readonly { readonly feature: string; readonly as: string }[];
-  /** The request's or spine's column by the entity's join key, where they differ. */
+  /** The request's or spine's column by the view's join key, where they differ. */
   readonly joinKeyMap: Readonly<Record<string, string>>;
 }
 
@@ -137,7 +171,7 @@ export interface ServiceDefinition extends Descriptive {
 }
 
 /** Anything the registry holds. */
-export type Definition = EntityDefinition | ViewDefinition | ServiceDefinition;
+export type Definition = EntityDefinition | ViewDefinition | RealtimeViewDefinition | ServiceDefinition;
 
 /** Names that stored tables use beside join keys and features. */
 export const reservedColumns = {

@@ -1,6 +1,7 @@
 /** Definitions from outside: a file, a request, another process. Nothing is taken on trust. */
 import { type Issue, throwIssues } from "../errors.ts";
-import type { LiteralValue } from "../frame/expr_node.ts";
+import { parseExpr } from "../frame/expr_json.ts";
+import type { ExprNode, LiteralValue } from "../frame/expr_node.ts";
 import type { Query } from "../frame/query.ts";
 import { parseQuery } from "../frame/query_json.ts";
 import { schemaOf } from "../frame/query_schema.ts";
@@ -12,14 +13,28 @@ import type {
   Descriptive,
   EntityDefinition,
   FeatureDefinition,
+  RealtimeCompute,
+  RealtimeViewDefinition,
   ServiceDefinition,
   ServiceView,
   ViewDefinition,
 } from "./definitions.ts";
 import { JsonReader } from "./json_reader.ts";
 import { canonicalAggregates, parseAggregateFields } from "./parse_aggregates.ts";
+import { realtimeIssues } from "./realtime_checks.ts";
 import { serviceIssues } from "./service.ts";
 import { viewIssues } from "./view_checks.ts";
+
+/** What definitions of a kind are called. */
+const titles = {
+  entity: "entity",
+  view: "view",
+  realtimeView: "realtime view",
+  service: "service",
+} as const satisfies Record<
+  Definition["kind"],
+  string
+>;
 
 /** Checks that JSON is a definition and gives it in canonical form; throws INVALID_DEFINITION with every problem. */
 export function parseDefinition(json: unknown): Definition {
@@ -28,14 +43,14 @@ export function parseDefinition(json: unknown): Definition {
   throwIssues("Cannot read definition", issues);
   const kind = reader.text("kind");
   const name = reader.raw("name");
-  const subject = `Cannot read ${["entity", "view", "service"].includes(kind) ? kind : "definition"} ${
+  const subject = `Cannot read ${Object.hasOwn(titles, kind) ? titles[kind as Definition["kind"]] : "definition"} ${
     JSON.stringify(name ?? "")
   }`;
   const definition = parseKind(kind, reader);
   if (!definition) {
     throwIssues(subject, [...issues, {
       path: "kind",
-      message: `${JSON.stringify(kind)} is not entity, view or service`,
+      message: `${JSON.stringify(kind)} is not entity, view, realtimeView or service`,
     }]);
   }
   reader.end();
@@ -50,6 +65,8 @@ function parseKind(kind: string, reader: JsonReader): Definition | undefined {
       return parseEntity(reader);
     case "view":
       return parseView(reader);
+    case "realtimeView":
+      return parseRealtimeView(reader);
     case "service":
       return parseService(reader);
   }
@@ -62,6 +79,8 @@ function checked(definition: Definition): Issue[] {
       return entityIssues(definition);
     case "view":
       return viewIssues(definition);
+    case "realtimeView":
+      return realtimeIssues(definition);
     case "service":
       return serviceIssues(definition);
   }
@@ -117,6 +136,30 @@ function parseFeature(reader: JsonReader): FeatureDefinition {
     ...(value === undefined ? {} : { default: value as LiteralValue }),
     ...(description ? { description } : {}),
   };
+}
+
+function parseRealtimeView(reader: JsonReader): RealtimeViewDefinition {
+  return Object.freeze({
+    kind: "realtimeView",
+    name: reader.text("name"),
+    request: reader.list("request", (each) => each.field()),
+    from: reader.list("from", parseServiceView),
+    inputs: reader.list("inputs", (each) => each.field()),
+    joinKeys: reader.list("joinKeys", (each) => each.field()),
+    compute: reader.object("compute", parseCompute),
+    features: reader.list("features", parseFeature),
+    ...descriptive(parseDescriptive(reader)),
+  });
+}
+
+function parseCompute(reader: JsonReader): RealtimeCompute {
+  const kind = reader.choice("kind", ["expressions"] satisfies RealtimeCompute["kind"][]);
+  const expressions = reader.parsed("expressions", (value) => {
+    if (typeof value !== "object" || value === null) throw new TypeError("they must be an object of expressions");
+    const entries = Object.entries(value).map(([name, each]): [string, ExprNode] => [name, parseExpr(each)]);
+    return Object.freeze(Object.fromEntries(entries));
+  });
+  return Object.freeze({ kind, expressions: expressions ?? {} });
 }
 
 function parseService(reader: JsonReader): ServiceDefinition {

@@ -1,26 +1,35 @@
 /** What a service takes of a view: some of its features, under names of its own, looked up by columns of its own. */
 import { type Issue, throwIssues, VarveError } from "../errors.ts";
 import type { Renamed } from "../frame/frame_types.ts";
-import type { Row, SchemaTypes } from "../schema.ts";
+import type { Field, Row, SchemaTypes } from "../schema.ts";
 import { columnIssues, nameIssues, twinIssues } from "./checks.ts";
-import type { ServiceView, ViewDefinition } from "./definitions.ts";
+import type { AnyView, ServiceView, ViewDefinition } from "./definitions.ts";
 
 /** A record whose names all start with a text. */
 export type Prefixed<T, Text extends string> = { [P in keyof T & string as `${Text}${P}`]: T[P] };
 
-/** Features of one view as a service reads them. Immutable: every call gives another selection. */
+/** What a request gives to views that are stored: nothing but join keys. */
+export type NoFields = Record<never, never>;
+
+/**
+ * Features of one view as a service reads them; `Fields` is what a request gives beside join keys. Immutable: every call gives another
+ * selection.
+ */
 // deno-lint-ignore no-explicit-any
-export class ViewSelection<Keys extends SchemaTypes = any, Features extends Row = any> {
+export class ViewSelection<Keys extends SchemaTypes = any, Features extends Row = any, Fields extends Row = any> {
   /** The view it selects from. */
-  readonly view: ViewDefinition;
+  readonly view: AnyView;
   /** The plain data that a service stores. */
   readonly use: ServiceView;
-  /** The columns looked up by, and the features; types only. */
-  declare readonly types: { readonly keys: Keys; readonly features: Features };
+  /** Of a realtime view: the definitions of the views that it reads. */
+  readonly inputs: readonly ViewDefinition[];
+  /** The columns looked up by, the features, and the fields of a request; types only. */
+  declare readonly types: { readonly keys: Keys; readonly features: Features; readonly fields: Fields };
 
   /** Selects everything, or what `use` says. */
-  constructor(view: ViewDefinition, use: ServiceView = everything(view)) {
+  constructor(view: AnyView, use: ServiceView = everything(view), inputs: readonly ViewDefinition[] = []) {
     this.view = view;
+    this.inputs = Object.freeze([...inputs]);
     this.use = Object.freeze({
       ...use,
       features: Object.freeze(use.features.map((each) => Object.freeze(each))),
@@ -30,7 +39,9 @@ export class ViewSelection<Keys extends SchemaTypes = any, Features extends Row 
   }
 
   /** Keeps these features, in this order. */
-  select<const N extends keyof Features & string>(...names: readonly N[]): ViewSelection<Keys, Pick<Features, N>> {
+  select<const N extends keyof Features & string>(
+    ...names: readonly N[]
+  ): ViewSelection<Keys, Pick<Features, N>, Fields> {
     const issues: Issue[] = names.length === 0
       ? [{ path: "", message: "name at least one feature" }]
       : twinIssues(names, "features");
@@ -39,7 +50,7 @@ export class ViewSelection<Keys extends SchemaTypes = any, Features extends Row 
   }
 
   /** Names this use of the view, so that a service can read the same view twice. Does not rename features: see `prefix`. */
-  as(alias: string): ViewSelection<Keys, Features> {
+  as(alias: string): ViewSelection<Keys, Features, Fields> {
     throwIssues(`Cannot name a use of view "${this.view.name}"`, nameIssues(alias, "alias"));
     return this.#with({ alias });
   }
@@ -47,27 +58,25 @@ export class ViewSelection<Keys extends SchemaTypes = any, Features extends Row 
   /** Gives features other names: `rename({ delayMean: "origin_delay" })`. */
   rename<const Names extends { readonly [P in keyof Features]?: string }>(
     names: Names,
-  ): ViewSelection<Keys, Renamed<Features, Names>> {
+  ): ViewSelection<Keys, Renamed<Features, Names>, Fields> {
     for (const name of Object.keys(names)) this.#require(name, "rename");
     const texts = names as Readonly<Record<string, string>>;
     return this.#renamed((name) => Object.hasOwn(texts, name) ? texts[name]! : name);
   }
 
   /** Puts a text before the name of every feature. */
-  prefix<const Text extends string>(text: Text): ViewSelection<Keys, Prefixed<Features, Text>> {
+  prefix<const Text extends string>(text: Text): ViewSelection<Keys, Prefixed<Features, Text>, Fields> {
     return this.#renamed((name) => `${text}${name}`);
   }
 
   /** Looks join keys up by other columns of the request: `mapKeys({ airport: "destination" })`. */
   mapKeys<const Names extends { readonly [P in keyof Keys]?: string }>(
     names: Names,
-  ): ViewSelection<Renamed<Keys, Names>, Features> {
+  ): ViewSelection<Renamed<Keys, Names>, Features, Fields> {
     const columns = new Map(Object.entries(this.use.joinKeyMap));
     const issues: Issue[] = [];
     for (const [name, column] of Object.entries(names)) {
-      const key = this.view.entity.joinKeys.map((field) => field.name).find((each) =>
-        (columns.get(each) ?? each) === name
-      );
+      const key = joinKeysOf(this.view).map((field) => field.name).find((each) => (columns.get(each) ?? each) === name);
       if (key === undefined) {
         const keys = requestKeys(this.use, this.view).map((each) => each.column);
         issues.push({ path: name, message: `there is no such join key; keys are ${keys.join(", ")}` });
@@ -97,7 +106,7 @@ export class ViewSelection<Keys extends SchemaTypes = any, Features extends Row 
   }
 
   // deno-lint-ignore no-explicit-any
-  #renamed(name: (feature: string) => string): ViewSelection<Keys, any> {
+  #renamed(name: (feature: string) => string): ViewSelection<Keys, any, Fields> {
     const features = this.use.features.map((each) => ({ feature: each.feature, as: name(each.as) }));
     const issues = features.flatMap((each) => columnIssues(each.as, each.feature));
     throwIssues(`Cannot rename features of view "${this.view.name}"`, [
@@ -108,12 +117,12 @@ export class ViewSelection<Keys extends SchemaTypes = any, Features extends Row 
   }
 
   // deno-lint-ignore no-explicit-any
-  #with(change: Partial<ServiceView>): ViewSelection<any, any> {
-    return new ViewSelection(this.view, { ...this.use, ...change });
+  #with(change: Partial<ServiceView>): ViewSelection<any, any, Fields> {
+    return new ViewSelection(this.view, { ...this.use, ...change }, this.inputs);
   }
 }
 
-function everything(view: ViewDefinition): ServiceView {
+function everything(view: AnyView): ServiceView {
   return {
     view: view.name,
     alias: view.name,
@@ -122,12 +131,14 @@ function everything(view: ViewDefinition): ServiceView {
   };
 }
 
-/** Which columns of the request or spine a use of a view looks its join keys up by, in the entity's order. */
-export function requestKeys(
-  use: ServiceView,
-  view: Pick<ViewDefinition, "entity">,
-): { readonly key: string; readonly column: string }[] {
-  return view.entity.joinKeys.map((field) => ({
+/** What a view is looked up by. */
+export function joinKeysOf(view: AnyView): readonly Field[] {
+  return view.kind === "view" ? view.entity.joinKeys : view.joinKeys;
+}
+
+/** Which columns of the request or spine a use of a view looks its join keys up by, in their order. */
+export function requestKeys(use: ServiceView, view: AnyView): { readonly key: string; readonly column: string }[] {
+  return joinKeysOf(view).map((field) => ({
     key: field.name,
     column: Object.hasOwn(use.joinKeyMap, field.name) ? use.joinKeyMap[field.name]! : field.name,
   }));

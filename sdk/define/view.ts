@@ -1,10 +1,9 @@
 /** Feature views: a frame about an entity, with a name and a schedule. */
-import { Displayed } from "../display.ts";
-import type { Renamed } from "../frame/frame_types.ts";
 import type { PublishTarget } from "../frame/keyed_frame.ts";
 import type { Row, SchemaTypes } from "../schema.ts";
 import type { EntityDefinition, ViewDefinition } from "./definitions.ts";
-import { type Prefixed, ViewSelection } from "./selection.ts";
+import { SelectableView } from "./selectable.ts";
+import { type NoFields, ViewSelection } from "./selection.ts";
 import { aggregateDefinition } from "./aggregate_definition.ts";
 import { rememberProfile } from "./view_facts.ts";
 import { type ProfileOptions, profileView, type ViewProfile } from "./view_profile.ts";
@@ -32,12 +31,10 @@ export interface PublishOptions {
 
 /** A batch feature view: per key of its entity, the newest row (S3), or aggregations over windows (S5). Immutable. */
 // deno-lint-ignore no-explicit-any
-export class FeatureView<Keys extends SchemaTypes = any, Features extends Row = any> extends Displayed {
+export class FeatureView<Keys extends SchemaTypes = any, Features extends Row = any>
+  extends SelectableView<Keys, Features, NoFields> {
   /** The plain data that the registry stores. */
   readonly definition: ViewDefinition;
-  /** The join keys and the features; types only. */
-  declare readonly types: { readonly keys: Keys; readonly features: Features };
-
   /** Wraps a definition that was checked; see {@link view}. */
   constructor(definition: ViewDefinition) {
     super();
@@ -45,13 +42,8 @@ export class FeatureView<Keys extends SchemaTypes = any, Features extends Row = 
     Object.freeze(this);
   }
 
-  /** Unique among views. */
-  get name(): string {
-    return this.definition.name;
-  }
-
   /** All features, as a service reads them. */
-  get selection(): ViewSelection<Keys, Features> {
+  get selection(): ViewSelection<Keys, Features, NoFields> {
     return new ViewSelection(this.definition);
   }
 
@@ -63,35 +55,6 @@ export class FeatureView<Keys extends SchemaTypes = any, Features extends Row = 
   /** What works and may still surprise. */
   get warnings(): readonly string[] {
     return definitionWarnings(this.definition);
-  }
-
-  /** Keeps these features, in this order. */
-  select<const N extends keyof Features & string>(...names: readonly N[]): ViewSelection<Keys, Pick<Features, N>> {
-    return this.selection.select(...names);
-  }
-
-  /** Names a use of the view, so that a service can read the same view twice. */
-  as(alias: string): ViewSelection<Keys, Features> {
-    return this.selection.as(alias);
-  }
-
-  /** Gives features other names: `rename({ delayMean: "origin_delay" })`. */
-  rename<const Names extends { readonly [P in keyof Features]?: string }>(
-    names: Names,
-  ): ViewSelection<Keys, Renamed<Features, Names>> {
-    return this.selection.rename(names);
-  }
-
-  /** Puts a text before the name of every feature. */
-  prefix<const Text extends string>(text: Text): ViewSelection<Keys, Prefixed<Features, Text>> {
-    return this.selection.prefix(text);
-  }
-
-  /** Looks join keys up by other columns of the request: `mapKeys({ airport: "destination" })`. */
-  mapKeys<const Names extends { readonly [P in keyof Keys]?: string }>(
-    names: Names,
-  ): ViewSelection<Renamed<Keys, Names>, Features> {
-    return this.selection.mapKeys(names);
   }
 
   /**

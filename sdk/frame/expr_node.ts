@@ -50,3 +50,6 @@ export type LiteralValue =
   | boolean
   | readonly LiteralValue[]
   | { readonly [name: string]: LiteralValue };
+
+/** The column that holds the time of a request in the rows of realtime views; no column of a user's has such a name. */
+export const requestTimeColumn = "__request_timestamp";

@@ -2,7 +2,7 @@
 import { formatType } from "../schema.ts";
 import { formatTimestamp, timestampLimits } from "../time.ts";
 import { operations } from "./operations.ts";
-import type { CallNode, ExprNode, LiteralNode, LiteralValue } from "./expr_node.ts";
+import { type CallNode, type ExprNode, type LiteralNode, type LiteralValue, requestTimeColumn } from "./expr_node.ts";
 
 /** The readable text of an expression. */
 export function exprText(node: ExprNode): string {
@@ -44,6 +44,7 @@ const words = new Set([
 ]);
 
 function nameText(name: string): string {
+  if (name === requestTimeColumn) return "requestTimestamp()";
   return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !words.has(name.toLowerCase()) ? name : JSON.stringify(name);
 }
 

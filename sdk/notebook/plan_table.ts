@@ -1,6 +1,6 @@
 /** A plan in a notebook: what is created, changed and deleted, and what that costs. */
 import type { MimeBundle } from "../display.ts";
-import type { Plan, PlanItem } from "../registry/plan.ts";
+import { kindText, type Plan, type PlanItem } from "../registry/plan.ts";
 import { formatBytes, formatCount, formatSeconds } from "../text.ts";
 import { escapeHtml, tableBundle } from "./html.ts";
 
@@ -18,7 +18,7 @@ export function planBundle(plan: Plan): MimeBundle {
   if (plan.isEmpty) return { "text/html": "<p>No changes: everything is already as wanted</p>", "text/plain": text };
   const rows = plan.items.filter(({ change }) => change !== "unchanged").map((item) => [
     changes[item.change],
-    item.kind,
+    kindText(item.kind),
     item.version === undefined ? item.name : `${item.name}, version ${item.version}`,
     item.differences.map((each) => each.text).join("\n"),
     backfillText(item),

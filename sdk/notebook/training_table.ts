@@ -16,11 +16,13 @@ export async function trainingBundle(train: TrainingSet): Promise<MimeBundle> {
   const facts = [
     `${formatCount(train.rowCount)} rows`,
     asOf === "effective" ? "as it could have been served" : 'as it had happened (asOf: "event")',
-    ...views.map(({ alias, version, tableVersion }) =>
-      tableVersion === undefined
+    ...views.map((view) => {
+      const { alias, version } = view;
+      if ("inputs" in view) return `${alias} version ${version}, computed`;
+      return view.tableVersion === undefined
         ? `${alias} from its source`
-        : `${alias} version ${version}, table version ${tableVersion}`
-    ),
+        : `${alias} version ${version}, table version ${view.tableVersion}`;
+    }),
   ];
   const shares = Object.entries(nulls).map(([feature, share]) => [feature, nullCell(share)]);
   const leaks = asOf === "event"

@@ -64,6 +64,8 @@ const fieldsByKind: Readonly<
   serve: { view: "string", version: "number" },
   deleteVersion: { view: "string", version: "number" },
   deleteView: { name: "string" },
+  putRealtimeView: { version: "version" },
+  deleteRealtimeView: { name: "string" },
   putService: { service: "definition" },
   deleteService: { name: "string" },
 };
@@ -93,13 +95,13 @@ export function checkAction(action: unknown, key: string): void {
 
 function checkDefinition(value: unknown, where: string, key: string): void {
   if (!isRecord(value) || typeof value["name"] !== "string") throw corrupt(key, `${where} is not a definition`);
+  const compute = isRecord(value["compute"]) ? value["compute"]["kind"] : undefined;
   const known = ["entity", "service"].includes(String(value["kind"])) ||
-    (value["kind"] === "view" && ["attributes", "aggregates"].includes(String(value["mode"])));
+    (value["kind"] === "view" && ["attributes", "aggregates"].includes(String(value["mode"]))) ||
+    (value["kind"] === "realtimeView" && compute === "expressions");
   if (!known) {
-    throw newer(
-      key,
-      `${where} is a ${[value["mode"], value["kind"]].filter(Boolean).join(" ")}, not known to this one`,
-    );
+    const what = [value["mode"], value["kind"], compute && `computed by ${compute}`].filter(Boolean).join(" ");
+    throw newer(key, `${where} is a ${what}, not known to this one`);
   }
 }
 

@@ -1,4 +1,6 @@
 /** Whether actions fit the state they are to be committed on. */
+import type { AnyView } from "../define/definitions.ts";
+import { realtimeViewIssues } from "../define/realtime_checks.ts";
 import { type Issue, throwIssues } from "../errors.ts";
 import { type Field, formatType, sameType } from "../schema.ts";
 import { currentVersion, findVersion, fold, nextVersion } from "./fold.ts";
@@ -38,6 +40,9 @@ function problemOf(state: RegistryState, action: Action): string | undefined {
       return state.services[action.name] ? undefined : "there is no such service";
     case "deleteView":
       return state.views[action.name] ? undefined : "there is no such view";
+    case "deleteRealtimeView":
+      return state.realtimeViews[action.name] ? undefined : "there is no such realtime view";
+    case "putRealtimeView":
     case "addVersion": {
       const next = nextVersion(state, action.version.definition.name);
       return action.version.version === next ? undefined : `the next version is ${next}, not ${action.version.version}`;
@@ -60,19 +65,36 @@ function problemOf(state: RegistryState, action: Action): string | undefined {
   }
 }
 
+/** The definition of every view of a state: of a batch view the one that plans compare with, of a realtime view the newest. */
+export function currentViews(state: RegistryState): Map<string, AnyView> {
+  const stored = Object.values(state.views).flatMap((view) => currentVersion(view)?.definition ?? []);
+  const realtime = Object.values(state.realtimeViews).flatMap(({ versions }) => versions.at(-1)?.definition ?? []);
+  return new Map([...stored, ...realtime].map((each) => [each.name, each]));
+}
+
 /** Services need their views and features, views their entity, and names must differ by more than case (they are folders). */
 function referenceIssues(state: RegistryState, touched: ReadonlySet<string>): Issue[] {
   const issues: Issue[] = [];
+  const views = currentViews(state);
+  const isTouched = (view: string) => touched.has(`view:${view}`) || touched.has(`realtimeView:${view}`);
+  for (const view of views.values()) {
+    if (view.kind !== "realtimeView") continue;
+    const path = `realtimeView:${view.name}`;
+    if (!touched.has(path) && !view.from.some((use) => isTouched(use.view))) continue;
+    const found = realtimeViewIssues(view, views);
+    issues.push(...found.map((issue) => ({ path, message: `${issue.path}: ${issue.message}` })));
+    if (state.views[view.name]) issues.push({ path, message: "a batch view has that name; choose another name" });
+  }
   for (const service of Object.values(state.services)) {
     const path = `service:${service.name}`;
     for (const use of service.views) {
-      if (!touched.has(path) && !touched.has(`view:${use.view}`)) continue;
-      const view = state.views[use.view];
+      if (!touched.has(path) && !isTouched(use.view)) continue;
+      const view = views.get(use.view);
       if (!view) {
         issues.push({ path, message: `it reads view "${use.view}", which is not registered` });
         continue;
       }
-      const known = new Set(currentVersion(view)?.definition.features.map((feature) => feature.name));
+      const known = new Set(view.features.map((feature) => feature.name));
       const missing = use.features.filter((feature) => !known.has(feature.feature)).map((feature) =>
         `"${feature.feature}"`
       );
@@ -101,7 +123,7 @@ function referenceIssues(state: RegistryState, touched: ReadonlySet<string>): Is
         }`,
       });
     }
-    const twin = Object.keys(state.views).find((other) =>
+    const twin = [...views.keys()].find((other) =>
       other !== view.name && other.toLowerCase() === view.name.toLowerCase()
     );
     if (twin !== undefined && touched.has(path)) {

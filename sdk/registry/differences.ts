@@ -5,10 +5,13 @@ import type {
   Descriptive,
   EntityDefinition,
   FeatureDefinition,
+  RealtimeViewDefinition,
   ServiceDefinition,
+  ServiceView,
   ViewDefinition,
   WindowFeature,
 } from "../define/definitions.ts";
+import { computedText, fieldsText, useText } from "../define/realtime_text.ts";
 import { tilesText } from "../define/view_text.ts";
 import { canonicalJson } from "../frame/hash.ts";
 import { queryText } from "../frame/query_text.ts";
@@ -117,9 +120,48 @@ function aggregateDifferences(from: AggregateView, to: AggregateView): Differenc
 
 /** How a service changes. */
 export function serviceDifferences(from: ServiceDefinition, to: ServiceDefinition): Difference[] {
+  return [...usesDifferences("views", from.views, to.views), ...descriptiveDifferences(from, to)];
+}
+
+/** What a new realtime view computes, and from what. */
+export function createdRealtimeDifferences(view: RealtimeViewDefinition): Difference[] {
+  return [
+    ...(view.request.length === 0 ? [] : [{ field: "request", text: `request ${fieldsText(view.request)}` }]),
+    ...view.from.map((use) => ({ field: "from", text: `reads ${useText(use)}` })),
+    ...view.features.map(({ name }) => ({ field: `features.${name}`, text: `${name} = ${computedText(view, name)}` })),
+  ];
+}
+
+/** How a realtime view changes. */
+export function realtimeDifferences(from: RealtimeViewDefinition, to: RealtimeViewDefinition): Difference[] {
   const differences: Difference[] = [];
-  const lines = (service: ServiceDefinition) =>
-    service.views.flatMap((use) =>
+  if (!sameDefinition(from.request, to.request)) {
+    const text = (view: RealtimeViewDefinition) => fieldsText(view.request) || undefined;
+    differences.push(changed("request", text(from), text(to)));
+  }
+  differences.push(...usesDifferences("from", from.from, to.from));
+  const read = new Map(from.inputs.map((field) => [field.name, field.type]));
+  for (const { name, type } of to.inputs) {
+    const before = read.get(name);
+    if (before === undefined || sameType(before, type)) continue;
+    differences.push({ field: `inputs.${name}`, text: `reads ${name}: ${formatType(before)} -> ${formatType(type)}` });
+  }
+  for (const { name } of to.features) {
+    if (!from.features.some((feature) => feature.name === name)) continue;
+    const [before, after] = [computedText(from, name), computedText(to, name)];
+    if (before !== after) {
+      differences.push({ field: `features.${name}`, text: `feature ${name}: ${before} -> ${after}` });
+    }
+  }
+  differences.push(...featureDifferences(from.features, to.features), ...descriptiveDifferences(from, to));
+  return differences.length > 0 ? differences : [{ field: "compute", text: "a detail of what it computes" }];
+}
+
+/** How what is read of other views changes. */
+function usesDifferences(field: string, from: readonly ServiceView[], to: readonly ServiceView[]): Difference[] {
+  const differences: Difference[] = [];
+  const lines = (uses: readonly ServiceView[]) =>
+    uses.flatMap((use) =>
       use.features.map((each) => {
         const keys = Object.entries(use.joinKeyMap).map(([key, column]) => `${key} from ${column}`);
         return `${each.as} (${use.view}.${each.feature}${use.alias === use.view ? "" : ` as ${use.alias}`}${
@@ -129,15 +171,15 @@ export function serviceDifferences(from: ServiceDefinition, to: ServiceDefinitio
     );
   const [before, after] = [lines(from), lines(to)];
   for (const line of after.filter((each) => !before.includes(each))) {
-    differences.push({ field: "views", text: `adds ${line}` });
+    differences.push({ field, text: `adds ${line}` });
   }
   for (const line of before.filter((each) => !after.includes(each))) {
-    differences.push({ field: "views", text: `removes ${line}` });
+    differences.push({ field, text: `removes ${line}` });
   }
-  if (differences.length === 0 && !sameDefinition(from.views, to.views)) {
-    differences.push({ field: "views", text: "the order of its features" });
+  if (differences.length === 0 && !sameDefinition(from, to)) {
+    differences.push({ field, text: "the order of its features" });
   }
-  return [...differences, ...descriptiveDifferences(from, to)];
+  return differences;
 }
 
 /** What a feature of a view of aggregates is made of. */

@@ -1,12 +1,14 @@
 /** Folding the log of changes into what the registry knows: pure, and total for every log that was ever accepted. */
-import type { ServiceDefinition } from "../define/definitions.ts";
-import type { Action, Change, RegisteredView, RegistryState, ViewVersion } from "./state.ts";
+import type { AnyView, ServiceDefinition } from "../define/definitions.ts";
+import { fitsViews } from "../define/realtime_checks.ts";
+import type { Action, Change, RealtimeVersion, RegisteredView, RegistryState, ViewVersion } from "./state.ts";
 
 /** A registry before its first change. */
 export const emptyState: RegistryState = freezeState({
   revision: 0,
   entities: emptyRecord(),
   views: emptyRecord(),
+  realtimeViews: emptyRecord(),
   services: emptyRecord(),
   formerServices: emptyRecord(),
   lastVersions: emptyRecord(),
@@ -31,7 +33,8 @@ export function findVersion(view: RegisteredView, version: number | undefined): 
 /** The number the next version of a view gets: never one that was used before. */
 export function nextVersion(state: RegistryState, view: string): number {
   const last = state.lastVersions?.[view] ?? 0;
-  const highest = Math.max(0, ...(state.views[view]?.versions ?? []).map((version) => version.version));
+  const versions = [...state.views[view]?.versions ?? [], ...state.realtimeViews[view]?.versions ?? []];
+  const highest = Math.max(0, ...versions.map((version) => version.version));
   return Math.max(last, highest) + 1;
 }
 
@@ -49,6 +52,10 @@ function applyAction(state: RegistryState, action: Action): RegistryState {
         services: remove(state.services, action.name),
         formerServices: remove(state.formerServices ?? {}, action.name),
       };
+    case "putRealtimeView":
+      return putRealtimeView(state, action.version);
+    case "deleteRealtimeView":
+      return { ...state, realtimeViews: remove(state.realtimeViews, action.name) };
     case "addVersion":
       return addVersion(state, action.version);
     case "updateVersion":
@@ -67,7 +74,7 @@ function applyAction(state: RegistryState, action: Action): RegistryState {
   }
 }
 
-/** How many definitions of a service are kept beside the newest: views are rolled back one version or two, not twenty. */
+/** How many definitions of a service or realtime view are kept beside the newest: views are rolled back one version or two, not twenty. */
 const formerKept = 10;
 
 function putService(state: RegistryState, service: ServiceDefinition): RegistryState {
@@ -92,13 +99,41 @@ export function servedService(state: RegistryState, name: string): ServiceDefini
   return [newest, ...(state.formerServices?.[name] ?? [])].find((each) => isReadable(state, each)) ?? newest;
 }
 
-function isReadable({ views }: RegistryState, service: ServiceDefinition): boolean {
-  return service.views.every(({ view: name, features }) => {
-    const view = Object.hasOwn(views, name) ? views[name] : undefined;
-    const serving = view && findVersion(view, view.serving)?.definition.features;
+function isReadable(state: RegistryState, service: ServiceDefinition): boolean {
+  return service.views.every(({ view, features }) => {
+    const serving: AnyView["features"] | undefined = (servedView(state, view) ?? servedRealtimeView(state, view))
+      ?.definition.features;
     return serving !== undefined &&
       features.every(({ feature }) => serving.some((each: { readonly name: string }) => each.name === feature));
   });
+}
+
+/** The version of a view that serves. */
+export function servedView({ views }: RegistryState, name: string): ViewVersion | undefined {
+  const view = Object.hasOwn(views, name) ? views[name] : undefined;
+  return view && findVersion(view, view.serving);
+}
+
+/**
+ * The version of a realtime view that is read: the newest that was made for the versions of views that serve. A new version may
+ * need a version of a view that is still being built; until that serves, the realtime view is what it was. Where none fits it is
+ * the newest, and reading it says what is missing.
+ */
+export function servedRealtimeView(state: RegistryState, name: string): RealtimeVersion | undefined {
+  const versions = Object.hasOwn(state.realtimeViews, name) ? state.realtimeViews[name]!.versions : [];
+  return versions.findLast(({ definition }) => fitsViews(definition, (view) => servedView(state, view)?.definition)) ??
+    versions.at(-1);
+}
+
+function putRealtimeView(state: RegistryState, version: RealtimeVersion): RegistryState {
+  const { name } = version.definition;
+  const before = state.realtimeViews[name]?.versions ?? [];
+  const versions = Object.freeze([...before, Object.freeze(version)].slice(-formerKept - 1));
+  return {
+    ...state,
+    realtimeViews: put(state.realtimeViews, name, Object.freeze({ name, versions })),
+    lastVersions: put(state.lastVersions ?? emptyRecord<number>(), name, version.version),
+  };
 }
 
 function addVersion(state: RegistryState, version: ViewVersion): RegistryState {

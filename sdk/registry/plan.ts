@@ -1,4 +1,5 @@
 /** What publishing would change, before anything has run. */
+import type { Definition } from "../define/definitions.ts";
 import type { Issue } from "../errors.ts";
 import { VarveError } from "../errors.ts";
 import { formatBytes, formatCount } from "../text.ts";
@@ -32,12 +33,12 @@ export interface Backfill {
 /** What happens to one entity, view or service. */
 export interface PlanItem {
   /** What kind of thing it is. */
-  readonly kind: "entity" | "view" | "service";
+  readonly kind: Definition["kind"];
   /** Its name. */
   readonly name: string;
   /** What happens to it. */
   readonly change: ChangeKind;
-  /** Of a view: the version that the change makes or touches. */
+  /** Of a view: the version that the change makes or touches; a realtime view gets one with every change. */
   readonly version?: number;
   /** What differs from what is registered. */
   readonly differences: readonly Difference[];
@@ -161,6 +162,11 @@ export class Plan {
   }
 }
 
+/** What things of a kind are called. */
+export function kindText(kind: Definition["kind"]): string {
+  return kind === "realtimeView" ? "realtime view" : kind;
+}
+
 const signs = { create: "+", update: "~", newVersion: "~", unchanged: " ", delete: "-" } as const;
 
 function itemText(item: PlanItem): string {
@@ -169,7 +175,7 @@ function itemText(item: PlanItem): string {
     : item.change === "newVersion"
     ? `, new version ${item.version}`
     : `, version ${item.version}`;
-  const lines = [`${signs[item.change]} ${item.kind} ${item.name}${version}`];
+  const lines = [`${signs[item.change]} ${kindText(item.kind)} ${item.name}${version}`];
   for (const difference of item.differences) lines.push(`    ${difference.text.replaceAll("\n", "\n      ")}`);
   if (item.backfill) lines.push(`    backfill: ${backfillText(item.backfill)}`);
   for (const warning of item.warnings) lines.push(`    ! ${warning}`);

@@ -1,11 +1,20 @@
 /** Compares what somebody wants with what the registry holds. */
-import type { Definition, EntityDefinition, ServiceDefinition, ViewDefinition } from "../define/definitions.ts";
+import type {
+  AnyView,
+  Definition,
+  EntityDefinition,
+  RealtimeViewDefinition,
+  ServiceDefinition,
+  ViewDefinition,
+} from "../define/definitions.ts";
 import { type Issue, messageOf, throwIssues, VarveError } from "../errors.ts";
 import type { Micros } from "../time.ts";
+import { currentViews } from "./check_actions.ts";
 import { sameDefinition } from "./differences.ts";
 import { currentVersion } from "./fold.ts";
-import { type CommitPlan, Plan } from "./plan.ts";
+import { type CommitPlan, kindText, Plan } from "./plan.ts";
 import { estimateWarnings, type SourceEstimate, withCost } from "./plan_backfill.ts";
+import { planRealtimeView, realtimeConflicts } from "./plan_realtime.ts";
 import {
   entityConflicts,
   type Outcome,
@@ -21,7 +30,7 @@ import type { RegistryState } from "./state.ts";
 export interface PlanContext {
   /** What time it is: slices that have closed by then are due. */
   readonly now: Micros;
-  /** What to delete: `view:x`, `service:y`, `entity:z`. Nothing else is ever deleted. */
+  /** What to delete: `view:x`, `realtimeView:x`, `service:y`, `entity:z`. Nothing else is ever deleted. */
   readonly delete?: readonly string[];
   /** Looks at the sources of a view that is to be backfilled. */
   readonly estimate?: (view: ViewDefinition) => Promise<SourceEstimate | undefined>;
@@ -65,21 +74,46 @@ function draftPlan(
   const gone = planDeletions(state, deleted, wanted, issues);
   const views = of<ViewDefinition>(wanted, "view");
   const entities = wantedEntities(state, of<EntityDefinition>(wanted, "entity"), views);
-  const outcome = outcomeOf(state, entities, views, of<ServiceDefinition>(wanted, "service"), deleted);
+  const realtime = of<RealtimeViewDefinition>(wanted, "realtimeView");
+  const outcome = outcomeOf(
+    state,
+    entities,
+    [...views, ...realtime],
+    of<ServiceDefinition>(wanted, "service"),
+    deleted,
+  );
   const planned: PlannedItem[] = entities.map((entity) => planEntity(state, entity));
   for (const view of views) {
     const each = planView(state, view, context.now, issues);
     planned.push({ ...each, item: { ...each.item, warnings: [...each.item.warnings, ...typeWarnings(state, view)] } });
-    const twin = [...outcome.views.keys()].find((name) =>
-      name !== view.name && name.toLowerCase() === view.name.toLowerCase()
-    );
-    if (twin !== undefined) {
-      issues.push({ path: `view:${view.name}`, message: `view "${twin}" differs in case only; choose another name` });
-    }
+    issues.push(...twinIssues(`view:${view.name}`, view.name, outcome));
+  }
+  for (const view of realtime) {
+    const path = `realtimeView:${view.name}`;
+    const each = planRealtimeView(state, view, outcome, context.now);
+    planned.push({ ...each, item: { ...each.item, warnings: [...each.item.warnings, ...typeWarnings(state, view)] } });
+    issues.push(...twinIssues(path, view.name, outcome));
+  }
+  for (const { name } of [...views, ...realtime]) {
+    const isStored = wanted.has(`view:${name}`) || (state.views[name] && !deleted.has(`view:${name}`));
+    const isRealtime = wanted.has(`realtimeView:${name}`) ||
+      (state.realtimeViews[name] && !deleted.has(`realtimeView:${name}`));
+    if (!isStored || !isRealtime) continue;
+    issues.push({ path: `view:${name}`, message: "a batch view and a realtime view have this name; choose another" });
   }
   planned.push(...of<ServiceDefinition>(wanted, "service").map((service) => planService(state, service, outcome)));
-  issues.push(...entityConflicts(outcome), ...serviceConflicts(state, outcome, new Set(wanted.keys()), deleted));
+  const names = new Set(wanted.keys());
+  issues.push(
+    ...entityConflicts(outcome),
+    ...realtimeConflicts(state, outcome, names, deleted),
+    ...serviceConflicts(state, outcome, names, deleted),
+  );
   return [...planned, ...gone];
+}
+
+function twinIssues(path: string, name: string, { views }: Outcome): Issue[] {
+  const twin = [...views.keys()].find((other) => other !== name && other.toLowerCase() === name.toLowerCase());
+  return twin === undefined ? [] : [{ path, message: `view "${twin}" differs in case only; choose another name` }];
 }
 
 /** Definitions by `kind:name`; two that differ under one name are an issue. */
@@ -125,23 +159,22 @@ function wantedEntities(
 function outcomeOf(
   state: RegistryState,
   entities: readonly EntityDefinition[],
-  views: readonly ViewDefinition[],
+  views: readonly AnyView[],
   services: readonly ServiceDefinition[],
   deleted: ReadonlySet<string>,
 ): Outcome {
-  const registered = Object.values(state.views).flatMap((view) => currentVersion(view)?.definition ?? []);
   const after = <D extends Definition>(before: readonly D[], now: readonly D[]) =>
     new Map(
       [...before.filter((each) => !deleted.has(`${each.kind}:${each.name}`)), ...now].map((each) => [each.name, each]),
     );
   return {
     entities: after(Object.values(state.entities), entities),
-    views: after(registered, views),
+    views: after([...currentViews(state).values()], views),
     services: after(Object.values(state.services), services),
   };
 }
 
-/** In the order in which they can be committed: services, views, entities. */
+/** In the order in which they can be committed: what reads comes before what is read. */
 function planDeletions(
   state: RegistryState,
   deleted: ReadonlySet<string>,
@@ -149,22 +182,32 @@ function planDeletions(
   issues: Issue[],
 ): PlannedItem[] {
   const planned: PlannedItem[] = [];
-  const records = { service: state.services, view: state.views, entity: state.entities };
-  const actions = { service: "deleteService", view: "deleteView", entity: "deleteEntity" } as const;
+  const records = {
+    service: state.services,
+    realtimeView: state.realtimeViews,
+    view: state.views,
+    entity: state.entities,
+  };
+  const actions = {
+    service: "deleteService",
+    realtimeView: "deleteRealtimeView",
+    view: "deleteView",
+    entity: "deleteEntity",
+  } as const;
   for (const path of deleted) {
-    if (!/^(service|view|entity):./.test(path)) {
-      issues.push({ path, message: 'say what to delete as "view:x", "service:x" or "entity:x"' });
+    if (!/^(service|realtimeView|view|entity):./.test(path)) {
+      issues.push({ path, message: 'say what to delete as "view:x", "realtimeView:x", "service:x" or "entity:x"' });
     } else if (wanted.has(path)) {
       issues.push({ path, message: "it is both wanted and to be deleted" });
     }
   }
-  for (const kind of ["service", "view", "entity"] as const) {
+  for (const kind of ["service", "realtimeView", "view", "entity"] as const) {
     for (const path of [...deleted].filter((each) => each.startsWith(`${kind}:`))) {
       const name = path.slice(kind.length + 1);
       if (!records[kind][name]) {
         issues.push({
           path,
-          message: `there is no such ${kind}; there are ${Object.keys(records[kind]).join(", ") || "none"}`,
+          message: `there is no such ${kindText(kind)}; there are ${Object.keys(records[kind]).join(", ") || "none"}`,
         });
         continue;
       }
@@ -186,7 +229,7 @@ function planDeletions(
 
 function deletionIssues(
   state: RegistryState,
-  kind: "service" | "view" | "entity",
+  kind: Definition["kind"],
   name: string,
   deleted: ReadonlySet<string>,
 ): Issue[] {

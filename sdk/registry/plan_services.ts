@@ -1,11 +1,11 @@
 /** What publishing services would change, and which services a change of views would break. */
-import type { EntityDefinition, ServiceDefinition, ViewDefinition } from "../define/definitions.ts";
+import type { AnyView, EntityDefinition, ServiceDefinition } from "../define/definitions.ts";
 import { serviceViewIssues } from "../define/service.ts";
 import type { Issue } from "../errors.ts";
 import { formatType, sameType } from "../schema.ts";
-import { formatKeys, sameKeys } from "./check_actions.ts";
+import { currentViews, formatKeys, sameKeys } from "./check_actions.ts";
 import { entityDifferences, sameDefinition, serviceDifferences } from "./differences.ts";
-import { currentVersion } from "./fold.ts";
+import { offlineWarnings } from "./plan_realtime.ts";
 import type { PlannedItem } from "./plan_view.ts";
 import type { RegistryState } from "./state.ts";
 
@@ -13,8 +13,8 @@ import type { RegistryState } from "./state.ts";
 export interface Outcome {
   /** Entities. */
   readonly entities: ReadonlyMap<string, EntityDefinition>;
-  /** Views. */
-  readonly views: ReadonlyMap<string, ViewDefinition>;
+  /** Views of every kind. */
+  readonly views: ReadonlyMap<string, AnyView>;
   /** Services. */
   readonly services: ReadonlyMap<string, ServiceDefinition>;
 }
@@ -39,6 +39,7 @@ export function planEntity(state: RegistryState, entity: EntityDefinition): Plan
 export function entityConflicts(outcome: Outcome): Issue[] {
   const issues: Issue[] = [];
   for (const view of outcome.views.values()) {
+    if (view.kind !== "view") continue;
     const entity = outcome.entities.get(view.entity.name);
     if (!entity || sameKeys(entity.joinKeys, view.entity.joinKeys)) continue;
     issues.push({
@@ -57,10 +58,7 @@ export function entityConflicts(outcome: Outcome): Issue[] {
 export function planService(state: RegistryState, service: ServiceDefinition, outcome: Outcome): PlannedItem {
   const registered = state.services[service.name];
   const change = !registered ? "create" : sameDefinition(registered, service) ? "unchanged" : "update";
-  const offline = service.views.map((use) => use.view).filter((name) => outcome.views.get(name)?.online === false);
-  const warnings = change === "unchanged"
-    ? []
-    : [...new Set(offline)].map((name) => `view "${name}" is not online: requests cannot read it, only training can`);
+  const warnings = change === "unchanged" ? [] : offlineWarnings(service.views.map((use) => use.view), outcome);
   return {
     item: {
       kind: "service",
@@ -83,11 +81,11 @@ export function serviceConflicts(
   const issues: Issue[] = [];
   for (const service of outcome.services.values()) {
     const mine = desired.has(`service:${service.name}`);
-    if (!mine && !service.views.some((use) => desired.has(`view:${use.view}`) || deleted.has(`view:${use.view}`))) {
-      continue;
-    }
+    const named = (use: ServiceDefinition["views"][number], names: ReadonlySet<string>) =>
+      names.has(`view:${use.view}`) || names.has(`realtimeView:${use.view}`);
+    if (!mine && !service.views.some((use) => named(use, desired) || named(use, deleted))) continue;
     const path = `service:${service.name}`;
-    const gone = service.views.filter((use) => deleted.has(`view:${use.view}`)).map((use) => `"${use.view}"`);
+    const gone = service.views.filter((use) => named(use, deleted)).map((use) => `"${use.view}"`);
     if (gone.length > 0) {
       issues.push({
         path,
@@ -106,9 +104,8 @@ export function serviceConflicts(
 }
 
 /** Registered services for which a feature changes its type. */
-export function typeWarnings(state: RegistryState, view: ViewDefinition): string[] {
-  const registered = state.views[view.name];
-  const before = registered && currentVersion(registered)?.definition.features;
+export function typeWarnings(state: RegistryState, view: AnyView): string[] {
+  const before: AnyView["features"] | undefined = currentViews(state).get(view.name)?.features;
   if (!before) return [];
   return view.features.flatMap((feature) => {
     const old = before.find((each) => each.name === feature.name);

@@ -1,7 +1,8 @@
 /** Moving the pointer that says which version of a view is served. */
 import { VarveError } from "../errors.ts";
-import { findVersion } from "./fold.ts";
-import type { Action, RegistryState } from "./state.ts";
+import { formatTimestamp, type Micros } from "../time.ts";
+import { findVersion, nextVersion } from "./fold.ts";
+import type { Action, RegisteredRealtimeView, RegistryState } from "./state.ts";
 
 /** The action that lets a complete version serve; undefined when it has served already. */
 export function promotion(state: RegistryState, name: string, version: number): Action[] | undefined {
@@ -13,11 +14,18 @@ export function promotion(state: RegistryState, name: string, version: number): 
   throw new VarveError("CONFLICT", `Cannot serve version ${version} of view "${name}": it was replaced, ${now}`);
 }
 
-/** The action that moves the pointer back to a version that was complete. */
-export function rollbackActions(state: RegistryState, name: string, version: number | undefined): Action[] {
+/** The action that moves the pointer back to a version that was complete; a realtime view gets an earlier definition again. */
+export function rollbackActions(
+  state: RegistryState,
+  name: string,
+  version: number | undefined,
+  now: Micros,
+): Action[] {
+  const realtime = state.realtimeViews[name];
+  if (realtime) return rollbackRealtime(state, realtime, version, now);
   const view = state.views[name];
   if (!view) {
-    const names = Object.keys(state.views).join(", ") || "none";
+    const names = [...Object.keys(state.views), ...Object.keys(state.realtimeViews)].join(", ") || "none";
     throw new VarveError("NOT_FOUND", `Cannot roll back view "${name}": it is not registered; views are ${names}`);
   }
   const complete = (view.served ?? []).filter((served) => served !== view.serving);
@@ -33,4 +41,24 @@ export function rollbackActions(state: RegistryState, name: string, version: num
     throw new VarveError("NOT_FOUND", `Cannot roll back view "${name}"${what}: ${choice}`);
   }
   return [{ kind: "serve", view: name, version: target }];
+}
+
+function rollbackRealtime(
+  state: RegistryState,
+  { name, versions }: RegisteredRealtimeView,
+  version: number | undefined,
+  now: Micros,
+): Action[] {
+  const earlier = versions.slice(0, -1);
+  const target = version === undefined ? earlier.at(-1) : earlier.find((each) => each.version === version);
+  if (!target) {
+    const what = version === undefined ? "" : ` to version ${version}`;
+    const choice = earlier.map((each) => each.version).join(", ") || "none";
+    throw new VarveError(
+      "NOT_FOUND",
+      `Cannot roll back realtime view "${name}"${what}: earlier versions are ${choice}`,
+    );
+  }
+  const next = { version: nextVersion(state, name), definition: target.definition, createdAt: formatTimestamp(now) };
+  return [{ kind: "putRealtimeView", version: next }];
 }

@@ -118,7 +118,10 @@ export class Registry {
     }, { ...options, reason });
   }
 
-  /** Moves a view's pointer back at once: to the version that served before, or to the given one, which must have served. */
+  /**
+   * Moves a view's pointer back at once: to the version that served before, or to the given one, which must have served. A realtime
+   * view gets the definition of its version before, or of the given one, again, as a new version.
+   */
   async rollback(
     view: string,
     version?: number,
@@ -126,7 +129,7 @@ export class Registry {
   ): Promise<Change> {
     let actions: Action[] | undefined;
     const change = await this.#log.append((state, others) => {
-      actions ??= rollbackActions(state, view, version);
+      actions ??= rollbackActions(state, view, version, this.#clock.now());
       checkRebase(this.workspace, actions, state, others, false);
       return actions;
     }, { reason: `rollback of ${view}`, ...options });

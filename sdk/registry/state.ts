@@ -1,5 +1,10 @@
 /** What the registry knows at one point of its log, and the changes that lead there. Plain JSON data. */
-import type { EntityDefinition, ServiceDefinition, ViewDefinition } from "../define/definitions.ts";
+import type {
+  EntityDefinition,
+  RealtimeViewDefinition,
+  ServiceDefinition,
+  ViewDefinition,
+} from "../define/definitions.ts";
 
 /** One version of a view: data lives under `views/<name>/<version>/`. */
 export interface ViewVersion {
@@ -27,6 +32,24 @@ export interface RegisteredView {
   readonly served?: readonly number[];
 }
 
+/** One version of a realtime view. Nothing is stored of it, so that it serves as soon as what it reads does. */
+export interface RealtimeVersion {
+  /** From 1; a number is never used twice. Every change of the definition makes a version. */
+  readonly version: number;
+  /** What is computed. */
+  readonly definition: RealtimeViewDefinition;
+  /** When it was planned, as ISO text. */
+  readonly createdAt: string;
+}
+
+/** A realtime view with its newest versions. */
+export interface RegisteredRealtimeView {
+  /** Unique among views of every kind. */
+  readonly name: string;
+  /** In order of their numbers; the newest one that fits the views that serve is read. */
+  readonly versions: readonly RealtimeVersion[];
+}
+
 /** Everything that is registered in one workspace. */
 export interface RegistryState {
   /** Number of the last change; 0 is an empty registry. */
@@ -35,6 +58,8 @@ export interface RegistryState {
   readonly entities: Readonly<Record<string, EntityDefinition>>;
   /** By name. */
   readonly views: Readonly<Record<string, RegisteredView>>;
+  /** By name. */
+  readonly realtimeViews: Readonly<Record<string, RegisteredRealtimeView>>;
   /** By name. */
   readonly services: Readonly<Record<string, ServiceDefinition>>;
   /** What services were before, the newest first: read while a view that the new definition needs is still being built. */
@@ -60,6 +85,9 @@ export type Action =
   | { readonly kind: "serve"; readonly view: string; readonly version: number }
   | { readonly kind: "deleteVersion"; readonly view: string; readonly version: number }
   | { readonly kind: "deleteView"; readonly name: string }
+  /** Another definition of a realtime view: a new one, a changed one, or an earlier one again. */
+  | { readonly kind: "putRealtimeView"; readonly version: RealtimeVersion }
+  | { readonly kind: "deleteRealtimeView"; readonly name: string }
   | { readonly kind: "putService"; readonly service: ServiceDefinition }
   | { readonly kind: "deleteService"; readonly name: string };
 

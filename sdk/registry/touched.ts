@@ -1,7 +1,7 @@
 /** What an action touches, in words and as names, and whether two changes get in each other's way. */
 import type { Action, Change } from "./state.ts";
 
-/** The name of what an action writes: `view:x`, `entity:x` or `service:x`. */
+/** The name of what an action writes: `view:x`, `realtimeView:x`, `entity:x` or `service:x`. */
 export function touchedName(action: Action): string {
   switch (action.kind) {
     case "putEntity":
@@ -16,6 +16,10 @@ export function touchedName(action: Action): string {
       return `view:${action.view}`;
     case "deleteView":
       return `view:${action.name}`;
+    case "putRealtimeView":
+      return `realtimeView:${action.version.definition.name}`;
+    case "deleteRealtimeView":
+      return `realtimeView:${action.name}`;
     case "putService":
       return `service:${action.service.name}`;
     case "deleteService":
@@ -45,6 +49,10 @@ export function describeAction(action: Action): string {
       return `deletes version ${action.version} of view "${action.view}"`;
     case "deleteView":
       return `deletes view "${action.name}"`;
+    case "putRealtimeView":
+      return `sets version ${action.version.version} of realtime view "${action.version.definition.name}"`;
+    case "deleteRealtimeView":
+      return `deletes realtime view "${action.name}"`;
     case "putService":
       return `sets service "${action.service.name}"`;
     case "deleteService":

@@ -45,6 +45,7 @@ export function countedReader(reader: ServiceReader, observer: ReadObserver): Se
     service: reader.service,
     features: reader.features,
     joinKeys: reader.joinKeys,
+    requestFields: reader.requestFields,
     read(requests, options) {
       return reader.read(requests, options).then((answers) => {
         for (const { statuses, cut } of answers) {

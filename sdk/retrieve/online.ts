@@ -5,7 +5,7 @@
 import type { FeatureDefinition } from "../define/definitions.ts";
 import { VarveError } from "../errors.ts";
 import { literalValue } from "../frame/expr_literal.ts";
-import { type DataType, type Field, formatType } from "../schema.ts";
+import { type DataType, type Field, formatType, type Row } from "../schema.ts";
 import type { Micros } from "../time.ts";
 import { encodeKey, rowLayout, tilesBehind, tilesKey } from "../storage/encoding.ts";
 import type { Collection, OnlineStore, ViewState } from "../storage/online_store.ts";
@@ -13,6 +13,7 @@ import { type FeatureRead, keyColumns } from "./feature_read.ts";
 import { AttributeValues } from "./online_attributes.ts";
 import type { ViewValues } from "./online_values.ts";
 import { WindowValues } from "./online_windows.ts";
+import { checkNoFields } from "./request_fields.ts";
 import type { FeatureStatus } from "./status.ts";
 
 /** One feature of a service's answers. */
@@ -49,13 +50,15 @@ export interface Answer {
   readonly cut?: readonly string[];
 }
 
-/** One request: join keys by name. Keys may be null (S7), but not left out. */
+/** One request: join keys by name. Keys may be null (S7), but not left out. What it gives beside keys is a read's `context`. */
 export type FeatureRequest = Readonly<Record<string, unknown>>;
 
 /** How to read. */
 export interface ReadFeaturesOptions {
   /** Request time (S3, S6), micros. */
   readonly at: Micros;
+  /** What requests give beside join keys, in their order: every field of {@link ServiceReader.requestFields}, null included. */
+  readonly context?: readonly Row[] | undefined;
   /** Stops the read. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -68,6 +71,8 @@ export interface ServiceReader {
   readonly features: readonly ServedFeature[];
   /** What every request must name. */
   readonly joinKeys: readonly Field[];
+  /** What realtime views need of every request beside join keys. */
+  readonly requestFields: readonly Field[];
   /** Answers requests in their order, with one look-up in the store for all. */
   read(requests: readonly FeatureRequest[], options: ReadFeaturesOptions): Promise<Answer[]>;
 }
@@ -153,10 +158,13 @@ interface Lookups {
 /** The state of a view version that is loaded. */
 type ServedState = ViewState & { readonly collection: Collection };
 
+const noFields: readonly Field[] = Object.freeze([]);
+
 class CompiledReader implements ServiceReader {
   readonly service: string;
   readonly features: readonly ServedFeature[];
   readonly joinKeys: readonly Field[];
+  readonly requestFields: readonly Field[] = noFields;
   readonly #keySets: readonly KeySet[];
   readonly #uses: readonly ViewUse[];
   readonly #store: Pick<OnlineStore, "getMany">;
@@ -197,7 +205,8 @@ class CompiledReader implements ServiceReader {
     );
   }
 
-  async read(requests: readonly FeatureRequest[], { at, signal }: ReadFeaturesOptions): Promise<Answer[]> {
+  async read(requests: readonly FeatureRequest[], { at, context, signal }: ReadFeaturesOptions): Promise<Answer[]> {
+    if (context) checkNoFields(this.#title, context);
     const served = this.#uses.map((use) => this.#served(use));
     const collections: Collection[] = [];
     const keys: Uint8Array[] = [];

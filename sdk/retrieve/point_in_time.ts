@@ -7,7 +7,7 @@
 import { reservedColumns } from "../define/definitions.ts";
 import { type EngineSession, quoteName, type Relation } from "../engine/engine.ts";
 import type { Field } from "../schema.ts";
-import { type FeatureRead, keyColumns, timing } from "./feature_read.ts";
+import { type AnyRead, featureOf, type FeatureRead, keyColumns, timing } from "./feature_read.ts";
 import { literalSql } from "./literal_sql.ts";
 import { type FeatureRows, findPositions, type KeyIds, keyIds, positionedSql } from "./positions.ts";
 import { rowColumn, type SpineTable } from "./spine_table.ts";
@@ -45,7 +45,7 @@ export interface PointInTimeOptions {
 
 /** Columns that a view adds to the spine's. */
 export function addedColumns(
-  read: FeatureRead,
+  read: AnyRead,
   options: Pick<PointInTimeOptions, "statuses" | "effectiveTimestamps">,
 ): Field[] {
   const columns: Field[] = read.features.map(({ feature, as }) => ({ name: as, type: featureOf(read, feature).type }));
@@ -181,8 +181,4 @@ function storedColumns(read: FeatureRead, options: PointInTimeOptions): Field[] 
   }
   if (options.effectiveTimestamps) columns.push({ name: reservedColumns.effectiveTimestamp, type: "timestamp" });
   return columns;
-}
-
-function featureOf(read: FeatureRead, name: string): FeatureRead["definition"]["features"][number] {
-  return read.definition.features.find((feature) => feature.name === name)!;
 }

@@ -10,13 +10,15 @@ import {
   type Field,
   findField,
   formatType,
+  isNumericType,
   type Row,
   sameType,
   type Schema,
 } from "../schema.ts";
-import { type FeatureRead, keyColumns } from "./feature_read.ts";
+import { type AnyRead, lookupColumns } from "./feature_read.ts";
 import { addedColumns, type PointInTimeOptions } from "./point_in_time.ts";
 import { temporaryName } from "./positions.ts";
+import { requestFieldsOfReads } from "./request_fields.ts";
 import { rowColumn, type SpineTable } from "./spine_table.ts";
 
 /**
@@ -38,13 +40,17 @@ export interface SpineOptions {
 export async function loadSpine(
   session: EngineSession,
   input: SpineInput,
-  reads: readonly FeatureRead[],
+  reads: readonly AnyRead[],
   options: SpineOptions & Pick<PointInTimeOptions, "statuses" | "effectiveTimestamps">,
 ): Promise<SpineTable> {
   const relation = await spineRelation(session, input, options);
   const issues: Issue[] = [];
   const eventTimestamp = timestampColumn(relation.schema, options.eventTimestamp, issues);
-  issues.push(...keyIssues(relation.schema, reads), ...nameIssues(relation.schema, reads, options));
+  issues.push(
+    ...keyIssues(relation.schema, reads),
+    ...requestFieldIssues(relation.schema, reads),
+    ...nameIssues(relation.schema, reads, options),
+  );
   throwIssues("Cannot use the spine", issues, "INVALID_REQUEST");
   const table = temporaryName("spine");
   const columns = relation.schema.map((field) => quoteName(field.name)).join(", ");
@@ -103,10 +109,10 @@ function timestampColumn(schema: Schema, wanted: string | undefined, issues: Iss
   return undefined;
 }
 
-function keyIssues(schema: Schema, reads: readonly FeatureRead[]): Issue[] {
+function keyIssues(schema: Schema, reads: readonly AnyRead[]): Issue[] {
   const issues = new Map<string, Issue>();
   for (const read of reads) {
-    for (const key of keyColumns(read)) {
+    for (const key of lookupColumns(read)) {
       const field = findField(schema, key.name);
       const path = `join key "${key.name}"`;
       if (!field) {
@@ -126,6 +132,28 @@ function keyIssues(schema: Schema, reads: readonly FeatureRead[]): Issue[] {
   return [...issues.values()];
 }
 
+/** The spine's columns give the fields of a request, in any type whose values a request could give. */
+function requestFieldIssues(schema: Schema, reads: readonly AnyRead[]): Issue[] {
+  return requestFieldsOfReads(reads).flatMap(({ name, type }) => {
+    const field = findField(schema, name);
+    if (field && isFieldOf(field.type, type)) return [];
+    const path = `request field "${name}"`;
+    const columns = columnNames(schema).join(", ");
+    return [{
+      path,
+      message: field
+        ? `the spine has it as ${formatType(field.type)}, requests give ${formatType(type)}; cast it`
+        : `the spine has no such column of type ${formatType(type)}; columns are ${columns}; rename one`,
+    }];
+  });
+}
+
+/** Whole numbers are given for numbers with a fraction, and for whole numbers of any width. */
+function isFieldOf(type: DataType, field: DataType): boolean {
+  if (isKeyOf(type, field)) return true;
+  return field === "float64" && isNumericType(type);
+}
+
 /** Integers of both widths hold equal values; nothing else does. */
 function isKeyOf(type: DataType, key: DataType): boolean {
   const isInteger = (t: DataType) => t === "int32" || t === "int64";
@@ -135,7 +163,7 @@ function isKeyOf(type: DataType, key: DataType): boolean {
 /** Every column of the result needs a name of its own. The engine compares names without regard to case. */
 function nameIssues(
   schema: Schema,
-  reads: readonly FeatureRead[],
+  reads: readonly AnyRead[],
   options: Pick<PointInTimeOptions, "statuses" | "effectiveTimestamps">,
 ): Issue[] {
   const issues: Issue[] = [];

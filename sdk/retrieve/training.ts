@@ -4,13 +4,15 @@ import { VarveError } from "../errors.ts";
 import { warnOnce } from "../frame/runtime.ts";
 import type { Schema } from "../schema.ts";
 import type { DeltaTable } from "../storage/delta_format.ts";
-import type { FeatureRead } from "./feature_read.ts";
+import { type AnyRead, type FeatureRead, isRealtime } from "./feature_read.ts";
 import { coverageWarning, offlineRows, pinTable, type Reach, reach } from "./offline_rows.ts";
 import { type AsOf, type JoinedView, pointInTimeJoin, type PointInTimeOptions } from "./point_in_time.ts";
+import { realtimeJoin } from "./realtime_join.ts";
 import { sliceRange, sourceRows } from "./source_rows.ts";
 import { loadSpine, type SpineInput } from "./spine.ts";
 import type { SpineTable } from "./spine_table.ts";
-import { type RecordedView, type TrainingRecord, TrainingSet } from "./training_set.ts";
+import { lookupName, splitReads } from "./stored_reads.ts";
+import { type AnyRecordedView, type RecordedView, type TrainingRecord, TrainingSet } from "./training_set.ts";
 import { plannedRead, sourceWindows, storedWindows, windowsWarning } from "./window_input.ts";
 
 /** What may be said about a training read. */
@@ -33,7 +35,7 @@ export interface TrainOptions {
 
 /** What a training read needs. */
 export interface TrainRequest extends TrainOptions {
-  readonly reads: readonly FeatureRead[];
+  readonly reads: readonly AnyRead[];
   readonly spine: SpineInput;
 }
 
@@ -58,10 +60,10 @@ export async function rebuildTrainingSet(
   context: TrainContext,
   options: Pick<TrainOptions, "schema" | "signal"> = {},
 ): Promise<TrainingSet> {
-  if (record.format !== 1) {
+  if (record.format !== 1 && record.format !== 2) {
     throw new VarveError(
       "UNSUPPORTED",
-      `Cannot rebuild a training set of format ${record.format}: this version knows format 1; use a newer varve`,
+      `Cannot rebuild a training set of format ${record.format}: this version knows formats 1 and 2; use a newer varve`,
     );
   }
   if (record.from !== "offline") {
@@ -87,7 +89,7 @@ export async function rebuildTrainingSet(
 async function open(
   request: TrainRequest,
   context: TrainContext,
-  pinned: readonly RecordedView[] | undefined,
+  pinned: readonly AnyRecordedView[] | undefined,
 ): Promise<TrainingSet> {
   const { reads, asOf = "effective", from = "offline", statuses = false, effectiveTimestamps = false, signal } =
     request;
@@ -97,16 +99,18 @@ async function open(
   try {
     const options: PointInTimeOptions = { asOf, statuses, effectiveTimestamps, signal };
     const spine = await loadSpine(session, request.spine, reads, { ...request, statuses, effectiveTimestamps });
-    const inputs = from === "source"
-      ? reads.map((read) => fromSource(read, options))
-      : await Promise.all(reads.map((read, i) => fromOffline(context, read, pinned?.[i]?.tableVersion, options)));
+    const { stored, computed } = splitReads(reads);
+    const versions = pinned && tableVersions(pinned);
+    const inputs = from === "source" ? stored.map((read) => fromSource(read, options)) : await Promise.all(
+      stored.map((read) => fromOffline(context, read, versions?.get(lookupName(read)), options)),
+    );
     const warnings: string[] = [];
     for (const input of inputs) warnings.push(...await input.warnings(session, spine, options));
     for (const warning of warnings) warnOnce(warning, warning);
     const { eventTimestamp, rows } = spine;
-    const views = inputs.map((input) => input.recorded);
+    const views = recordedReads(reads, inputs.map((input) => input.recorded));
     const record: TrainingRecord = {
-      format: 1,
+      format: computed.length > 0 ? 2 : 1,
       asOf,
       from,
       statuses,
@@ -118,7 +122,8 @@ async function open(
     const join = async () => {
       const joined: JoinedView[] = [];
       for (const input of inputs) joined.push(await input.joined(session, spine, options));
-      return await pointInTimeJoin(session, spine, joined, options);
+      const found = await pointInTimeJoin(session, spine, joined, options);
+      return computed.length > 0 ? await realtimeJoin(session, spine, found, reads, computed, options) : found;
     };
     return new TrainingSet({ session, record, warnings, join, spine, reads, signal });
   } catch (error) {
@@ -191,6 +196,28 @@ function fromSource(read: FeatureRead, { asOf }: PointInTimeOptions): ViewInput 
       };
     },
   };
+}
+
+/** What was asked for, with the versions of tables that were read for it. */
+function recordedReads(reads: readonly AnyRead[], looked: readonly RecordedView[]): AnyRecordedView[] {
+  const versions = tableVersions(looked);
+  const recorded = (read: FeatureRead): RecordedView => {
+    const tableVersion = versions.get(lookupName(read));
+    return { ...plainRead(read), ...(tableVersion !== undefined && { tableVersion }) };
+  };
+  return reads.map((read) => {
+    if (!isRealtime(read)) return recorded(read);
+    const { alias, definition, version, features, inputs } = read;
+    return { alias, definition, version, features, inputs: inputs.map(recorded) };
+  });
+}
+
+/** The version of the table behind each look-up. */
+function tableVersions(views: readonly AnyRecordedView[]): Map<string, number> {
+  const looked = views.flatMap((view) => isRealtime(view) ? view.inputs : [view]);
+  return new Map(
+    looked.flatMap((view) => view.tableVersion === undefined ? [] : [[lookupName(view), view.tableVersion] as const]),
+  );
 }
 
 function plainRead({ alias, definition, version, features, joinKeyMap }: FeatureRead): RecordedView {

@@ -11,7 +11,7 @@ import { VarveError } from "../errors.ts";
 import type { ArrowTable, DataFrame } from "../frame/runtime.ts";
 import type { Row, Schema } from "../schema.ts";
 import { formatCount } from "../text.ts";
-import { type FeatureRead, keyColumns } from "./feature_read.ts";
+import { type AnyRead, type FeatureRead, isRealtime, lookupColumns, type RealtimeRead } from "./feature_read.ts";
 import type { LabelOptions, LabelProfile } from "./label_profile.ts";
 import { labelProfile } from "./label_rows.ts";
 import { addedColumns, type AsOf } from "./point_in_time.ts";
@@ -19,8 +19,8 @@ import type { SpineTable } from "./spine_table.ts";
 
 /** Everything that decides a training set beside its spine: plain JSON, to be kept with the model (S11). */
 export interface TrainingRecord {
-  /** How the record is to be read. */
-  readonly format: 1;
+  /** How the record is to be read: 2 where a realtime view is in it. */
+  readonly format: 1 | 2;
   /** What counts as known. */
   readonly asOf: AsOf;
   /** Whether stored history or the sources were read. */
@@ -34,7 +34,7 @@ export interface TrainingRecord {
   /** How many rows the spine has. */
   readonly rows: number;
   /** What was read. */
-  readonly views: readonly RecordedView[];
+  readonly views: readonly AnyRecordedView[];
 }
 
 /** One view as a training set read it. */
@@ -43,13 +43,22 @@ export interface RecordedView extends FeatureRead {
   readonly tableVersion?: number;
 }
 
+/** One realtime view as a training set read it, with the very definition that computed it. */
+export interface RecordedRealtimeView extends RealtimeRead {
+  /** What it was computed from. */
+  readonly inputs: readonly RecordedView[];
+}
+
+/** One view of any kind as a training set read it. */
+export type AnyRecordedView = RecordedView | RecordedRealtimeView;
+
 /** What a training set is made of. */
 export interface TrainingSetParts {
   readonly session: EngineSession;
   readonly record: TrainingRecord;
   readonly warnings: readonly string[];
   readonly spine: SpineTable;
-  readonly reads: readonly FeatureRead[];
+  readonly reads: readonly AnyRead[];
   /** Runs the join. */
   readonly join: () => Promise<Relation>;
   readonly signal?: AbortSignal | undefined;
@@ -61,7 +70,7 @@ export interface ReadVersion {
   readonly view: string;
   /** Which version of it. */
   readonly version: number;
-  /** The version of its offline table; absent when it was computed from the source. */
+  /** The version of its offline table; absent when it was computed from the source, or is a realtime view. */
   readonly tableVersion?: number;
 }
 
@@ -96,10 +105,14 @@ export class TrainingSet extends Displayed {
     this.warnings = parts.warnings;
     this.schema = Object.freeze([...spine.schema, ...reads.flatMap((read) => addedColumns(read, record))]);
     this.versions = Object.freeze(
-      Object.fromEntries(record.views.map(({ alias, definition, version, tableVersion }) => [
-        alias,
-        Object.freeze({ view: definition.name, version, ...(tableVersion === undefined ? {} : { tableVersion }) }),
-      ])),
+      Object.fromEntries(record.views.map((read) => {
+        const tableVersion = isRealtime(read) ? undefined : read.tableVersion;
+        const { alias, definition, version } = read;
+        return [
+          alias,
+          Object.freeze({ view: definition.name, version, ...(tableVersion === undefined ? {} : { tableVersion }) }),
+        ];
+      })),
     );
     forgotten.register(this, parts.session, this);
   }
@@ -148,7 +161,10 @@ export class TrainingSet extends Displayed {
   /** The features against the label: nulls, how values lie, how much each tells of the label by itself; the strongest first. */
   async profile(options: LabelOptions = {}): Promise<LabelProfile> {
     const { reads, spine } = this.#parts;
-    const taken = new Set([spine.eventTimestamp, ...reads.flatMap((read) => keyColumns(read).map(({ name }) => name))]);
+    const taken = new Set([
+      spine.eventTimestamp,
+      ...reads.flatMap((read) => lookupColumns(read).map(({ name }) => name)),
+    ]);
     const rows = {
       schema: this.schema,
       rowCount: this.rowCount,

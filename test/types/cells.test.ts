@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { Cell, compilerVersion } from "./cell_checker.ts";
 
 const setting = `
-import { col, connect, count, entity, fromRows, last, mean, parquet, series, service, view } from "varve";
+import { col, connect, count, entity, fromRows, last, mean, parquet, realtimeView, requestTimestamp } from "varve";
+import { series, service, view } from "varve";
 const store = await connect();
 const rows = fromRows([{ k: "a", t: new Date(0), x: 1.5 }], { eventTimestamp: "t" });
 const file = parquet("a.parquet", { schema: { k: "string", n: "int64" } });
@@ -17,6 +18,12 @@ const delays = rows.by(e).aggregate({ n: count(), m: mean("x"), l: last("x", 3) 
 });
 const w = view("w", delays, options);
 const s = service("s", [v.select("x"), w.select("n_1d")]);
+const ratio = realtimeView("ratio", {
+  request: { amount: "float64" },
+  from: [v.select("x")],
+  features: { r: col("amount").divide(col("x")), hour: requestTimestamp().dt.hour() },
+});
+const live = service("live", [v.select("x"), ratio]);
 export {};`;
 
 const cell = new Cell();
@@ -52,6 +59,19 @@ describe(`cells, with TypeScript ${compilerVersion}`, () => {
     [`store.profile(v, { features: ["xx"] })`, /'"xx"' is not assignable to type '"t" \| "x"'/],
     [`store.online(s, { kk: "a" })`, /'kk' does not exist/],
     [`store.online(s, { k: "a" }).then(({ n_2d }) => n_2d)`, /Property 'n_2d' does not exist/],
+    [
+      `realtimeView("y", { request: { amount: "float64" }, from: [v], features: { z: col("amonut").plus(1) } })`,
+      /Type '"amonut"' is not assignable to type '.*"amount".*'/,
+    ],
+    [`realtimeView("y", { request: { a: "float64" }, features: { z: "b" } })`, /'"b"' is not assignable to type/],
+    [`realtimeView("y", { from: [v], features: { z: "x" }, defaults: { zz: 0 } })`, /'zz' does not exist/],
+    [`ratio.select("rr")`, /'"rr"' is not assignable to parameter of type '"r" \| "hour"'/],
+    [`store.online(live, { k: "a" })`, /Expected 3 arguments/],
+    [`store.online(live, { k: "a" }, { request: { amonut: 1 } })`, /'amonut' does not exist/],
+    [
+      `store.online(live, { k: "a" }, { request: { amount: "1" } })`,
+      /Type 'string' is not assignable to type 'number'/,
+    ],
     [`rows.collect().then((frame) => frame.heigth)`, /Did you mean 'height'/],
   ])("%s is wrong, and is told why", (line, message) => {
     expect(said(line)).toMatch(message);
@@ -64,6 +84,10 @@ describe(`cells, with TypeScript ${compilerVersion}`, () => {
     `v.profile().then((p) => p.feature("t"))`,
     `store.profile("by name", { features: ["any"] })`,
     `store.online(s, { k: "a" }).then(({ x, n_1d }): [number, bigint] => [x, n_1d])`,
+    `store.online(live, { k: "a" }, { request: { amount: 1 } }).then(({ r, hour }): [number, number] => [r, hour])`,
+    `store.online(live, [{ k: "a" }, { k: "b" }], { request: [{ amount: 1 }, { amount: 2 }] }).then(([a]) => a.r)`,
+    `store.online("live", { k: "a" }, { request: { amount: 1 } })`,
+    `service("m", [ratio.mapKeys({ k: "other" }).prefix("o_")]).featureNames`,
     `rows.collect().then((frame): number => frame.height)`,
   ])("%s is right", (line) => expect(said(line)).toBeUndefined());
 

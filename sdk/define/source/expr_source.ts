@@ -1,5 +1,11 @@
 /** Expressions as people write them: `col("delay").gt(15).and(col("origin").isNotNull())`. */
-import type { CallNode, ExprNode, LiteralNode, OptionValue } from "../../frame/expr_node.ts";
+import {
+  type CallNode,
+  type ExprNode,
+  type LiteralNode,
+  type OptionValue,
+  requestTimeColumn,
+} from "../../frame/expr_node.ts";
 import { formatDuration, timestampLimits } from "../../time.ts";
 import { callDoc, chainDoc, type Doc, listDoc } from "./layout.ts";
 import type { ModuleNames } from "./names.ts";
@@ -136,7 +142,9 @@ export class ExprWriter {
   #chain(node: ExprNode): Chain {
     switch (node.kind) {
       case "column":
-        return { head: callDoc(this.#names.use("col"), [textCode(node.name)]), links: [] };
+        return node.name === requestTimeColumn
+          ? { head: callDoc(this.#names.use("requestTimestamp"), []), links: [] }
+          : { head: callDoc(this.#names.use("col"), [textCode(node.name)]), links: [] };
       case "literal":
         return { head: constantExprDoc(node, this.#names), links: [] };
       case "cast": {

@@ -1,22 +1,15 @@
 /** Definitions as a TypeScript module: sources, frames, entities, views and services, each as a person would write it. */
 import { canonicalJson } from "../../frame/hash.ts";
 import { windowFunctions } from "../../frame/window_functions.ts";
-import type {
-  AttributeView,
-  Descriptive,
-  EntityDefinition,
-  ServiceDefinition,
-  ServiceView,
-  ViewDefinition,
-} from "../definitions.ts";
+import type { AnyView, AttributeView, EntityDefinition, ServiceDefinition, ViewDefinition } from "../definitions.ts";
 import { columnNames } from "../../schema.ts";
 import { schemaOf } from "../../frame/query_schema.ts";
 import { traceTimestamp } from "../event_time.ts";
-import { ViewSelection } from "../selection.ts";
-import { callDoc, chainDoc, type Doc, layOut, listDoc } from "./layout.ts";
+import { callDoc, type Doc, layOut } from "./layout.ts";
 import { ModuleNames } from "./names.ts";
 import { frameDoc, QueryWriter } from "./query_source.ts";
 import { cannotWrite, dataDoc, fieldsDoc, plainOf, shortInstant, textCode, typeDoc } from "./values.ts";
+import { optional, realtimeDoc, said, serviceDoc } from "./uses_source.ts";
 import { writeWindows } from "./windows_source.ts";
 
 /** How a module is written. */
@@ -32,6 +25,7 @@ export interface ModuleOptions {
 /** What the package exports and a module may import: no constant is called so. */
 const exported: readonly string[] = [
   ...["parquet", "csv", "json", "ndjson", "sql", "storedRows", "entity", "view", "service", "series", "Timestamp"],
+  ...["realtimeView", "requestTimestamp"],
   ...[
     "col",
     "lit",
@@ -50,22 +44,24 @@ const exported: readonly string[] = [
   ...["descending", "custom", "median", "quantile", "list", ...Object.keys(windowFunctions)],
 ];
 
-/** The module that exports these views, and services over them. */
+/** The module that exports these views, and services over them. Views that a realtime view reads come before it. */
 export function moduleSource(
-  views: readonly ViewDefinition[],
+  views: readonly AnyView[],
   services: readonly ServiceDefinition[],
   { paths = "relative" }: ModuleOptions = {},
 ): string {
   const names = new ModuleNames(exported);
-  const entities = [...new Map(views.map(({ entity }) => [canonicalJson(entity), entity])).values()];
   const unique = [...new Map(views.map((each) => [each.name, each])).values()];
+  const stored = unique.filter((each) => each.kind === "view");
+  const realtime = unique.filter((each) => each.kind === "realtimeView");
+  const entities = [...new Map(stored.map(({ entity }) => [canonicalJson(entity), entity])).values()];
   const called = {
     views: new Map(unique.map(({ name }) => [name, names.take(name, "view")])),
     services: services.map(({ name }) => names.take(name, "service")),
     entities: new Map(entities.map((each) => [canonicalJson(each), names.take(each.name, "entity")])),
   };
-  const frames = new QueryWriter(names, unique.map(({ query }) => query), paths === "absolute");
-  const viewDocs = unique.map((definition) =>
+  const frames = new QueryWriter(names, stored.map(({ query }) => query), paths === "absolute");
+  const viewDocs = stored.map((definition) =>
     constant(
       called.views.get(definition.name)!,
       viewDoc(definition, called.entities.get(canonicalJson(definition.entity))!, frames, names),
@@ -76,6 +72,9 @@ export function moduleSource(
     ...frames.constants.map(({ name, doc }) => constant(name, doc)),
     ...entities.map((each) => constant(called.entities.get(canonicalJson(each))!, entityDoc(each, names), true)),
     ...viewDocs,
+    ...realtime.map((each) =>
+      constant(called.views.get(each.name)!, realtimeDoc(each, unique, called.views, names), true)
+    ),
     ...services.map((each, i) => constant(called.services[i]!, serviceDoc(each, unique, called.views, names), true)),
   ];
   return [importsDoc(names.imports), ...parts].map((doc) => `${layOut(doc)}\n`).join("\n");
@@ -88,18 +87,6 @@ function importsDoc(names: readonly string[]): Doc {
 
 function constant(name: string, doc: Doc, isExported = false): Doc {
   return [isExported ? "export " : "", "const ", name, " = ", doc, ";"];
-}
-
-function said({ description, owner, tags }: Descriptive): Descriptive {
-  return {
-    ...(description !== undefined && { description }),
-    ...(owner !== undefined && { owner }),
-    ...(tags !== undefined && { tags }),
-  };
-}
-
-function optional(options: object, names: ModuleNames): Doc[] {
-  return Object.keys(options).length > 0 ? [dataDoc(options, names)] : [];
 }
 
 function entityDoc(definition: EntityDefinition, names: ModuleNames): Doc {
@@ -188,56 +175,4 @@ function featureOptions(
   }
   const isAll = own.length === given.names.length && own.every(({ name }) => given.names.includes(name));
   return { ...(!isAll && { features: own.map(({ name }) => name) }), ...defaults };
-}
-
-function serviceDoc(
-  service: ServiceDefinition,
-  views: readonly ViewDefinition[],
-  called: ReadonlyMap<string, string>,
-  names: ModuleNames,
-): Doc {
-  const parts = service.views.map((use) => {
-    const view = views.find(({ name }) => name === use.view)!;
-    return chainDoc(called.get(use.view)!, selectionLinks(use, view, names));
-  });
-  return callDoc(names.use("service"), [
-    textCode(service.name),
-    listDoc(parts),
-    ...optional(said(service), names),
-  ]);
-}
-
-/** What is said of a use of a view: which features, under which names, looked up by what. */
-function selectionLinks(use: ServiceView, view: ViewDefinition, names: ModuleNames): Doc[] {
-  const links: Doc[] = [];
-  let selection = new ViewSelection(view);
-  const wanted = use.features.map(({ feature }) => feature);
-  if (wanted.join() !== view.features.map(({ name }) => name).join()) {
-    selection = selection.select(...wanted);
-    links.push(callDoc(".select", wanted.map(textCode)));
-  }
-  const [first] = use.features;
-  const prefix = first!.as.endsWith(first!.feature) ? first!.as.slice(0, -first!.feature.length) : "";
-  if (prefix !== "" && use.features.every(({ feature, as }) => as === prefix + feature)) {
-    selection = selection.prefix(prefix);
-    links.push(callDoc(".prefix", [textCode(prefix)]));
-  } else {
-    const renamed = Object.fromEntries(
-      use.features.filter(({ feature, as }) => feature !== as).map(({ feature, as }) => [feature, as]),
-    );
-    if (Object.keys(renamed).length > 0) {
-      selection = selection.rename(renamed);
-      links.push(callDoc(".rename", [dataDoc(renamed, names)]));
-    }
-  }
-  if (Object.keys(use.joinKeyMap).length > 0) {
-    selection = selection.mapKeys(use.joinKeyMap);
-    links.push(callDoc(".mapKeys", [dataDoc(use.joinKeyMap, names)]));
-  }
-  if (use.alias !== use.view) {
-    selection = selection.as(use.alias);
-    links.push(callDoc(".as", [textCode(use.alias)]));
-  }
-  if (canonicalJson(selection.use) === canonicalJson(use)) return links;
-  throw cannotWrite(`the join keys of view "${use.view}" are mapped in a way that one call cannot say`);
 }

@@ -60,6 +60,7 @@ function log(store: ObjectStore, options: Partial<AuditLogOptions> = {}): AuditL
 const reader: ServiceReader = {
   service: "model",
   joinKeys: [{ name: "n", type: "int64" }],
+  requestFields: [],
   features: [{ namespace: "v", name: "value", view: "v", version: 1, type: "int64" }],
   read: async (requests) =>
     await Promise.resolve(requests.map((request) => ({

@@ -41,7 +41,7 @@ describe("parseDefinition()", () => {
     ["text", "view", 'it is "view", not an object'],
     ["a list", [], "it is [], not an object"],
     ["no kind", {}, "kind: it is missing; it must be text"],
-    ["another kind", { kind: "stream" }, '"stream" is not entity, view or service'],
+    ["another kind", { kind: "stream" }, '"stream" is not entity, view, realtimeView or service'],
     ["an entity without keys", { kind: "entity", name: "a" }, "joinKeys: it is missing; it must be a list"],
     [
       "a key of no type",

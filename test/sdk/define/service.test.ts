@@ -1,6 +1,6 @@
 import { describe, expect, expectTypeOf, it } from "vitest";
 import { entity } from "../../../sdk/define/entity.ts";
-import { service, serviceFrom } from "../../../sdk/define/service.ts";
+import { service } from "../../../sdk/define/service.ts";
 import { view } from "../../../sdk/define/view.ts";
 import { airport, fileFrame, flights, route } from "../../support/flight_views.ts";
 
@@ -63,14 +63,6 @@ describe("service()", () => {
 
   it("drops a key map that maps a key to itself", () => {
     expect(airports.mapKeys({ origin: "airport" }).mapKeys({ airport: "origin" } as never).use.joinKeyMap).toEqual({});
-  });
-
-  it("comes back from what a registry holds", () => {
-    const model = service("model", [routes]);
-    expect(serviceFrom(model.definition, new Map([["routes", routes.definition]])).definitions).toEqual(
-      model.definitions,
-    );
-    expect(() => serviceFrom(model.definition, new Map())).toThrow('there is no view "routes"');
   });
 });
 

@@ -40,7 +40,7 @@ function registry(view: Partial<RegisteredView> = {}, more: Partial<AttributeVie
     createdAt: "2001-01-01T00:00:00Z",
   }));
   const trips: RegisteredView = { name: "trips", versions, ...view };
-  return { revision: 1, entities: {}, services: {}, views: { trips } };
+  return { revision: 1, entities: {}, services: {}, views: { trips }, realtimeViews: {} };
 }
 
 /** Days of January -> the commit that wrote them. */

@@ -1,0 +1,52 @@
+/** How the types of a realtime view follow from its options; nothing here exists at run time. */
+import type { ExprNode } from "../frame/expr_node.ts";
+import type { DefaultValue, InputsOver, Resolved } from "../frame/frame_types.ts";
+import type { Row, SchemaTypes } from "../schema.ts";
+import type { Timestamp } from "../time.ts";
+import type { Descriptive } from "./definitions.ts";
+import type { FeaturesOfParts, Intersection, RequestKeys, ServicePart, Simplify } from "./service.ts";
+
+/** What an expression of a realtime view sees: request fields, inputs, and the time of the request. */
+export type RealtimeRow<Request, Parts extends readonly ServicePart[]> = Simplify<
+  & RequestKeys<Request>
+  & FeaturesOfParts<Parts>
+  & { readonly __request_timestamp: Timestamp }
+>;
+
+/** What the inputs of a realtime view are looked up by. */
+export type KeysOfParts<Parts extends readonly ServicePart[]> = Simplify<Intersection<Parts[number]["types"]["keys"]>>;
+
+/** The features of expressions over a row, without null where there is a default. */
+export type ComputedFeatures<R, E, Defaults extends string> = {
+  [P in keyof E & string]: P extends Defaults ? NonNullable<Resolved<R, E[P]>> : Resolved<R, E[P]>;
+};
+
+/** The options of `realtimeView`. */
+export interface RealtimeOptions<
+  Request extends SchemaTypes = SchemaTypes,
+  Parts extends readonly ServicePart[] = readonly ServicePart[],
+  E extends object = InputsOver<Row>,
+  Defaults extends string = string,
+> extends Descriptive {
+  /** The fields that every request gives beside join keys, with their types; a field may be null. @default none */
+  readonly request?: Request;
+  /** The features that it reads: batch views, or selections of them, as a service takes them. @default none */
+  readonly from?: Parts;
+  /** What is computed, by feature: expressions over request fields, the features of `from`, and `requestTimestamp()`. */
+  readonly features: E;
+  /** Values that replace null, by feature (S7). */
+  readonly defaults?: {
+    readonly [P in Defaults]: P extends keyof E ? DefaultValue<Resolved<RealtimeRow<Request, Parts>, E[P]>> : never;
+  };
+  /** What features are, in words. */
+  readonly descriptions?: { readonly [P in keyof E & string]?: string };
+}
+
+/** What is checked of a realtime view before it has types. */
+export interface RealtimeInput extends Descriptive {
+  readonly request?: SchemaTypes;
+  readonly from?: readonly ServicePart[];
+  readonly features: Readonly<Record<string, string | { readonly node: ExprNode }>>;
+  readonly defaults?: Readonly<Record<string, unknown>>;
+  readonly descriptions?: Readonly<Record<string, string | undefined>>;
+}

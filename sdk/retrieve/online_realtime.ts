@@ -1,0 +1,186 @@
+/** Online reads of services with realtime views: stored features are looked up, the others computed of them at the request. */
+import { requestTimeColumn } from "../frame/expr_node.ts";
+import { rowValue, userValue } from "../engine/value_form.ts";
+import { type DataType, type Field, isListType, isStructType } from "../schema.ts";
+import { type AnyRead, featureOf, type FeatureRead, isRealtime } from "./feature_read.ts";
+import {
+  type Answer,
+  compileService,
+  type FeatureRequest,
+  type FindState,
+  type ReadFeaturesOptions,
+  type ServedFeature,
+  type ServiceReader,
+} from "./online.ts";
+import type { ReadStore } from "./observe.ts";
+import { type RealtimeComputer, realtimeComputer } from "./realtime_compute.ts";
+import { requestFieldsOfReads, requestRows } from "./request_fields.ts";
+import { type ComputedRead, splitReads } from "./stored_reads.ts";
+
+/** What compiling reads needs. */
+export interface CompileReadsOptions {
+  /** What errors call what is read. @default `service "…"` */
+  readonly title?: string;
+  /** Looks at the reads of what is stored, as metrics do. */
+  readonly observe?: (reader: ServiceReader) => ServiceReader;
+}
+
+/** Compiles the reads of a service into a reader. */
+export function compileReads(
+  service: string,
+  reads: readonly AnyRead[],
+  store: ReadStore,
+  findState: FindState,
+  { title = `service "${service}"`, observe = (reader) => reader }: CompileReadsOptions = {},
+): ServiceReader {
+  if (!reads.some(isRealtime)) {
+    return observe(compileService(service, reads as readonly FeatureRead[], store, findState, title));
+  }
+  const { stored, computed } = splitReads(reads);
+  const inner = observe(compileService(service, stored, store, findState, title));
+  return new RealtimeReader(service, title, reads, inner, computed);
+}
+
+/** A realtime view as it is computed. */
+interface Computation {
+  readonly alias: string;
+  readonly computer: RealtimeComputer;
+  /** Where its inputs are among the stored features. */
+  readonly inputs: readonly {
+    readonly name: string;
+    readonly place: number;
+    readonly toRow: ((value: unknown) => unknown) | undefined;
+  }[];
+}
+
+/** Where a feature of the answer comes from: a stored one, or a value of a computation. */
+type Place =
+  | { readonly stored: number }
+  | {
+    readonly computation: number;
+    readonly value: number;
+    readonly toUser: ((value: unknown) => unknown) | undefined;
+  };
+
+class RealtimeReader implements ServiceReader {
+  readonly service: string;
+  readonly features: readonly ServedFeature[];
+  readonly joinKeys: readonly Field[];
+  readonly requestFields: readonly Field[];
+  readonly #title: string;
+  readonly #inner: ServiceReader;
+  readonly #computations: readonly Computation[];
+  readonly #places: readonly Place[];
+  /** The realtime view for which a look-up is made that the service did not ask for, by its alias. */
+  readonly #owners: ReadonlyMap<string, string>;
+
+  constructor(
+    service: string,
+    title: string,
+    reads: readonly AnyRead[],
+    inner: ServiceReader,
+    computed: readonly ComputedRead[],
+  ) {
+    this.service = service;
+    this.#title = title;
+    this.#inner = inner;
+    this.joinKeys = inner.joinKeys;
+    this.requestFields = requestFieldsOfReads(reads);
+    const storedPlaces = new Map(inner.features.map(({ name }, i) => [name, i]));
+    this.#computations = computed.map(({ read, inputs }) => ({
+      alias: read.alias,
+      computer: realtimeComputer(read.definition),
+      inputs: inputs.map(({ name, type, column }) => ({
+        name,
+        place: storedPlaces.get(column)!,
+        toRow: isSameInBothForms(type) ? undefined : (value: unknown) => rowValue(value, type),
+      })),
+    }));
+    const own = new Set(reads.map(({ alias }) => alias));
+    this.#owners = new Map(
+      this.#computations.flatMap(({ alias, inputs }) =>
+        inputs.map(({ place }) => [inner.features[place]!.namespace, alias] as const)
+      ).filter(([namespace]) => !own.has(namespace)),
+    );
+    const features: ServedFeature[] = [];
+    const places: Place[] = [];
+    for (const read of reads) {
+      for (const { feature, as } of read.features) {
+        if (!isRealtime(read)) {
+          const stored = storedPlaces.get(as)!;
+          places.push({ stored });
+          features.push(inner.features[stored]!);
+          continue;
+        }
+        const { type, description } = featureOf(read, feature);
+        const { tags } = read.definition;
+        places.push({
+          computation: computed.findIndex((each) => each.read === read),
+          value: read.definition.features.findIndex(({ name }) => name === feature),
+          toUser: isSameInBothForms(type) ? undefined : (value: unknown) => userValue(value, type),
+        });
+        features.push(Object.freeze({
+          namespace: read.alias,
+          name: as,
+          view: read.definition.name,
+          version: read.version,
+          type,
+          ...(description !== undefined && { description }),
+          ...(tags !== undefined && { tags }),
+        }));
+      }
+    }
+    this.features = Object.freeze(features);
+    this.#places = places;
+  }
+
+  async read(requests: readonly FeatureRequest[], options: ReadFeaturesOptions): Promise<Answer[]> {
+    const fields = requestRows(this.#title, this.requestFields, options.context ?? [], requests.length);
+    const stored = await this.#inner.read(requests, { at: options.at, signal: options.signal });
+    const computed: unknown[][][] = [];
+    const title = (row: number) => requests.length === 1 ? "the request" : `row ${row} of ${requests.length}, from 0`;
+    for (const { computer, inputs } of this.#computations) {
+      const rows = stored.map(({ values }, r) => {
+        const row: Record<string, unknown> = { ...fields[r], [requestTimeColumn]: options.at };
+        for (const { name, place, toRow } of inputs) row[name] = toRow ? toRow(values[place]) : values[place];
+        return row;
+      });
+      computed.push(await computer.compute(rows, title));
+    }
+    return stored.map((answer, r) => this.#answer(answer, computed, r, options.at));
+  }
+
+  #answer(stored: Answer, computed: readonly unknown[][][], r: number, at: bigint): Answer {
+    const count = this.#places.length;
+    const values = new Array<unknown>(count);
+    const statuses: Answer["statuses"] = new Array(count);
+    const effectiveTimes: Answer["effectiveTimes"] = new Array(count);
+    const eventTimes: Answer["eventTimes"] = new Array(count);
+    for (let i = 0; i < count; i++) {
+      const place = this.#places[i]!;
+      if ("stored" in place) {
+        values[i] = stored.values[place.stored];
+        statuses[i] = stored.statuses[place.stored]!;
+        effectiveTimes[i] = stored.effectiveTimes[place.stored];
+        eventTimes[i] = stored.eventTimes[place.stored];
+        continue;
+      }
+      const value = computed[place.computation]![r]![place.value];
+      values[i] = place.toUser ? place.toUser(value) : value;
+      // Computed now, of whatever there is (S4).
+      statuses[i] = "PRESENT";
+      effectiveTimes[i] = at;
+      eventTimes[i] = at;
+    }
+    const { storedBytes, cut } = stored;
+    const answer = { values, statuses, effectiveTimes, eventTimes, storedBytes };
+    return cut ? { ...answer, cut: [...new Set(cut.map((alias) => this.#owners.get(alias) ?? alias))] } : answer;
+  }
+}
+
+/** Whether values of a type are the same for executors and for users: no times in them. */
+function isSameInBothForms(type: DataType): boolean {
+  if (isListType(type)) return isSameInBothForms(type.list);
+  if (isStructType(type)) return type.struct.every((part) => isSameInBothForms(part.type));
+  return type !== "timestamp" && type !== "date";
+}
