@@ -52,6 +52,18 @@ const benches: Readonly<Record<string, Bench>> = {
     about: "CPU of a served vector of 3 views × 10 features with API keys, limits and metrics, against none of them",
     goals: { keys_and_metrics_vs_none: most(1.1) },
   },
+  "serving": {
+    about: "CPU per request of varve serve on one core, over Redis: vectors, batches, windows, against routes by hand",
+    goals: {
+      vector_vs_one_get: most(1.1),
+      hmget_vs_vector: least(2.2),
+      batch_us_per_key: most(8),
+      windows_vs_vector: most(1.5),
+      metadata_vs_vector: most(1.5),
+      lmdb_vs_redis: most(1),
+      rss_mb: most(200),
+    },
+  },
   "windows": {
     about:
       "sums and counts of 3 windows over 10 M events, against what one would write by hand; slices of tiles; online reads",

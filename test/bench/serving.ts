@@ -1,0 +1,208 @@
+/**
+ * CPU per request of `varve serve` on one core, over Redis in its own process, asked from a third; against routes written by hand.
+ * Rounds of all cases are interleaved and medians of their ratios told, as other work on the computer comes and goes.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Redis } from "ioredis";
+import { type RedisServer, startRedis } from "../support/redis.ts";
+import { Load, post, quantile, type Requests } from "./serving_load.ts";
+import { loadCore, type ServerProcess, startBaseline, startVarve } from "./serving_processes.ts";
+import { publish, users } from "./serving_store.ts";
+
+interface BenchResult {
+  readonly name: string;
+  readonly ratios: Record<string, number>;
+  readonly rows: object[];
+}
+
+/** One thing that is asked again and again. */
+interface Case {
+  readonly name: string;
+  readonly server: ServerProcess;
+  readonly load: Load;
+  /** Requests of a round. */
+  readonly count: number;
+  readonly costs: number[];
+}
+
+const connections = 64;
+const rounds = 15;
+const warmups = 5;
+const perRound = 2_000;
+const batchKeys = 100;
+const openSeconds = 5;
+
+const one = "/api/v1/feature-service/get-features";
+const many = "/api/v1/feature-service/get-features-batch";
+const allMetadata = Object.fromEntries(
+  ["Names", "EffectiveTimes", "DataTypes", "SloInfo", "ServingStatus"].map((each) => [`include${each}`, true]),
+);
+
+/** Measures. */
+export async function run(): Promise<BenchResult> {
+  const folder = await mkdtemp(join(tmpdir(), "varve-serving-"));
+  const redis = await startRedis();
+  const servers: ServerProcess[] = [];
+  const start = async (starting: Promise<ServerProcess>) => {
+    const server = await starting;
+    servers.push(server);
+    return server;
+  };
+  try {
+    for (const pid of [redis.pid, process.pid]) spawnSync("taskset", ["-apc", loadCore, String(pid)]);
+    const key = await publish(folder, redis.url);
+    const lmdbKey = await publish(folder);
+    const varve = await start(startVarve({ VARVE_STORAGE: join(folder, "redis"), VARVE_REDIS: redis.url }));
+    const lmdb = await start(startVarve({ VARVE_STORAGE: join(folder, "lmdb") }));
+    const vectors = requestsOf(key, "model");
+    const vector = await caseOf("vector", varve, vectors);
+    await writeBaselines(redis, vector.load, vectors);
+    const get = await caseOf("one GET by hand", await start(startBaseline("get", redis.url)), byHand());
+    const hmget = await caseOf("HMGET per view by hand", await start(startBaseline("hmget", redis.url)), byHand());
+    const [answer, ours] = [await get.load.body(byHand()[7]!), await vector.load.body(vectors[7]!)];
+    if (answer !== ours || answer !== await hmget.load.body(byHand()[7]!)) throw new Error(`${answer} is not ${ours}`);
+    const windows = await caseOf("vector of windows", varve, requestsOf(key, "windows"));
+    const metadata = await caseOf(
+      "vector with metadata",
+      varve,
+      requestsOf(key, "model", { metadataOptions: allMetadata }),
+    );
+    const batch = await caseOf(`batch of ${batchKeys} keys`, varve, batchesOf(key), 8, 40);
+    const embedded = await caseOf("vector from LMDB", lmdb, requestsOf(lmdbKey, "model"));
+    const cases = [vector, get, hmget, windows, metadata, batch, embedded];
+    await byTurns(cases);
+    const latencies = await openLoop([vector, get]);
+    await askEveryService(varve, key);
+    const ratios = {
+      vector_vs_one_get: ratio(vector, get),
+      hmget_vs_vector: ratio(hmget, vector),
+      batch_us_per_key: median(batch.costs) / batchKeys,
+      windows_vs_vector: ratio(windows, vector),
+      metadata_vs_vector: ratio(metadata, vector),
+      lmdb_vs_redis: ratio(embedded, vector),
+      rss_mb: varve.rss(),
+    };
+    const rows = cases.map((each) => ({
+      what: each.name,
+      cpu_us: median(each.costs),
+      per_core: 1e6 / median(each.costs),
+      over_get: ratio(each, get),
+    }));
+    return { name: "serving", ratios, rows: [...rows, ...latencies] };
+  } finally {
+    for (const server of servers) await server.stop();
+    await redis.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function caseOf(
+  name: string,
+  server: ServerProcess,
+  requests: Requests,
+  open = connections,
+  count = perRound,
+): Promise<Case> {
+  return { name, server, load: await Load.open(server.port, requests, open), count, costs: [] };
+}
+
+function requestsOf(key: string, featureServiceName: string, more: object = {}): Requests {
+  return eachUser((user) =>
+    post(one, { params: { featureServiceName, joinKeyMap: { user }, ...more } }, { authorization: `Bearer ${key}` })
+  );
+}
+
+function batchesOf(key: string): Requests {
+  return Array.from({ length: users / batchKeys }, (_, b) => {
+    const requestData = Array.from({ length: batchKeys }, (_, i) => ({
+      joinKeyMap: { user: String(b * batchKeys + i) },
+    }));
+    return post(many, { params: { featureServiceName: "model", requestData } }, { authorization: `Bearer ${key}` });
+  });
+}
+
+function byHand(): Requests {
+  return eachUser((user) => post("/", { params: { featureServiceName: "model", joinKeyMap: { user } } }));
+}
+
+function eachUser(request: (user: string) => Buffer): Requests {
+  return Array.from({ length: users }, (_, u) => request(String(u)));
+}
+
+/** What the routes by hand read: whole answers, and hashes by view. */
+async function writeBaselines(server: RedisServer, load: Load, requests: Requests): Promise<void> {
+  const redis = new Redis(server.url);
+  for (const [user, request] of requests.entries()) {
+    const text = await load.body(request);
+    const { features } = (JSON.parse(text) as { result: { features: unknown[] } }).result;
+    await redis.set(`vector:${user}`, text);
+    for (const view of [0, 1, 2]) {
+      const fields = features.slice(10 * view, 10 * view + 10).map((value, i) => [nameOf(view, i), String(value)]);
+      await redis.hset(`view${view}:${user}`, Object.fromEntries(fields));
+    }
+  }
+  redis.disconnect();
+}
+
+/** In the order of answers, which is by name. */
+function nameOf(view: number, i: number): string {
+  const inOrder = ["b9", "d0", "d1", "d2", "d3", "d4", "d5", "i6", "i7", "s8"];
+  return `${inOrder[i]![0]}${view}${inOrder[i]![1]}`;
+}
+
+/** CPU of every case, round by round. */
+async function byTurns(cases: readonly Case[]): Promise<void> {
+  for (let round = 0; round < warmups + rounds; round++) {
+    for (const { server, load, count, costs } of cases) {
+      const before = server.cpu();
+      await load.run(count);
+      if (round >= warmups) costs.push((server.cpu() - before) / count);
+    }
+  }
+}
+
+/** Latencies where requests do not wait for each other, at shares of what the slower of the servers can do. */
+async function openLoop(cases: readonly Case[]): Promise<object[]> {
+  const most = Math.min(...cases.map(({ costs }) => 1e6 / median(costs)));
+  const rows: object[] = [];
+  for (const share of [0.5, 0.9]) {
+    for (const { name, load } of cases) {
+      const times = await load.atRate(most * share, openSeconds);
+      rows.push({
+        what: `${name}, ${share * 100} %`,
+        per_s: Math.round(most * share),
+        p50_ms: quantile(times, 0.5),
+        p99_ms: quantile(times, 0.99),
+        p999_ms: quantile(times, 0.999),
+      });
+    }
+  }
+  return rows;
+}
+
+/** So that all readers are in memory. */
+async function askEveryService(server: ServerProcess, key: string): Promise<void> {
+  const requests = Array.from(
+    { length: 1_000 },
+    (_, i) =>
+      post(one, { params: { featureServiceName: `service${i}`, joinKeyMap: { user: "1" } } }, {
+        authorization: `Bearer ${key}`,
+      }),
+  );
+  const load = await Load.open(server.port, requests, 4);
+  await load.run(requests.length);
+  load.close();
+}
+
+/** Round by round, since what else the computer does changes between rounds. */
+function ratio(a: Case, b: Case): number {
+  return median(a.costs.map((cost, round) => cost / b.costs[round]!));
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[sorted.length >> 1]!;
+}
