@@ -21,6 +21,7 @@ import type { TrainingRecord } from "../../../sdk/retrieve/training_set.ts";
 import type { Schema } from "../../../sdk/schema.ts";
 import type { DeltaTable } from "../../../sdk/storage/delta_format.ts";
 import { Random } from "../../conformance/expr_values.ts";
+import { unsignedZeros } from "../../oracle/zeros.ts";
 import { january, Rig } from "../materialize/rig.ts";
 import { randomSource, type SourceRow, type WindowCase, windowCase, writeSource } from "../materialize/window_rig.ts";
 import { inputTypes } from "../window/window_cases.ts";
@@ -80,21 +81,13 @@ async function rowsOf(path: string, schema: Schema): Promise<SourceRow[]> {
     for (let row = 0; row < rowCount; row++) {
       rows.push(
         Object.fromEntries(
-          schema.map(({ name }, i) => [name, columns[i]!.isNull(row) ? null : withoutSign(columns[i]!.values[row])]),
+          schema.map(({ name }, i) => [name, columns[i]!.isNull(row) ? null : unsignedZeros(columns[i]!.values[row])]),
         ),
       );
     }
   }
   session.close();
   return rows;
-}
-
-/** A value whose zeros have no sign, as S11 compares them: the engine's Parquet dictionaries hold one zero for both. */
-function withoutSign(value: unknown): unknown {
-  if (value === 0) return 0;
-  if (Array.isArray(value)) return value.map(withoutSign);
-  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, withoutSign(each)]));
 }
 
 async function checkSeed(seed: number): Promise<void> {
