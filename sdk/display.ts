@@ -154,10 +154,25 @@ export abstract class Displayed {
     if (!isCellValue(depth, options)) return this.inspectText();
     const { first, later } = this.rendering();
     const display = showInCell(first);
-    later?.then(display.update, (error: unknown) => display.update({ "text/plain": problemText(error) }));
+    if (later) {
+      const shown = later.then(
+        display.update,
+        (error: unknown) => display.update({ "text/plain": problemText(error) }),
+      );
+      unfinished.add(shown);
+      void shown.finally(() => unfinished.delete(shown));
+    }
     dropNextWrite();
     return "";
   }
+}
+
+/** What is read for cells that have ended: tslab waits for none of it. */
+const unfinished = new Set<Promise<void>>();
+
+/** Resolves when what cells show has been read, so that what it is read with may be closed. */
+export async function shownInFull(): Promise<void> {
+  await Promise.all(unfinished);
 }
 
 function problemText(error: unknown): string {

@@ -10,7 +10,7 @@ import { FeatureView, type PublishOptions, view as defineView } from "./define/v
 import type { ViewOptions } from "./define/view_types.ts";
 import { rememberProfile } from "./define/view_facts.ts";
 import type { ProfileOptions, ViewProfile } from "./define/view_profile.ts";
-import type { Displayed } from "./display.ts";
+import { Displayed, type Rendering } from "./display.ts";
 import { VarveError } from "./errors.ts";
 import type { Query } from "./frame/query.ts";
 import { closedRange, sliceLength } from "./materialize/due_slices.ts";
@@ -160,7 +160,7 @@ export interface PreviewStoreOptions {
 }
 
 /** A feature store: registry, offline tables and online values of one workspace. Close it when done. */
-export class Store {
+export class Store extends Displayed {
   readonly #parts: StoreParts;
   readonly #readers: OnlineReaders;
   #closing: Promise<void> | undefined;
@@ -170,6 +170,7 @@ export class Store {
    * @internal
    */
   constructor(parts: StoreParts) {
+    super();
     this.#parts = parts;
     this.#readers = new OnlineReaders(parts);
   }
@@ -190,6 +191,19 @@ export class Store {
       ...(cacheFolder !== undefined && { cacheFolder }),
       ...(cacheBytes !== undefined && { cacheBytes }),
     };
+  }
+
+  /** Its workspace and where it is stored. */
+  override toString(): string {
+    return `store of workspace ${this.workspace} in ${this.#parts.objects.description}${
+      this.#closing ? ", closed" : ""
+    }`;
+  }
+
+  /** @internal */
+  override rendering(): Rendering {
+    const first = { "text/plain": this.toString() };
+    return this.#closing ? { first } : { first, later: this.status().then((status) => status.toMimeBundle()) };
   }
 
   /** What time it is for this store. */

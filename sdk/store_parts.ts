@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { useViewFacts } from "./define/view_facts.ts";
+import { shownInFull } from "./display.ts";
 import type { Engine } from "./engine/engine.ts";
 import { useEngine } from "./engine/install.ts";
 import { jobHandler, type RunContext } from "./materialize/run.ts";
@@ -164,6 +165,7 @@ export class StoreParts {
 
   /** Ends what runs, then closes everything that was opened. */
   async close(): Promise<void> {
+    await shownInFull();
     readNoMoreWith(this);
     await this.#running?.close({ deadlineMs: 0 });
     await this.queue.close();

@@ -17,6 +17,13 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
+/** `12.5 %`, `< 0.1 %`, `> 99.9 %`: a little is not nothing, and nearly all is not all. */
+export function formatShare(share: number): string {
+  if (share === 0 || share === 1) return `${100 * share} %`;
+  if (share < 0.001) return "< 0.1 %";
+  return share > 0.999 ? "> 99.9 %" : `${(100 * share).toFixed(1)} %`;
+}
+
 /** `850 ms`, `12.3 s`, `4 min 10 s`, `2 h 5 min`. */
 export function formatSeconds(seconds: number): string {
   if (!Number.isFinite(seconds)) return "unknown";

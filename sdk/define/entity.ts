@@ -1,11 +1,12 @@
 /** Entities: what features are about. */
+import { Displayed } from "../display.ts";
 import { throwIssues } from "../errors.ts";
-import { type Field, parseType, type SchemaTypes } from "../schema.ts";
+import { type Field, formatType, parseType, type SchemaTypes } from "../schema.ts";
 import { descriptive, entityIssues } from "./checks.ts";
 import type { Descriptive, EntityDefinition } from "./definitions.ts";
 
 /** An entity with its join keys, whose types are known to the compiler. */
-export class Entity<Keys extends SchemaTypes = SchemaTypes> {
+export class Entity<Keys extends SchemaTypes = SchemaTypes> extends Displayed {
   /** Unique among entities. */
   readonly name: string;
   /** The columns that identify it, in order. */
@@ -17,6 +18,7 @@ export class Entity<Keys extends SchemaTypes = SchemaTypes> {
 
   /** Wraps a definition that was checked; see {@link entity}. */
   constructor(definition: EntityDefinition, keys: Keys) {
+    super();
     this.name = definition.name;
     this.joinKeys = definition.joinKeys;
     this.keys = keys;
@@ -27,6 +29,12 @@ export class Entity<Keys extends SchemaTypes = SchemaTypes> {
   /** What a registry holds of it. */
   get definitions(): readonly EntityDefinition[] {
     return [this.definition];
+  }
+
+  /** Its name and join keys. */
+  override toString(): string {
+    const keys = this.joinKeys.map(({ name, type }) => `${name} ${formatType(type)}`);
+    return `entity ${this.name} (${keys.join(", ")})`;
   }
 }
 

@@ -2,11 +2,11 @@
 import { Displayed } from "../display.ts";
 import { VarveError } from "../errors.ts";
 import { type ColumnProfile, type ProfileRow, profileRow } from "../frame/column_profile.ts";
-import { Plot, type PlotOptions, plotSpec } from "../frame/plots.ts";
+import { Plot, type PlotOptions, plotSpec, utcTime } from "../frame/plots.ts";
 import type { ReadOptions } from "../frame/runtime.ts";
 import type { Row } from "../schema.ts";
 import { type Duration, formatTimestamp, type Timestamp, type TimestampLike } from "../time.ts";
-import { formatCount } from "../text.ts";
+import { formatCount, formatShare } from "../text.ts";
 import type { ViewDefinition } from "./definitions.ts";
 
 /** What a profile looks at. */
@@ -171,7 +171,7 @@ export class ViewProfile<Name extends string = string> extends Displayed impleme
   /** What was looked at, and each feature in a line. */
   override toString(): string {
     const lines = this.features.map(({ feature, type, nullShare, distinct }) =>
-      `  ${feature} ${type}, ${(100 * nullShare).toFixed(1)} % null${
+      `  ${feature} ${type}, ${formatShare(nullShare)} null${
         distinct === null ? "" : `, ${formatCount(distinct)} different values`
       }`
     );
@@ -196,7 +196,7 @@ export class ProfilePlots<Name extends string = string> {
   /** The mean of a feature and where most of its values lie, interval by interval; of others than numbers, how much is null. */
   overTime(feature: Name, options: PlotOptions = {}): Plot {
     const { overTime } = this.#profile.feature(feature);
-    const x = { field: "at", type: "temporal", title: null };
+    const x = { ...utcTime("at"), title: null };
     const y = (field: string) => ({ field, type: "quantitative", title: feature, scale: { zero: false } });
     const isNumber = overTime.some(({ mean }) => mean !== null);
     const layer = isNumber

@@ -141,7 +141,7 @@ export class FramePlots<Names extends string = string> {
     this.#column(y, `draw a ${mark} of`);
     const isTime = type === "timestamp" || type === "date";
     const encoding = {
-      x: isTime ? { field: x, type: "temporal" } : { field: x, type: "quantitative", scale: { zero: false } },
+      x: isTime ? utcTime(x) : { field: x, type: "quantitative", scale: { zero: false } },
       y: { field: y, type: "quantitative" },
       ...(color !== undefined && this.#colored(color, mark)),
     };
@@ -169,6 +169,11 @@ export class FramePlots<Names extends string = string> {
       `Cannot ${verb} column "${name}": columns are ${this.#frame.schema.map((each) => each.name).join(", ")}`,
     );
   }
+}
+
+/** Times are told in UTC (S1), and not as the clock of whoever looks. */
+export function utcTime(field: string): object {
+  return { field, type: "temporal", scale: { type: "utc" } };
 }
 
 function specOf(mark: string, encoding: object, options: PlotOptions) {

@@ -171,9 +171,12 @@ export function aggregationText(
   const args = [
     ...(input ? [exprText(input)] : []),
     ...(by ? [`by ${exprText(by)}`] : []),
-    ...Object.entries(parameters).map(([name, value]) => `${name} ${JSON.stringify(value)}`),
+    ...Object.entries(parameters).map(([name, value]) => {
+      const text = JSON.stringify(value);
+      return name === "n" || name === "k" ? text : `${name} ${text}`;
+    }),
   ];
-  return `${called}(${args.join(", ")})${where ? ` where ${exprText(where)}` : ""}`;
+  return `${called.replace(/N$/, "")}(${args.join(", ")})${where ? ` where ${exprText(where)}` : ""}`;
 }
 
 /** The issue's path says which aggregate it is. */

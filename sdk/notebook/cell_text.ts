@@ -35,5 +35,5 @@ function numberText(value: number): string {
   const size = Math.abs(value);
   return size >= 1e-4 && size < 1e9
     ? value.toLocaleString("en-US", { maximumSignificantDigits: 5 })
-    : value.toPrecision(5);
+    : Number(value.toPrecision(5)).toExponential();
 }

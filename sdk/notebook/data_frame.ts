@@ -18,6 +18,8 @@ export interface DataFrameLike {
   select(...columns: string[]): DataFrameLike;
   /** The first rows. */
   head(length: number): DataFrameLike;
+  /** One column. */
+  getColumn(name: string): { toArray(): unknown[] };
   /** The rows as objects. */
   toRecords(): Row[];
 }
@@ -32,7 +34,7 @@ export function isDataFrame(value: unknown): value is DataFrameLike {
 /** Its first rows and columns in both forms. */
 export function dataFrameBundle(frame: DataFrameLike, rows = 10): MimeBundle {
   const names = frame.columns.slice(0, maxColumns);
-  const records = names.length === 0 ? [] : frame.select(...names).head(rows).toRecords();
+  const records = names.length === 0 ? [] : recordsOf(frame.select(...names).head(rows));
   const types = typesOf(frame, names);
   const all = frame.columns.length;
   const counted = records.length === frame.height
@@ -48,13 +50,36 @@ export function dataFrameBundle(frame: DataFrameLike, rows = 10): MimeBundle {
   });
 }
 
-/** `DataType(Float64)` as people write it; some types cannot be told by this version of the library. */
+/** Polars cannot give a single row with structs as objects, only its columns. */
+function recordsOf(frame: DataFrameLike): Row[] {
+  try {
+    return frame.toRecords();
+  } catch {
+    const columns = frame.columns.map((name) => [name, frame.getColumn(name).toArray()] as const);
+    return Array.from(
+      { length: frame.height },
+      (_, i) => Object.fromEntries(columns.map(([name, of]) => [name, of[i]])),
+    );
+  }
+}
+
+/** Some types cannot be told by this version of the library. */
 function typesOf(frame: DataFrameLike, names: readonly string[]): (string | undefined)[] {
   try {
-    return frame.select(...names).dtypes.map((type) => /^DataType\((.*?),?\)$/s.exec(String(type))?.[1]);
+    return frame.select(...names).dtypes.map((type) => typeText(String(type)));
   } catch {
     return [];
   }
+}
+
+/** `DataType(List(DataType(Float64)))` as people write it. */
+function typeText(text: string): string {
+  const isKept: boolean[] = [];
+  return text.split(/(DataType\(|,?[()])/).map((part) => {
+    if (part === "(" || part === "DataType(") isKept.push(part === "(");
+    else if (part.endsWith(")")) return isKept.pop() ? ")" : "";
+    return part === "DataType(" ? "" : part;
+  }).join("");
 }
 
 function isNumber(value: unknown): boolean {

@@ -21,7 +21,7 @@ export function shareCell(share: number, text: string): Cell {
 /** Text whose signs stand below each other, and which is never broken. */
 export function exactCell(html: string, text = html): Cell {
   if (html === "") return text;
-  return { text, html: `<code>${escapeHtml(html).replaceAll(" ", "&#160;")}</code>` };
+  return { text, html: `<samp>${escapeHtml(html).replaceAll(" ", "&#160;")}</samp>` };
 }
 
 /** A table that is shown: the same rows as HTML and as text. */
@@ -52,13 +52,13 @@ export function stacked(...bundles: readonly MimeBundle[]): MimeBundle {
 
 /** Text that keeps its lines. */
 export function textBundle(text: string): MimeBundle {
-  return { "text/html": `<pre>${escapeHtml(text)}</pre>`, "text/plain": text };
+  const html = text.includes("\n") ? `<pre>${escapeHtml(text)}</pre>` : `<p>${escapeHtml(text)}</p>`;
+  return { "text/html": html, "text/plain": text };
 }
 
 function tableHtml({ head, rows, align = [], title, note }: ShownTable): string {
-  const side = (i: number) => ` align="${align[i] ?? "left"}" style="text-align: ${align[i] ?? "left"}"`;
   const cells = (row: readonly Cell[], tag: "th" | "td") =>
-    `<tr>${row.map((cell, i) => `<${tag}${side(i)}>${cellHtml(cell)}</${tag}>`).join("")}</tr>`;
+    `<tr>${row.map((cell, i) => placed(cellHtml(cell), align[i] ?? "left", tag)).join("")}</tr>`;
   return [
     ...(title === undefined ? [] : [`<p><b>${escapeHtml(title)}</b></p>`]),
     `<table>\n<thead>${cells(head, "th")}</thead>\n<tbody>${
@@ -68,11 +68,18 @@ function tableHtml({ head, rows, align = [], title, note }: ShownTable): string 
   ].join("\n");
 }
 
+/** Pages of Jupyter put cells right, and take a style away that says otherwise where they trust nobody: the element inside stays left. */
+function placed(html: string, align: Align, tag: "th" | "td"): string {
+  return align === "right"
+    ? `<${tag} align="right">${html}</${tag}>`
+    : `<${tag}><div align="left">${html}</div></${tag}>`;
+}
+
 function cellHtml(cell: Cell): string {
   if (typeof cell !== "string") return cell.html;
-  // An instant on two lines is hard to read.
-  const kept = /^\d{4}-\d\d-\d\d \d\d:/.test(cell) ? cell.replaceAll(" ", "\u00a0") : cell;
-  return escapeHtml(kept).replaceAll("\n", "<br>");
+  const html = escapeHtml(cell).replaceAll("\n", "<br>");
+  // Broken at a hyphen, an instant or a tiny number is hard to read.
+  return /^-?[\d.]+e-\d+$|^\d{4}-\d\d-\d\d( \d\d:\d\d\S*)?$/.test(cell) ? `<nobr>${html}</nobr>` : html;
 }
 
 function tableText({ head, rows, align = [], first = [], title, note }: ShownTable): string {

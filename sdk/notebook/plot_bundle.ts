@@ -17,7 +17,7 @@ const shownRows = 20;
 /** A plot in all its forms. */
 export async function plotBundle(plot: Plot): Promise<MimeBundle> {
   const rows = await plot.data();
-  const spec = { ...plot.spec, data: { values: rows.map(jsonRow) }, background: "white" };
+  const spec = { ...plot.spec, data: { values: rows.map(jsonRow) } };
   // Loaded with the first picture: most programs draw none.
   const [vega, lite] = await Promise.all([import("vega") as unknown as Vega, import("vega-lite")]);
   const { spec: compiled } = lite.compile(spec as unknown as Parameters<typeof lite.compile>[0]);

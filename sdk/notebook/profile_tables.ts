@@ -3,7 +3,7 @@ import type { FeatureProfile, ViewProfile } from "../define/view_profile.ts";
 import type { MimeBundle } from "../display.ts";
 import type { ColumnProfile } from "../frame/column_profile.ts";
 import type { LabelFeature, LabelProfile } from "../retrieve/label_profile.ts";
-import { formatCount } from "../text.ts";
+import { formatCount, formatShare } from "../text.ts";
 import { cellText } from "./cell_text.ts";
 import { type Cell, exactCell, shareCell, stacked, tableBundle, textBundle } from "./html.ts";
 import { sparkline, type SparklineOptions } from "./sparkline.ts";
@@ -103,15 +103,9 @@ function strengthCell({ strength, direction }: LabelFeature, kind: LabelProfile[
   return shareCell(kind === "boolean" ? 2 * strength - 1 : strength, text);
 }
 
-/** How much is null, as a number that does not hide a little. */
-function nullText(share: number): string {
-  if (share === 0) return "0 %";
-  return share < 0.001 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`;
-}
-
 /** A share of nulls. */
 export function nullCell(share: number): Cell {
-  return share === 0 ? "0 %" : shareCell(share, nullText(share));
+  return share === 0 ? "0 %" : shareCell(share, formatShare(share));
 }
 
 /** The ends of numbers and times: those of texts say nothing. */

@@ -55,10 +55,11 @@ function schemaTable(frame: Frame): MimeBundle {
 async function sample(frame: Frame): Promise<MimeBundle> {
   // What is not shown need not be read.
   const shown = frame.schema.length > maxColumns ? frame.select(...frame.columns.slice(0, maxColumns)) : frame;
-  const [rows, total] = await Promise.all([
+  const [rows, counted] = await Promise.all([
     shown.preview(sampleRows),
     countsCheaply(frame.query) ? frame.count() : undefined,
   ]);
+  const total = counted ?? (rows.length < sampleRows ? rows.length : undefined);
   return rowsTable(frame.schema, rows, total === undefined ? {} : { total });
 }
 

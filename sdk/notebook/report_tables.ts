@@ -2,7 +2,7 @@
 import type { MimeBundle } from "../display.ts";
 import type { Answer, ServedFeature } from "../retrieve/online.ts";
 import { formatType, type Row } from "../schema.ts";
-import { formatCount } from "../text.ts";
+import { formatCount, formatShare } from "../text.ts";
 import { Timestamp } from "../time.ts";
 import { cellText } from "./cell_text.ts";
 import { stacked, tableBundle } from "./html.ts";
@@ -157,13 +157,13 @@ export function leaksBundle(found: ShownLeaks): MimeBundle {
     head: ["feature", "rows", "share"],
     rows: found.features.map((
       { feature, rows, share },
-    ) => [feature, formatCount(rows), `${(100 * share).toFixed(1)} %`]),
+    ) => [feature, formatCount(rows), formatShare(share)]),
     align: ["left", "right", "right"],
     note: "a join by event time against what could have been served",
   });
   if (found.examples.length === 0) return counts;
   const examples = tableBundle({
-    head: ["row", "feature", "by event time", "could be served"],
+    head: [Object.keys(found.examples[0]!.row).join(", "), "feature", "by event time", "could be served"],
     rows: found.examples.map(({ row, feature, event, effective }) => [
       Object.values(row).map(cellText).join(", "),
       feature,

@@ -3,6 +3,8 @@ import type { MimeBundle } from "../display.ts";
 import type { Change } from "../registry/state.ts";
 import { describeAction } from "../registry/touched.ts";
 import { formatBytes, formatCount, formatSeconds } from "../text.ts";
+import { Timestamp } from "../time.ts";
+import { cellText } from "./cell_text.ts";
 import { stacked, tableBundle, textBundle } from "./html.ts";
 
 /** The parts of a status that are shown. */
@@ -47,7 +49,7 @@ export function statusBundle(status: ShownStatus): MimeBundle {
         `${formatCount(each.slicesDone)} of ${formatCount(each.slicesTotal)}`,
         formatCount(each.rows),
         formatBytes(each.bytes),
-        each.upTo?.replace("T", " ").replace(/( 00:00:00)?Z$/, "") ?? "–",
+        each.upTo === undefined ? "–" : cellText(Timestamp.from(each.upTo)),
         each.behind ?? "–",
         each.online === undefined ? "–" : each.online.upToDate ? "up to date" : "behind",
       ])
@@ -117,7 +119,7 @@ export function historyBundle(changes: readonly Change[]): MimeBundle {
     head: ["revision", "when", "who", "what", "why"],
     rows: changes.map(({ revision, at, author, actions, reason }) => [
       String(revision),
-      at,
+      cellText(Timestamp.from(at)),
       author,
       actions.map(describeAction).join("\n"),
       reason || "–",

@@ -16,11 +16,10 @@ export async function trainingBundle(train: TrainingSet): Promise<MimeBundle> {
   const facts = [
     `${formatCount(train.rowCount)} rows`,
     asOf === "effective" ? "as it could have been served" : 'as it had happened (asOf: "event")',
-    ...views.map((view) => {
+    ...from === "source" ? ["computed from the source"] : views.map((view) => {
       const { alias, version } = view;
-      if ("inputs" in view) return `${alias} version ${version}, computed`;
-      return view.tableVersion === undefined
-        ? `${alias} from its source`
+      return "inputs" in view
+        ? `${alias} version ${version}, computed`
         : `${alias} version ${version}, table version ${view.tableVersion}`;
     }),
   ];
@@ -35,7 +34,7 @@ export async function trainingBundle(train: TrainingSet): Promise<MimeBundle> {
       head: ["feature", "null"],
       rows: shares,
       align: ["left", "right"],
-      note: `${facts.join(" · ")} · from ${from}`,
+      note: facts.join(" · "),
     }),
     ...notes,
   );

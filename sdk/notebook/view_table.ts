@@ -4,6 +4,7 @@ import { knownProfile, viewFacts } from "../define/view_facts.ts";
 import type { FeatureView } from "../define/view.ts";
 import { tilesText } from "../define/view_text.ts";
 import type { MimeBundle, Rendering } from "../display.ts";
+import { aggregationText } from "../frame/window_aggregations.ts";
 import { windowText } from "../frame/windows.ts";
 import { formatType } from "../schema.ts";
 import { cellText } from "./cell_text.ts";
@@ -37,6 +38,9 @@ function viewTable({ definition, name }: FeatureView, { lines, profile }: ViewFa
   // A column in which nothing would stand is left out.
   const hasDefault = features.some((each) => each.default !== undefined);
   const isDescribed = features.some((each) => each.description !== undefined);
+  const computed = new Map<string | undefined, string>(
+    definition.mode === "aggregates" ? definition.aggregations.map((each) => [each.name, aggregationText(each)]) : [],
+  );
   const held = profile && new Map(profile.features.map((each) => [each.feature, each]));
   const table = tableBundle({
     title: `feature view ${name}`,
@@ -51,7 +55,7 @@ function viewTable({ definition, name }: FeatureView, { lines, profile }: ViewFa
     rows: features.map((each): Cell[] => [
       each.name,
       formatType(each.type),
-      ...("window" in each ? [`${each.aggregation ?? "keys"} over ${windowText(each.window)}`] : []),
+      ...("window" in each ? [`${computed.get(each.aggregation) ?? "keys"} over ${windowText(each.window)}`] : []),
       ...(hasDefault ? [each.default === undefined ? "" : cellText(each.default)] : []),
       ...(held ? holdsCells(held.get(each.name)) : []),
       ...(isDescribed ? [each.description ?? ""] : []),

@@ -3,7 +3,7 @@ import { Displayed } from "../display.ts";
 import { VarveError } from "../errors.ts";
 import { type ColumnProfile, type ProfileRow, profileRow } from "../frame/column_profile.ts";
 import { Plot, type PlotOptions, plotSpec } from "../frame/plots.ts";
-import { formatCount } from "../text.ts";
+import { formatCount, formatShare } from "../text.ts";
 
 /** What a profile of a training set looks at. */
 export interface LabelOptions {
@@ -139,7 +139,7 @@ export class LabelProfile extends Displayed implements LabelFacts {
     const mean = this.labelMean === null
       ? ""
       : this.kind === "boolean"
-      ? `, true for ${(100 * this.labelMean).toFixed(1)} %`
+      ? `, true for ${formatShare(this.labelMean)}`
       : `, ${this.labelMean.toPrecision(4)} on average`;
     const read = this.rowsRead + this.unlabelled;
     return [

@@ -120,6 +120,26 @@ describe("notebooks", () => {
   });
 });
 
+describe("all cells run at once", () => {
+  // tslab runs the next cell while a picture is still being read: here the one that closes what it is read with.
+  it.each(["node", "deno"] as const)("are shown to the end by the %s kernel", { timeout: 60_000 }, async (name) => {
+    const kernel = await JupyterKernel.start(name, await workFolder(`${name}-at-once`));
+    try {
+      await kernel.run('import { connect, fromRows } from "varve";\nconst store = await connect();');
+      const [drawn, closed] = await Promise.all([
+        kernel.run('fromRows([{ x: 1, y: 2 }, { x: 2, y: 1 }]).plot.line("x", "y");', {
+          until: (found) => /<svg/.test(textOf(found)),
+        }),
+        kernel.run('await store.close();\nconsole.log("closed");'),
+      ]);
+      expect(textOf(drawn.shown)).toContain("<svg");
+      expect(textOf(closed.shown)).toContain("closed");
+    } finally {
+      await kernel.close();
+    }
+  });
+});
+
 /** Notebooks look for data in ../node_modules. */
 async function workFolder(name: string): Promise<string> {
   const { mkdir } = await import("node:fs/promises");

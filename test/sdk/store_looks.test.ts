@@ -25,6 +25,16 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+describe("a store", () => {
+  it("shows where it is, and how its views stand", async () => {
+    expect(String(store)).toBe(`store of workspace looks in folder ${join(folder, "objects")}`);
+    expect((await store.toMimeBundle())["text/html"]).toContain("workspace looks, revision 0");
+    const closed = await connect({ path: folder, clock, workspace: "closed" });
+    await closed.close();
+    expect((await closed.toMimeBundle())["text/plain"]).toMatch(/, closed$/);
+  });
+});
+
 describe("lists that a store gives", () => {
   it("show the history as a table, and keep their elements", async () => {
     expect(String(await store.history())).toBe("no changes yet");

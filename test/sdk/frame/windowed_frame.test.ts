@@ -223,7 +223,7 @@ describe("by(entity).aggregate()", () => {
     expect(text.split("\n").slice(1)).toEqual([
       "  .by(airport: origin)",
       "  .aggregate edge fresh, exclusive, every 5m",
-      "    lastDelays = lastN(delay, n 10)",
+      "    lastDelays = last(delay, 10)",
       "    late = mean(delay) where delay > 15",
       "  gives",
       "    late_24h float64, 1d",

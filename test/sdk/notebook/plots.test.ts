@@ -38,6 +38,16 @@ describe("plots by colour", () => {
     expect(() => weights.plot.bars("feature", undefined, { color: "model" })).toThrow(VarveError);
   });
 
+  it("leaves colours to pages that draw themselves, is white for others, and tells times in UTC", async () => {
+    const times = fromRows([{ at: new Date("2001-01-01"), x: 1 }, { at: new Date("2001-01-02"), x: 2 }]);
+    const bundle = await times.plot.line("at", "x").toMimeBundle();
+    // A page with a dark theme writes in white: on a background of ours that could not be read.
+    const spec = bundle["application/vnd.vegalite.v5+json"];
+    expect(spec).not.toHaveProperty("background");
+    expect(spec).toMatchObject({ encoding: { x: { type: "temporal", scale: { type: "utc" } } } });
+    expect(bundle["image/svg+xml"]).toMatch(/<rect [^>]*fill="white"/);
+  });
+
   it("draws times without a warning", async () => {
     const warned: unknown[] = [];
     const { warn } = console;

@@ -1,5 +1,6 @@
 /** Tables fit the page, and of what is large only what is shown is looked at. */
 import { describe, expect, it } from "vitest";
+import { col } from "../../../sdk/frame/expr.ts";
 import { fromRows } from "../../../sdk/frame/sources.ts";
 import { sparkline } from "../../../sdk/notebook/sparkline.ts";
 import { table } from "../../../sdk/notebook/table.ts";
@@ -61,5 +62,27 @@ describe("table()", () => {
     expect(String(bundle["text/html"])).toContain("1 row × 200 columns, 170 not shown");
     expect(String(bundle["text/html"])).not.toContain("c30<br>");
     expect(String((await wide.toMimeBundle())["text/html"])).toContain("1 row × 200 columns, 170 not shown");
+  });
+
+  it("shows structs of a DataFrame, also in a single row, and types without their wrapping", async () => {
+    const nested = fromRows([{ a: [{ value: "x", count: 2n }], b: { c: 1.5 } }]);
+    const text = String(table(await nested.collect()));
+    expect(text).toContain("[{value: x, count: 2}]");
+    expect(text).toContain("{c: 1.5}");
+    expect(text).toContain('Struct(Field("c", Float64))');
+    expect(text).not.toContain("DataType");
+  });
+
+  it("says that a frame has no more rows than it shows, and that it has none", async () => {
+    const few = fromRows([{ a: 1 }, { a: 2 }]);
+    expect(String((await few.filter(col("a").gt(1)).toMimeBundle())["text/plain"])).toContain("1 row × 1 column");
+    expect(String((await few.filter(col("a").gt(2)).toMimeBundle())["text/plain"])).toContain("0 rows × 1 column");
+  });
+
+  it("keeps text left, numbers right and instants whole without any style", () => {
+    const html = table([{ text: "a", n: 1, at: new Date("2001-01-01T10:00Z") }]).rendering().first["text/html"];
+    expect(html).toContain('<td><div align="left">a</div></td><td align="right">1</td>');
+    expect(html).toContain("<nobr>2001-01-01 10:00:00</nobr>");
+    expect(html).not.toMatch(/style|<script/);
   });
 });
