@@ -29,9 +29,9 @@ export type { TransportOptions } from "./client/transport.ts";
 export interface ServiceLike {
   /** Its name on the server. */
   readonly name: string;
-  /** What a request names and what is answered; types only. */
+  /** What a request names and what is answered, and what realtime views ask of it beside keys; types only. */
   // deno-lint-ignore no-explicit-any
-  readonly types: { readonly request: any; readonly features: any };
+  readonly types: { readonly request: any; readonly features: any; readonly fields?: any };
 }
 
 /** What a request to a service names: its join keys. */
@@ -39,6 +39,16 @@ export type RequestOf<S extends ServiceLike> = S["types"]["request"];
 
 /** What a service answers. */
 export type FeaturesOf<S extends ServiceLike> = S["types"]["features"];
+
+/** What realtime views of a service ask of a request beside join keys; any row where that is not known. */
+export type FieldsOf<S extends ServiceLike> = S["types"] extends { readonly fields: infer Fields extends Row } ? Fields
+  : Row;
+
+/** The last argument of a call: it has to be there just where a realtime view asks for fields. */
+export type CallArguments<S extends ServiceLike, Options, Given> = string extends keyof FieldsOf<S>
+  ? [options?: Options]
+  : [keyof FieldsOf<S>] extends [never] ? [options?: Options]
+  : [options: Omit<Options, keyof Given> & Given];
 
 /** How a client works. */
 export interface ClientOptions extends TransportOptions {
@@ -53,8 +63,16 @@ export interface ClientOptions extends TransportOptions {
 
 /** What may be said about one call. */
 export interface CallOptions {
-  /** Values of the request itself, for realtime views. */
+  /** What realtime views ask of the request, `{ amount: 12 }`: every field, null included. */
   readonly request?: Row;
+  /** Stops it. */
+  readonly signal?: AbortSignal;
+}
+
+/** What may be said about a call for many keys. */
+export interface ManyCallOptions {
+  /** What realtime views ask of each request, in the order of the keys. */
+  readonly requests?: readonly Row[];
   /** Stops it. */
   readonly signal?: AbortSignal;
 }
@@ -89,7 +107,7 @@ export class FeatureClient {
   async features<S extends ServiceLike = ServiceLike>(
     service: S | string,
     keys: RequestOf<S>,
-    options: CallOptions = {},
+    ...[options = {}]: CallArguments<S, CallOptions, { readonly request: FieldsOf<S> }>
   ): Promise<FeaturesOf<S>> {
     const row = rowOf(keys as object, options.request);
     if (this.#options.batch && !options.signal) return await this.#join(nameOf(service), row) as FeaturesOf<S>;
@@ -105,7 +123,7 @@ export class FeatureClient {
   async featuresOf<S extends ServiceLike = ServiceLike>(
     service: S | string,
     keys: readonly RequestOf<S>[],
-    options: Omit<CallOptions, "request"> & { readonly requests?: readonly Row[] } = {},
+    ...[options = {}]: CallArguments<S, ManyCallOptions, { readonly requests: readonly FieldsOf<S>[] }>
   ): Promise<FeaturesOf<S>[]> {
     if (options.requests && options.requests.length !== keys.length) {
       throw new VarveError(
@@ -125,7 +143,7 @@ export class FeatureClient {
   async details<S extends ServiceLike = ServiceLike>(
     service: S | string,
     keys: RequestOf<S>,
-    options: CallOptions = {},
+    ...[options = {}]: CallArguments<S, CallOptions, { readonly request: FieldsOf<S> }>
   ): Promise<FeatureDetail[]> {
     const wanted = {
       includeNames: true,

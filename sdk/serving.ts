@@ -15,7 +15,6 @@ import { readsOf } from "./retrieve/feature_read.ts";
 import { type FeatureRef, readsOfRefs } from "./retrieve/feature_refs.ts";
 import { countedReader, timedStore } from "./retrieve/observe.ts";
 import type { ReadObserver, ReadStore } from "./retrieve/observe.ts";
-import { compileService } from "./retrieve/online.ts";
 import { compileReads } from "./retrieve/online_realtime.ts";
 import type { ServiceReader } from "./retrieve/online.ts";
 import type { ObjectStore } from "./storage/object_store.ts";
@@ -185,11 +184,15 @@ class LiveServing implements Serving {
     const key = JSON.stringify(refs.map(({ view, feature }) => [view, feature]));
     const known = this.#looseReaders.get(key);
     if (known) return known;
-    if (refs.some(({ view }) => this.#state.views[view] === undefined)) await this.#lookAgain(signal);
-    const reads = readsOfRefs(refs, this.#state.views);
+    const { views, realtimeViews } = this.#state;
+    if (refs.some(({ view }) => !views[view] && !realtimeViews[view])) await this.#lookAgain(signal);
+    const reads = readsOfRefs(refs, this.#state);
     const label = refs.map(({ view, feature }) => `${view}:${feature}`).join(", ");
     const title = `features of ${reads.map(({ alias }) => `"${alias}"`).join(", ")}`;
-    const reader = this.#counted(compileService(label, reads, this.#store, this.#findState, title));
+    const reader = compileReads(label, reads, this.#store, this.#findState, {
+      title,
+      observe: (stored) => this.#counted(stored),
+    });
     if (this.#looseReaders.size >= maxLooseReaders) {
       for (const oldest of this.#looseReaders.keys()) {
         this.#looseReaders.delete(oldest);

@@ -5,7 +5,7 @@ import { messageOf, parseDefinition, VarveError } from "varve";
 import type { Definition } from "varve";
 import { importFile } from "./import_file.ts";
 
-/** The definitions of a file, each once: entities, then views, then services. */
+/** The definitions of a file, each once: entities, then views, then services: what is read comes before what reads it. */
 export async function loadDefinitions(file: string): Promise<Definition[]> {
   const path = resolve(file);
   if (!existsSync(path)) {
@@ -22,7 +22,7 @@ export async function loadDefinitions(file: string): Promise<Definition[]> {
   }
   // Services bring their views along: the same one is taken once. Two of one name that differ are for the plan to refuse.
   const unique = new Map(found.map((definition) => [JSON.stringify(definition), definition]));
-  const order = ["entity", "view", "service"];
+  const order = ["entity", "view", "realtimeView", "service"];
   return [...unique.values()].sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
 }
 

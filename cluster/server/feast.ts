@@ -5,6 +5,7 @@ import { Deadlines } from "./deadlines.ts";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "./fastify.ts";
 import { nameOf, onlineFeatures } from "./feast_answer.ts";
 import { feastSchemas } from "./feast_schema.ts";
+import { contextOf } from "./request_context.ts";
 import type { ReadRoutes } from "./tecton.ts";
 
 interface OnlineFeaturesBody {
@@ -43,9 +44,13 @@ export async function feastRoutes(app: FastifyInstance, { serving, clock, config
       const fullNames = body.full_feature_names === true;
       refuseEqualNames(reader, fullNames);
       const rows = entityRows(reader, body.entities);
-      const answers = await reader.read(rows, { at: clock.now(), signal });
+      // Request data comes among the entities, and is not answered.
+      const isKey = (name: string) => reader.joinKeys.some((key) => key.name === name);
+      const context = reader.requestFields.length > 0 ? rows.map((row) => contextOf(reader, row, true)) : undefined;
+      const answers = await reader.read(rows, { at: clock.now(), context, signal });
       const versions = body.include_feature_view_version_metadata === true;
-      const text = onlineFeatures(reader, body.entities, answers, { fullNames, versions });
+      const keys = Object.fromEntries(Object.entries(body.entities).filter(([name]) => isKey(name)));
+      const text = onlineFeatures(reader, keys, answers, { fullNames, versions });
       return await reply.type("application/json; charset=utf-8").send(text);
     },
   );
@@ -79,19 +84,20 @@ function refuseEqualNames(reader: ServiceReader, fullNames: boolean): void {
   );
 }
 
-/** The columns of join keys as a request per row. */
+/** The columns of join keys and request fields as a request per row. */
 function entityRows(
   reader: ServiceReader,
   entities: OnlineFeaturesBody["entities"],
 ): Readonly<Record<string, unknown>>[] {
   const keys = Object.keys(entities);
-  const known = reader.joinKeys.map(({ name }) => name);
+  const known = [...reader.joinKeys, ...reader.requestFields].map(({ name }) => name);
+  const what = reader.requestFields.length > 0 ? "join key or request field" : "join key";
   const extra = keys.filter((key) => !known.includes(key));
   if (extra.length > 0) {
     throw new VarveError(
       "INVALID_REQUEST",
-      `Cannot read the entities: ${extra.map((key) => JSON.stringify(key)).join(", ")} is no join key; join keys are ${
-        known.join(", ")
+      `Cannot read the entities: ${extra.map((key) => JSON.stringify(key)).join(", ")} is no ${what}; ${what}s are ${
+        known.join(", ") || "none"
       }`,
       { details: { extra } },
     );

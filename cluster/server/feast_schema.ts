@@ -22,7 +22,8 @@ const onlineFeatures = {
   properties: {
     entities: {
       type: "object",
-      description: "The values of every join key, a list of the same length for each; null where there is none.",
+      description:
+        "The values of every join key, and of every field that realtime views ask of a request: a list of the same length for each; null where there is none.",
       minProperties: 1,
       maxProperties: 64,
       propertyNames: { maxLength: 128 },
@@ -30,7 +31,12 @@ const onlineFeatures = {
         type: "array",
         minItems: 1,
         maxItems: maxBatchRows,
-        items: { type: ["string", "number", "boolean", "null"], maxLength: 4096 },
+        items: {
+          type: ["string", "number", "boolean", "null", "array"],
+          maxLength: 4096,
+          maxItems: 1_000,
+          items: { type: ["string", "number", "boolean", "null"], maxLength: 4096 },
+        },
       },
     },
     features: { type: ["array", "null"], maxItems: 1_000, items: reference },

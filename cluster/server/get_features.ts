@@ -2,6 +2,7 @@
 import { formatTimestamp, VarveError } from "varve";
 import type { DataType } from "varve";
 import type { Answer, ServiceReader } from "varve/serving";
+import { contextOf } from "./request_context.ts";
 import { jsonEncoder, tectonType } from "./tecton_json.ts";
 import type { TectonType } from "./tecton_json.ts";
 import type { VectorOptions, VectorRow } from "./tecton_params.ts";
@@ -13,12 +14,17 @@ export interface Slot {
   readonly type: TectonType;
   /** The type in varve's words. */
   readonly exactType: DataType;
+  /** Features of one realtime view keep their order. */
+  readonly group: string;
   readonly encode: (value: unknown) => unknown;
   readonly description: string | undefined;
   readonly tags: Readonly<Record<string, string>>;
 }
 
-/** Tecton's order: by `namespace.feature`, alphabetical. Made once per reader. */
+/**
+ * Tecton's order: features of realtime views first, by view and inside one as it has them; then the others by `namespace.feature`,
+ * alphabetical. Made once per reader.
+ */
 const slotsByReader = new WeakMap<ServiceReader, readonly Slot[]>();
 
 export interface GetFeaturesContext {
@@ -98,11 +104,12 @@ export function slotsOf(reader: ServiceReader): readonly Slot[] {
         index,
         type: tectonType(feature.type),
         exactType: feature.type,
+        group: feature.isComputed ? `0${feature.namespace}` : `1${feature.namespace}.${feature.name}`,
         encode: jsonEncoder(feature.type),
         description: feature.description,
         tags: feature.tags ?? {},
       }))
-      .sort((a, b) => a.name < b.name ? -1 : 1);
+      .sort((a, b) => a.group < b.group ? -1 : a.group > b.group ? 1 : a.index - b.index);
     slotsByReader.set(reader, slots);
   }
   return slots;
@@ -115,11 +122,14 @@ async function readRows(
   { at, signal }: GetFeaturesContext,
 ): Promise<Rows> {
   const { latencyBudgetMs, ignoreExtraRequestContextFields = false } = options.requestOptions ?? {};
-  refuseUnknown(reader, rows, ignoreExtraRequestContextFields);
+  refuseUnknown(reader, rows);
+  const context = rows.some(({ requestContextMap }) => requestContextMap) || reader.requestFields.length > 0
+    ? rows.map(({ requestContextMap = {} }) => contextOf(reader, requestContextMap, ignoreExtraRequestContextFields))
+    : undefined;
   const started = performance.now();
   const storeSeconds = () => (performance.now() - started) / 1000;
   try {
-    const answers = await reader.read(rows.map(({ joinKeyMap = {} }) => joinKeyMap), { at, signal });
+    const answers = await reader.read(rows.map(({ joinKeyMap = {} }) => joinKeyMap), { at, context, signal });
     return { rows: answers, storeSeconds: storeSeconds() };
   } catch (error) {
     // Whoever names a budget, or takes partial results, wants an answer then and looks at the statuses.
@@ -130,28 +140,18 @@ async function readRows(
 }
 
 /** A name that nothing reads is a mistake of the client: better told than ignored. */
-function refuseUnknown(reader: ServiceReader, rows: readonly VectorRow[], ignoreContext: boolean): void {
+function refuseUnknown(reader: ServiceReader, rows: readonly VectorRow[]): void {
   const known = new Set(reader.joinKeys.map(({ name }) => name));
-  for (const [i, { joinKeyMap = {}, requestContextMap = {} }] of rows.entries()) {
-    const where = rows.length === 1 ? "" : ` (row ${i} of ${rows.length}, from 0)`;
+  for (const [i, { joinKeyMap = {} }] of rows.entries()) {
     const extra = Object.keys(joinKeyMap).filter((name) => !known.has(name));
-    if (extra.length > 0) {
-      throw new VarveError(
-        "INVALID_REQUEST",
-        `Cannot read service "${reader.service}": ${quoted(extra)} is no join key of it; join keys are ${
-          [...known].join(", ")
-        }${where}`,
-        { details: { service: reader.service, extra } },
-      );
-    }
-    const context = Object.keys(requestContextMap);
-    if (context.length === 0 || ignoreContext) continue;
+    if (extra.length === 0) continue;
+    const where = rows.length === 1 ? "" : ` (row ${i} of ${rows.length}, from 0)`;
     throw new VarveError(
       "INVALID_REQUEST",
-      `Cannot read service "${reader.service}": it takes no request context, and ${
-        quoted(context)
-      } is given; leave requestContextMap out${where}`,
-      { details: { service: reader.service, extra: context } },
+      `Cannot read service "${reader.service}": ${quoted(extra)} is no join key of it; join keys are ${
+        [...known].join(", ") || "none"
+      }${where}`,
+      { details: { service: reader.service, extra } },
     );
   }
 }

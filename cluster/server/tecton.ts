@@ -96,7 +96,7 @@ function serviceMetadata(reader: ServiceReader): object {
   return {
     featureServiceType: "DEFAULT",
     inputJoinKeys: reader.joinKeys.map(({ name, type }) => ({ name, dataType: tectonType(type) })),
-    inputRequestContextKeys: [],
+    inputRequestContextKeys: reader.requestFields.map(({ name, type }) => ({ name, dataType: tectonType(type) })),
     featureValues: slotsOf(reader).map(({ name, type }) => ({ name, dataType: type })),
   };
 }

@@ -7,6 +7,9 @@ import { errorAnswers } from "./error_schema.ts";
 /** The most rows of one batch. */
 export const maxBatchRows = 1_000;
 
+/** The most values of a list that a request gives. */
+const maxRequestItems = 1_000;
+
 const name = { type: "string", minLength: 1, maxLength: 128 } as const;
 const keyMap = (description: string, value: object) => ({
   type: "object",
@@ -21,7 +24,11 @@ const joinKeyMap = keyMap(
   "The value of every join key by its name; int64 as text or as a number, null where there is none (nothing is looked up then).",
   scalar,
 );
-const requestContextMap = keyMap("What the request itself knows, by name; int64 as text.", scalar);
+const requestContextMap = keyMap(
+  "What realtime views ask of the request itself, by name: every field of inputRequestContextKeys, null where there is none. " +
+    "int64 as text or as a number, NaN and infinities as text, timestamps as ISO text, bytes as base64.",
+  { ...scalar, type: [...scalar.type, "array"], maxItems: maxRequestItems, items: scalar },
+);
 
 const flags = (meanings: Readonly<Record<string, string>>) => ({
   type: "object",
@@ -213,7 +220,8 @@ const metadata = (feature: object, slo: object) => ({
 
 const exampleNames = ["airport_days.delay_mean", "airport_days.late_share"];
 const oneAnswer = {
-  description: "The features in the order of their names.",
+  description:
+    "The features in the order of their names; those of realtime views come first, in the order of each view.",
   examples: [{
     result: { features: [7.25, 0.125] },
     metadata: { features: exampleNames.map((name) => ({ name, status: "PRESENT", reason: "PRESENT" })) },
@@ -267,7 +275,7 @@ const metadataAnswer = {
   properties: {
     featureServiceType: { type: "string", enum: ["DEFAULT"] },
     inputJoinKeys: fields,
-    inputRequestContextKeys: fields,
+    inputRequestContextKeys: { ...fields, description: "What every request gives beside join keys." },
     featureValues: { ...fields, description: "In the order of the vectors." },
   },
 };

@@ -37,5 +37,6 @@ function encodeValue(value: unknown): unknown {
   if (typeof value === "number" && !Number.isFinite(value)) return String(value);
   if (value instanceof Date) return value.toISOString();
   if (value instanceof Timestamp) return value.toString();
-  return value;
+  if (value instanceof Uint8Array) return btoa(Array.from(value, (byte) => String.fromCharCode(byte)).join(""));
+  return Array.isArray(value) ? value.map(encodeValue) : value;
 }

@@ -28,6 +28,8 @@ export interface ServedFeature {
   readonly version: number;
   /** The type of its values. */
   readonly type: DataType;
+  /** It is computed at the request; absent: it is looked up. */
+  readonly isComputed?: true;
   /** The feature's own, else absent. */
   readonly description?: string;
   /** Those of its view. */

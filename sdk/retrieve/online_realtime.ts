@@ -125,6 +125,7 @@ class RealtimeReader implements ServiceReader {
           view: read.definition.name,
           version: read.version,
           type,
+          isComputed: true,
           ...(description !== undefined && { description }),
           ...(tags !== undefined && { tags }),
         }));

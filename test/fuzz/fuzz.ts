@@ -2,7 +2,7 @@
 import { Agent, request as httpRequest } from "node:http";
 import fc from "fast-check";
 import { startServer } from "../../cluster/server/server.ts";
-import { clock, ServedStore, serverConfig } from "../cluster/server/served_store.ts";
+import { clock, scoredContext, ServedStore, serverConfig } from "../cluster/server/served_store.ts";
 import { startRedis } from "../support/redis.ts";
 import { AnswerJudge, type FuzzAnswer } from "./answers.ts";
 import { type FuzzRequest, type OpenApi, requestsFor } from "./requests.ts";
@@ -59,6 +59,22 @@ const scenarios: readonly Meanings[] = [
     feature_views: [null],
     workspace: ["default", "prod"],
     version: [null, "v1"],
+  },
+  {
+    ...common,
+    featureServiceName: ["scored"],
+    featureServiceId: ["scored"],
+    featureService: ["scored"],
+    joinKeyMap: [keys.small],
+    requestContextMap: [scoredContext, { ...scoredContext, amount: null, n: "9223372036854775807" }],
+    feature_service: ["scored", null],
+    features: [null, ["score:z_ratio", "profile:visits"]],
+    entities: [{
+      user: [-1],
+      active: [false],
+      ...Object.fromEntries(Object.entries(scoredContext).map(([name, value]) => [name, [value]])),
+    }],
+    feature_views: [["profile"]],
   },
 ];
 

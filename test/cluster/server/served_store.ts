@@ -8,9 +8,12 @@ import { newState } from "../../../cluster/server/guard.ts";
 import { createApp, type ServerOptions, type ServerState } from "../../../cluster/server/server.ts";
 import { connect, type ConnectOptions } from "../../../sdk/connect.ts";
 import { entity } from "../../../sdk/define/entity.ts";
+import { realtimeView } from "../../../sdk/define/realtime_view.ts";
 import { service } from "../../../sdk/define/service.ts";
 import { view } from "../../../sdk/define/view.ts";
 import { count, last, mean, valueCounts } from "../../../sdk/frame/aggregates.ts";
+import { col } from "../../../sdk/frame/expr.ts";
+import { requestTimestamp } from "../../../sdk/frame/request_time.ts";
 import { fromRows } from "../../../sdk/frame/sources.ts";
 import { StoreParts } from "../../../sdk/store_parts.ts";
 import { openServing, type Serving, type ServingOptions } from "../../../sdk/serving.ts";
@@ -159,7 +162,42 @@ const traffic = view(
   { schedule: "1d", start: "2001-01-01", online: true },
 );
 
+const score = realtimeView("score", {
+  request: {
+    amount: "float64",
+    n: "int64",
+    since: "timestamp",
+    day: "date",
+    labels: { list: "string" },
+    bytes: "binary",
+  },
+  from: [profile.select("level", "seen")],
+  features: {
+    z_ratio: col("amount").divide(col("level")),
+    more: col("n").plus(1n),
+    age: requestTimestamp().minus(col("since")),
+    firstLabel: col("labels").list.first(),
+    seen: "seen",
+    a_day: "day",
+    sameBytes: "bytes",
+  },
+  descriptions: { more: "one more" },
+  tags: { team: "growth" },
+});
+
+/** What a request to {@link scored} gives beside keys, as JSON. */
+export const scoredContext = {
+  amount: "Infinity",
+  n: "9007199254740993",
+  since: "2001-01-05T23:59:59.999999Z",
+  day: "2001-01-01",
+  labels: ["x", null],
+  bytes: "AQI=",
+};
+
 export const model = service("model", [profile]);
+/** Features that are computed at the request, beside one that is stored. */
+export const scored = service("scored", [profile.select("visits"), score.rename({ seen: "last_seen" })]);
 /** Aggregates over windows. */
 export const sold = service("sold", [traffic.select("sold_1d", "mean_1d", "mean_2d", "lastLabels_2d", "labels_2d")]);
 /** Types that every public client knows. */
@@ -186,7 +224,7 @@ export class ServedStore {
   async publish(): Promise<void> {
     const store = await connect(this.options);
     try {
-      await (await store.plan([model, small, checkout, sold])).apply();
+      await (await store.plan([model, small, checkout, sold, scored])).apply();
     } finally {
       await store.close();
     }

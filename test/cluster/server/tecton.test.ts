@@ -95,7 +95,7 @@ describe("get-features-batch", () => {
     [
       "request context in a row",
       [{ joinKeyMap: key }, { joinKeyMap: key, requestContextMap: { amount: 1 } }],
-      /takes no request context, and "amount" is given; .*\(row 1 of 2, from 0\)/,
+      /there is no request field "amount"; request fields are none \(row 1 of 2, from 0\)/,
     ],
     ["fields twice in a row", [{ joinKeyMap: key, join_key_map: key }], /joinKeyMap is there twice/],
   ])("refuses %s", async (_, rows, message) => {
