@@ -116,8 +116,11 @@ class LiveServing implements Serving {
   readonly #store: ReadStore;
   readonly #audit: AuditLog | undefined;
   #state: RegistryState;
-  #states = new Map<string, ViewState>();
+  /** By view: a few versions each. */
+  #states = new Map<string, readonly ViewState[]>();
   #readers = new Map<string, ServiceReader>();
+  /** The same as promises: what every request asks for is made once. */
+  #known = new Map<string, Promise<ServiceReader>>();
   /** By their features; the oldest first. */
   #looseReaders = new Map<string, ServiceReader>();
   #lastMiss = -Infinity;
@@ -164,18 +167,23 @@ class LiveServing implements Serving {
     });
     // Also when the registry does not answer: a collection that another one has replaced is there for minutes only.
     const states = await this.#online.states();
-    this.#states = new Map(states.map((item) => [stateName(item.view, item.version), item]));
+    const byView = new Map<string, ViewState[]>();
+    for (const item of states) byView.set(item.view, [...byView.get(item.view) ?? [], item]);
+    this.#states = byView;
     if (state.revision !== this.#state.revision) {
       this.#readers = new Map();
+      this.#known = new Map();
       this.#looseReaders = new Map();
     }
     this.#state = state;
     if (failure) throw failure.error;
   }
 
-  async service(name: string, signal?: AbortSignal): Promise<ServiceReader> {
-    const known = this.#readers.get(name);
-    if (known) return known;
+  service(name: string, signal?: AbortSignal): Promise<ServiceReader> {
+    return this.#known.get(name) ?? this.#find(name, signal);
+  }
+
+  async #find(name: string, signal: AbortSignal | undefined): Promise<ServiceReader> {
     if (this.#state.services[name] === undefined) await this.#lookAgain(signal);
     return this.#reader(name);
   }
@@ -229,7 +237,12 @@ class LiveServing implements Serving {
     return this.#audit?.counts;
   }
 
-  readonly #findState = (view: string, version: number) => this.#states.get(stateName(view, version));
+  /** Asked several times at every request: names are looked up as they are, none is put together. */
+  readonly #findState = (view: string, version: number) => {
+    const states = this.#states.get(view);
+    for (let i = 0; states && i < states.length; i++) if (states[i]!.version === version) return states[i];
+    return undefined;
+  };
 
   #reader(name: string): ServiceReader {
     const known = this.#readers.get(name);
@@ -249,6 +262,7 @@ class LiveServing implements Serving {
     });
     const reader = this.#audit ? this.#audit.audited(compiled, reads, this.#findState) : compiled;
     this.#readers.set(name, reader);
+    this.#known.set(name, Promise.resolve(reader));
     return reader;
   }
 
@@ -264,7 +278,7 @@ class LiveServing implements Serving {
     for (const view of Object.values(this.#state.views)) {
       const version = view.versions.find((item) => item.version === view.serving);
       if (!version?.definition.online) continue;
-      const state = this.#states.get(stateName(view.name, version.version));
+      const state = this.#findState(view.name, version.version);
       if (state?.collection === undefined) {
         found.push(`view "${view.name}" version ${version.version} is not loaded online`);
       }
@@ -300,10 +314,6 @@ class LiveServing implements Serving {
     await this.#online.close();
     await this.#objects.close();
   }
-}
-
-function stateName(view: string, version: number): string {
-  return `${view}@${version}`;
 }
 
 /** Gives up when the signal says so: a store that hangs would keep whoever asks waiting. */

@@ -2,12 +2,19 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
+/** A connection. */
+interface Open {
+  /** When it was opened, `performance.now()`. */
+  readonly since: number;
+  /** How many requests it has in flight. */
+  busy: number;
+  /** One of them has been answered. */
+  readonly answered: () => void;
+}
+
 /** The open connections of a server, and which of them wait for an answer. */
 export class Connections {
-  /** By when they were opened, `performance.now()`. */
-  readonly #open = new Map<Socket, number>();
-  /** How many requests each connection has in flight. */
-  readonly #busy = new Map<Socket, number>();
+  readonly #open = new Map<Socket, Open>();
   #onEmpty: (() => void) | undefined;
 
   /**
@@ -20,22 +27,27 @@ export class Connections {
         socket.destroy();
         return;
       }
-      this.#open.set(socket, performance.now());
+      const open: Open = {
+        since: performance.now(),
+        busy: 0,
+        answered: () => {
+          load.inFlight--;
+          open.busy--;
+        },
+      };
+      this.#open.set(socket, open);
       socket.once("close", () => {
         this.#open.delete(socket);
-        this.#busy.delete(socket);
         if (this.#open.size === 0) this.#onEmpty?.();
       });
     });
     server.on("request", ({ socket }: IncomingMessage, response: ServerResponse) => {
+      const open = this.#open.get(socket);
+      // A connection that was hung up on may still have asked.
+      if (!open) return;
       load.inFlight++;
-      this.#busy.set(socket, (this.#busy.get(socket) ?? 0) + 1);
-      response.once("close", () => {
-        load.inFlight--;
-        const left = (this.#busy.get(socket) ?? 1) - 1;
-        if (left > 0) this.#busy.set(socket, left);
-        else this.#busy.delete(socket);
-      });
+      open.busy++;
+      response.once("close", open.answered);
     });
   }
 
@@ -61,6 +73,6 @@ export class Connections {
 
   /** Closes the connections that ask nothing, also those that never did; but none that was opened since. */
   cutIdle(since = Infinity): void {
-    for (const [socket, opened] of this.#open) if (opened < since && !this.#busy.has(socket)) socket.destroy();
+    for (const [socket, open] of this.#open) if (open.since < since && open.busy === 0) socket.destroy();
   }
 }

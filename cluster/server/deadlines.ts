@@ -11,9 +11,8 @@ const lateness = { share: 0.05, mostMs: 10 } as const;
 export class Deadlines {
   readonly #signals = new Map<number, AbortSignal>();
 
-  /** A signal that is raised after this time, never before it: TimeoutError, as `AbortSignal.timeout` does. */
-  after(milliseconds: number): AbortSignal {
-    const now = performance.now();
+  /** A signal that is raised so long after `now`, never before that: TimeoutError, as `AbortSignal.timeout` does. */
+  after(milliseconds: number, now: number = performance.now()): AbortSignal {
     const step = Math.min(lateness.mostMs, Math.max(1, Math.floor(milliseconds * lateness.share)));
     const end = Math.ceil((now + milliseconds) / step) * step;
     const shared = this.#signals.get(end);
@@ -27,7 +26,7 @@ export class Deadlines {
       controller.abort(new DOMException("The operation was aborted due to timeout", "TimeoutError"));
     };
     // A timer may fire a fraction of a millisecond early.
-    setTimeout(raise, Math.ceil(end - now) + 1).unref();
+    setTimeout(raise, Math.ceil(end - performance.now()) + 1).unref();
     return controller.signal;
   }
 }

@@ -7,7 +7,6 @@ import { AccessLog } from "./access_log.ts";
 import type { Authenticator } from "./auth.ts";
 import { authRefusal } from "./auth.ts";
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler, RouteOptions } from "./fastify.ts";
-import { checkSizes } from "./json_limits.ts";
 import { isLoopbackHost } from "./loopback.ts";
 import type { ServerMetrics } from "./metrics.ts";
 import { RateLimiter } from "./rate_limit.ts";
@@ -76,14 +75,6 @@ export function guard(app: FastifyInstance, state: ServerState, options: GuardOp
   onEveryRoute(app, (route, request) => {
     request.route = route;
     admit(route, request);
-  });
-  app.addHook("preValidation", (request, _reply, done) => {
-    try {
-      checkSizes(request.body, config);
-    } catch (error) {
-      return done(error as Error);
-    }
-    done();
   });
   app.addHook("onSend", (request, reply, payload, done) => {
     reply.header("x-request-id", request.id);

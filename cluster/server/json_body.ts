@@ -1,26 +1,48 @@
-/** Bodies are JSON in valid UTF-8 and nothing else. */
+/** Bodies are JSON in valid UTF-8, of parts that are not too large, and nothing else. */
+import { isAscii, isUtf8 } from "node:buffer";
 import { VarveError } from "varve";
 import type { FastifyInstance } from "./fastify.ts";
+import { checkSizes } from "./json_limits.ts";
+import type { JsonLimits } from "./json_limits.ts";
 
 /**
  * Replaces fastify's parsers: they read text/plain too, put replacement characters where bytes are no text, and round large
  * integers.
  */
-export function readJsonOnly(app: FastifyInstance): void {
-  const decoder = new TextDecoder("utf-8", { fatal: true });
+export function readJsonOnly(app: FastifyInstance, limits: JsonLimits): void {
   // Keys like __proto__ are refused.
   const parse = app.getDefaultJsonParser("error", "error");
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("application/json", { parseAs: "buffer" }, (request, body, done) => {
-    let text: string;
-    try {
-      text = decoder.decode(body as Buffer);
-    } catch {
+    const bytes = body as Buffer;
+    const ascii = isAscii(bytes);
+    if (!ascii && !isUtf8(bytes)) {
       done(new VarveError("INVALID_REQUEST", "Cannot read the request: its body is not valid UTF-8"));
       return;
     }
-    void parse(request, exactIntegers(text), done);
+    const text = exactIntegers(bytes.toString(ascii ? "latin1" : "utf8"));
+    const checked = (error: Error | null, value?: unknown) => {
+      try {
+        if (error === null) checkSizes(value, limits);
+      } catch (tooLarge) {
+        error = tooLarge as Error;
+      }
+      done(error, value);
+    };
+    const plain = plainJson(text);
+    if (plain === undefined) void parse(request, text, checked);
+    else checked(null, plain);
   });
+}
+
+/** The value of JSON that cannot hold a key like __proto__, however it is written; undefined where somebody has to look. */
+function plainJson(text: string): unknown {
+  if (text.includes("\\") || text.includes("__proto__") || text.includes("constructor")) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /**

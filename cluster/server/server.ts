@@ -117,7 +117,7 @@ export function createApp(options: ServerOptions, state: ServerState = newState(
     clientErrorHandler: answerBadHttp,
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: false, allowUnionTypes: true } },
   }) as unknown as FastifyInstance;
-  readJsonOnly(app);
+  readJsonOnly(app, config);
   guard(app, state, options);
   answerErrors(app, options.logger, options.metrics);
   describeApi(app);

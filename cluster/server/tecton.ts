@@ -3,9 +3,11 @@ import type { Clock } from "varve";
 import type { ServiceReader, Serving } from "varve/serving";
 import type { ServerConfig } from "../config.ts";
 import { Deadlines } from "./deadlines.ts";
+import { errorAnswer } from "./errors_http.ts";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "./fastify.ts";
-import { getFeatures, getFeaturesBatch, slotsOf } from "./get_features.ts";
+import { getFeatures, getFeaturesBatch } from "./get_features.ts";
 import type { GetFeaturesContext } from "./get_features.ts";
+import { answerWriter } from "./tecton_answer.ts";
 import { tectonType } from "./tecton_json.ts";
 import { camelCased, serviceMeant } from "./tecton_params.ts";
 import type { ServiceNames, VectorOptions, VectorRow } from "./tecton_params.ts";
@@ -21,8 +23,14 @@ export interface ReadRoutes {
 
 type Params = ServiceNames & VectorOptions & VectorRow & { readonly requestData?: readonly VectorRow[] };
 type Answers = Readonly<
-  Record<"getFeatures" | "getFeaturesBatch" | "metadata", (request: FastifyRequest) => Promise<object>>
+  Record<
+    "getFeatures" | "getFeaturesBatch" | "metadata",
+    (request: FastifyRequest, reply: FastifyReply) => Promise<string | object>
+  >
 >;
+
+/** Of answers that are made as text: nothing else is left to be written. */
+const jsonType = "application/json; charset=utf-8";
 
 /** Adds the routes; a plugin of its own, so that its hooks are its own. */
 export async function tectonRoutes(app: FastifyInstance, options: ReadRoutes): Promise<void> {
@@ -35,7 +43,7 @@ export async function tectonRoutes(app: FastifyInstance, options: ReadRoutes): P
       done(error as Error);
     }
   });
-  app.addHook("onSend", tellJavaClient);
+  app.addHook("onError", tellJavaClient);
   const { getFeatures: one, getFeaturesBatch: many, metadata, v2 } = tectonSchemas;
   const answers = answersFrom(options);
   const config = { access: "read" } as const;
@@ -52,30 +60,35 @@ export async function tectonRoutes(app: FastifyInstance, options: ReadRoutes): P
 
 function answersFrom({ serving, workspace, clock, config }: ReadRoutes): Answers {
   const deadlines = new Deadlines();
-  const contextOf = (params: Params): GetFeaturesContext => {
+  const contextOf = ({ startedAt }: FastifyRequest, params: Params): GetFeaturesContext => {
     const budgetMs = Math.min(config.requestTimeoutMs, params.requestOptions?.latencyBudgetMs ?? Infinity);
-    return { at: clock.now(), signal: deadlines.after(budgetMs), started: performance.now() };
+    return { at: clock.now(), signal: deadlines.after(budgetMs, startedAt), started: startedAt };
   };
   const readerOf = async (request: FastifyRequest, params: Params, signal: AbortSignal): Promise<ServiceReader> => {
-    const reader = await serving.service(serviceMeant(workspace, namesInPath(request), params), signal);
+    const reader = await serving.service(serviceMeant(workspace, params, namesInPath(request)), signal);
     request.service = reader.service;
     return reader;
   };
   return {
-    getFeatures: async (request) => {
+    getFeatures: async (request, reply) => {
       const params = paramsOf(request);
-      const context = contextOf(params);
-      return await getFeatures(await readerOf(request, params, context.signal), params, params, context);
-    },
-    getFeaturesBatch: async (request) => {
-      const params = paramsOf(request);
-      const context = contextOf(params);
+      const context = contextOf(request, params);
       const reader = await readerOf(request, params, context.signal);
-      return await getFeaturesBatch(reader, params.requestData!, params, context);
+      const text = await getFeatures(reader, params, params, context);
+      reply.header("content-type", jsonType);
+      return text;
+    },
+    getFeaturesBatch: async (request, reply) => {
+      const params = paramsOf(request);
+      const context = contextOf(request, params);
+      const reader = await readerOf(request, params, context.signal);
+      const text = await getFeaturesBatch(reader, params.requestData!, params, context);
+      reply.header("content-type", jsonType);
+      return text;
     },
     metadata: async (request) => {
       const params = paramsOf(request);
-      return serviceMetadata(await readerOf(request, params, contextOf(params).signal));
+      return serviceMetadata(await readerOf(request, params, contextOf(request, params).signal));
     },
   };
 }
@@ -97,7 +110,7 @@ function serviceMetadata(reader: ServiceReader): object {
     featureServiceType: "DEFAULT",
     inputJoinKeys: reader.joinKeys.map(({ name, type }) => ({ name, dataType: tectonType(type) })),
     inputRequestContextKeys: reader.requestFields.map(({ name, type }) => ({ name, dataType: tectonType(type) })),
-    featureValues: slotsOf(reader).map(({ name, type }) => ({ name, dataType: type })),
+    featureValues: answerWriter(reader).features,
   };
 }
 
@@ -105,18 +118,11 @@ function serviceMetadata(reader: ServiceReader): object {
  * The public Java client expects an error's code to be a number; where it is none, it drops the body and shows the words of
  * the status line. There it finds the message.
  */
-function tellJavaClient(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  payload: unknown,
-  done: (error: null, payload: unknown) => void,
-): void {
-  if (reply.statusCode >= 400 && typeof payload === "string") {
-    const agent = request.headers["user-agent"] ?? "";
-    if (agent.startsWith("tecton-http-java-client")) {
-      const { message } = JSON.parse(payload) as { message: string };
-      reply.raw.statusMessage = message.replace(/[^\x20-\x7e]+/g, "?").slice(0, 1_000);
-    }
+function tellJavaClient(request: FastifyRequest, reply: FastifyReply, error: Error, done: () => void): void {
+  const agent = request.headers["user-agent"] ?? "";
+  if (agent.startsWith("tecton-http-java-client")) {
+    const { message } = errorAnswer(error).body;
+    reply.raw.statusMessage = message.replace(/[^\x20-\x7e]+/g, "?").slice(0, 1_000);
   }
-  done(null, payload);
+  done();
 }

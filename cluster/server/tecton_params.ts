@@ -78,26 +78,30 @@ function camelKeys(value: Readonly<Record<string, unknown>>): Readonly<Record<st
 }
 
 /** The service that is meant; what the path and the body both name must be the same. */
-export function serviceMeant(workspace: string, ...given: readonly ServiceNames[]): string {
-  const names = new Set(given.flatMap((each) => [each.featureServiceName, each.featureServiceId]));
-  const workspaces = new Set(given.map((each) => each.workspaceName));
-  names.delete(undefined);
-  workspaces.delete(undefined);
-  for (const name of workspaces) {
-    if (name !== workspace) {
-      throw new VarveError(
-        "NOT_FOUND",
-        `Cannot read workspace ${JSON.stringify(name)}: this server serves ${JSON.stringify(workspace)}`,
-        { details: { workspace: name! } },
-      );
-    }
-  }
-  const [name] = names;
-  if (names.size === 1) return name!;
+export function serviceMeant(workspace: string, body: ServiceNames, path: ServiceNames): string {
+  refuseOther(workspace, path.workspaceName);
+  refuseOther(workspace, body.workspaceName);
+  const name = path.featureServiceName ?? body.featureServiceName ?? body.featureServiceId;
+  if (isOrAbsent(body.featureServiceName, name) && isOrAbsent(body.featureServiceId, name)) return name!;
+  const given = [path.featureServiceName, body.featureServiceName, body.featureServiceId];
+  const names = new Set(given.filter((each) => each !== undefined));
   throw new VarveError(
     "INVALID_REQUEST",
     `Cannot read the request: it names ${
       [...names].map((each) => JSON.stringify(each)).join(" and ")
     }; name one service`,
+  );
+}
+
+function isOrAbsent(given: string | undefined, name: string | undefined): boolean {
+  return given === undefined || given === name;
+}
+
+function refuseOther(workspace: string, given: string | undefined): void {
+  if (isOrAbsent(given, workspace)) return;
+  throw new VarveError(
+    "NOT_FOUND",
+    `Cannot read workspace ${JSON.stringify(given)}: this server serves ${JSON.stringify(workspace)}`,
+    { details: { workspace: given! } },
   );
 }

@@ -154,7 +154,7 @@ export class AuditLog {
         if (keys.every((key) => key === undefined)) return reader.read(requests, options);
         // Looked at before the read, which does the same: a load may move them meanwhile.
         const states = reads.map(({ definition, version }) => findState(definition.name, version));
-        return reader.read(requests, options).then((answers) => {
+        return reader.read(requests, { ...options, times: true }).then((answers) => {
           answers.forEach((answer, i) => {
             const key = keys[i];
             if (key === undefined) return;

@@ -11,7 +11,7 @@ import { encodeKey, rowLayout, tilesBehind, tilesKey } from "../storage/encoding
 import type { Collection, OnlineStore, ViewState } from "../storage/online_store.ts";
 import { type FeatureRead, keyColumns } from "./feature_read.ts";
 import { AttributeValues } from "./online_attributes.ts";
-import type { ViewValues } from "./online_values.ts";
+import type { Found, ViewValues } from "./online_values.ts";
 import { WindowValues } from "./online_windows.ts";
 import { checkNoFields } from "./request_fields.ts";
 import type { FeatureStatus } from "./status.ts";
@@ -61,6 +61,8 @@ export interface ReadFeaturesOptions {
   readonly at: Micros;
   /** What requests give beside join keys, in their order: every field of {@link ServiceReader.requestFields}, null included. */
   readonly context?: readonly Row[] | undefined;
+  /** Whether answers have times; without, their lists are empty: most requests do not ask for them. @default true */
+  readonly times?: boolean | undefined;
   /** Stops the read. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -150,12 +152,15 @@ function defaultsOf(features: readonly FeatureDefinition[]): unknown[] {
 interface Lookups {
   readonly found: (Uint8Array | undefined)[];
   /** Where the value of request r and view v is found; -1 is a null key. */
-  readonly places: Int32Array;
+  readonly places: readonly number[];
   readonly served: readonly ServedState[];
   readonly at: Micros;
+  readonly times: boolean;
   /** Places of totals that are for other instants. */
   insufficient?: number[];
 }
+
+const noTimes = { effectiveTime: undefined, eventTime: undefined } as const;
 
 /** The state of a view version that is loaded. */
 type ServedState = ViewState & { readonly collection: Collection };
@@ -207,31 +212,35 @@ class CompiledReader implements ServiceReader {
     );
   }
 
-  async read(requests: readonly FeatureRequest[], { at, context, signal }: ReadFeaturesOptions): Promise<Answer[]> {
+  async read(
+    requests: readonly FeatureRequest[],
+    { at, context, times = true, signal }: ReadFeaturesOptions,
+  ): Promise<Answer[]> {
     if (context) checkNoFields(this.#title, context);
-    const served = this.#uses.map((use) => this.#served(use));
+    const served: ServedState[] = [];
+    for (let v = 0; v < this.#uses.length; v++) served.push(this.#served(this.#uses[v]!));
     const collections: Collection[] = [];
     const keys: Uint8Array[] = [];
     // Where the value of request r and view v will be; -1 is a null key, for which nothing is looked up (S7).
-    const places = new Int32Array(requests.length * served.length);
-    let place = 0;
+    const places: number[] = [];
     for (let r = 0; r < requests.length; r++) {
       const encoded = this.#encodeAll(requests, r);
       for (let v = 0; v < served.length; v++) {
         const key = encoded[this.#uses[v]!.keys.index];
-        if (key === null) places[place++] = -1;
+        if (key === null) places.push(-1);
         else {
-          places[place++] = keys.length;
+          places.push(keys.length);
           collections.push(served[v]!.collection);
           keys.push(key!);
         }
       }
     }
     const found = keys.length === 0 ? [] : await this.#store.getMany(collections, keys, signal);
-    const lookups: Lookups = { found, places, served, at };
-    const answers = requests.map((_, r) => this.#answer(lookups, r));
+    const lookups: Lookups = { found, places, served, at, times };
+    const answers: (Answer | undefined)[] = [];
+    for (let r = 0; r < requests.length; r++) answers.push(this.#answer(lookups, r));
     if (lookups.insufficient) await this.#fetchTiles(lookups.insufficient, lookups, { collections, keys, signal });
-    return lookups.insufficient ? requests.map((_, r) => answers[r] ?? this.#whole(lookups, r)) : answers as Answer[];
+    return lookups.insufficient ? answers.map((answer, r) => answer ?? this.#whole(lookups, r)) : answers as Answer[];
   }
 
   /**
@@ -278,7 +287,9 @@ class CompiledReader implements ServiceReader {
 
   #encodeAll(requests: readonly FeatureRequest[], r: number): (Uint8Array | null)[] {
     try {
-      return this.#keySets.map(({ fields }) => this.#encode(fields, requests[r]!));
+      const keys: (Uint8Array | null)[] = [];
+      for (let k = 0; k < this.#keySets.length; k++) keys.push(this.#encode(this.#keySets[k]!.fields, requests[r]!));
+      return keys;
     } catch (error) {
       if (requests.length === 1 || !(error instanceof VarveError)) throw error;
       const details = { ...error.details, row: r };
@@ -312,14 +323,14 @@ class CompiledReader implements ServiceReader {
 
   /** Undefined where more has to be looked up, which is noted. */
   #answer(lookups: Lookups, r: number): Answer | undefined {
-    const { found, places, served, at } = lookups;
+    const { found, places, served, at, times } = lookups;
     const first = r * served.length;
     let isWhole = true;
     const count = this.features.length;
     const values = new Array<unknown>(count);
     const statuses = new Array<FeatureStatus>(count);
-    const effectiveTimes = new Array<Micros | undefined>(count);
-    const eventTimes = new Array<Micros | undefined>(count);
+    const effectiveTimes: (Micros | undefined)[] = [];
+    const eventTimes: (Micros | undefined)[] = [];
     let storedBytes = 0;
     let cut: string[] | undefined;
     let feature = 0;
@@ -328,24 +339,27 @@ class CompiledReader implements ServiceReader {
       const place = places[first + v]!;
       const bytes = place < 0 ? undefined : found[place];
       let status: FeatureStatus = place < 0 ? "NULL_KEY" : "MISSING";
-      let effectiveTime: Micros | undefined;
-      let eventTime: Micros | undefined;
+      let one: Found | undefined;
       if (bytes) {
-        const what = view.read(bytes, at, served[v]!, values, feature);
-        if (!what) {
+        one = view.read(bytes, at, served[v]!, values, feature);
+        if (!one) {
           (lookups.insufficient ??= []).push(place);
           isWhole = false;
           continue;
         }
         storedBytes += bytes.length;
-        if (what.isCut) (cut ??= []).push(this.#uses[v]!.read.alias);
-        ({ status, effectiveTime, eventTime } = what);
+        if (one.isCut) (cut ??= []).push(this.#uses[v]!.read.alias);
+        status = one.status;
       } else view.none(values, feature);
-      for (const end = feature + features.length; feature < end; feature++) {
-        statuses[feature] = status;
-        effectiveTimes[feature] = effectiveTime;
-        eventTimes[feature] = eventTime;
+      const end = feature + features.length;
+      if (times) {
+        const { effectiveTime, eventTime } = one ?? noTimes;
+        for (let i = feature; i < end; i++) {
+          effectiveTimes.push(effectiveTime);
+          eventTimes.push(eventTime);
+        }
       }
+      for (; feature < end; feature++) statuses[feature] = status;
     }
     if (!isWhole) return undefined;
     const answer = { values, statuses, effectiveTimes, eventTimes, storedBytes };

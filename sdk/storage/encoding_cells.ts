@@ -189,6 +189,61 @@ export function readRun(source: CellSource, run: CellRun, start: number, offset:
   return values;
 }
 
+/** Some cells of a run, and where each is. */
+export interface PickedCells {
+  readonly cells: readonly Cell[];
+  /** For each cell: its slot, the byte and the bit that say whether it is null, the slot before it that says where it starts. */
+  readonly slots: Int32Array;
+  readonly nullBytes: Int32Array;
+  readonly nullBits: Int32Array;
+  readonly startSlots: Int32Array;
+  readonly fixedBytes: number;
+}
+
+/** Picks cells of a run whose first `offset` bytes are taken. */
+export function pickCells(
+  { cells, slots, fixedBytes }: CellRun,
+  offset: number,
+  places: readonly number[],
+): PickedCells {
+  return {
+    cells: places.map((place) => cells[place]!),
+    slots: Int32Array.from(places, (place) => slots[place]!),
+    nullBytes: Int32Array.from(places, (place) => offset + (place >> 3)),
+    nullBits: Int32Array.from(places, (place) => place & 7),
+    startSlots: Int32Array.from(
+      places,
+      (place) => slots[cells.findLastIndex((cell, i) => i < place && cell.size === undefined)] ?? -1,
+    ),
+    fixedBytes,
+  };
+}
+
+/** Reads them from a row into `values` from `first` on; null is replaced by the default at its place. */
+export function readPicked(
+  source: CellSource,
+  { cells, slots, nullBytes, nullBits, startSlots, fixedBytes }: PickedCells,
+  values: unknown[],
+  first: number,
+  defaults: readonly unknown[],
+): void {
+  const { view, bytes, base } = source;
+  const end = bytes.length;
+  if (fixedBytes > end) throw corrupt();
+  for (let i = 0; i < cells.length; i++) {
+    const cell = cells[i]!;
+    if ((bytes[nullBytes[i]!]! >> nullBits[i]!) & 1) values[first + i] = defaults[i];
+    else if (cell.size !== undefined) values[first + i] = cell.get(view, base + slots[i]!);
+    else {
+      const startSlot = startSlots[i]!;
+      const from = fixedBytes + (startSlot < 0 ? 0 : view.getUint32(base + startSlot, true));
+      const to = fixedBytes + view.getUint32(base + slots[i]!, true);
+      if (to < from || to > end) throw corrupt();
+      values[first + i] = cell.get(source, from, to);
+    }
+  }
+}
+
 /** The error of bytes that are not a value. */
 export function corrupt(): VarveError {
   return new VarveError("CORRUPT", "Cannot read an online value: its bytes are torn; load the view again");

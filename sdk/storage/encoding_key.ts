@@ -101,7 +101,12 @@ function writePart(writer: ByteWriter, key: Field, value: unknown): void {
       if (typeof value === "number" && Number.isSafeInteger(value)) {
         return writeInteger(writer, 0x10, Math.floor(value / 4294967296), value | 0);
       }
-      const integer = typeof value === "string" && /^-?\d{1,19}$/.test(value) ? BigInt(value) : value;
+      const isText = typeof value === "string" && /^-?\d{1,19}$/.test(value);
+      if (isText && value.length <= 15) {
+        const number = Number(value);
+        return writeInteger(writer, 0x10, Math.floor(number / 4294967296), number | 0);
+      }
+      const integer = isText ? BigInt(value) : value;
       if (typeof integer === "bigint" && BigInt.asIntN(64, integer) === integer) {
         return writeInteger(writer, 0x10, Number(integer >> 32n), Number(BigInt.asIntN(32, integer)));
       }

@@ -14,10 +14,13 @@ import {
   type CellSource,
   corrupt,
   layOut,
+  pickCells,
+  readPicked,
   readRun,
   type ValueForm,
   writeRun,
 } from "./encoding_cells.ts";
+import type { Micros } from "../time.ts";
 import type { Header } from "./online_store.ts";
 
 /** Bytes of the header in front of every value. */
@@ -47,6 +50,14 @@ export interface RowLayout {
   decode(value: Uint8Array): unknown[];
   /** The features in order, as users see them: `Timestamp`, `"YYYY-MM-DD"`. */
   decodeUser(value: Uint8Array): unknown[];
+  /** A reader of some features, by their places: other bytes are not looked at. */
+  reader(places: readonly number[]): RowReader;
+}
+
+/** Reads features of values in user form. */
+export interface RowReader {
+  /** Writes them into `values` from `first` on; null is replaced by the default at its place. */
+  read(value: Uint8Array, values: unknown[], first: number, defaults: readonly unknown[]): void;
 }
 
 /** The layout of features in their order. Defaults (S7) are the reader's: a stored null stays null. */
@@ -94,6 +105,13 @@ class PackedRowLayout implements RowLayout {
     return readRun(this.#source(value), this.#userRun, 0, headerBytes, value.length);
   }
 
+  reader(places: readonly number[]): RowReader {
+    const picked = pickCells(this.#userRun, headerBytes, places);
+    return {
+      read: (value, values, first, defaults) => readPicked(this.#source(value), picked, values, first, defaults),
+    };
+  }
+
   #source(value: Uint8Array): CellSource {
     if (value.length < headerBytes) throw corrupt();
     const id = (value[16]! << 8) | value[17]!;
@@ -126,6 +144,31 @@ export function readHeader(value: Uint8Array): RowHeader {
     sequence: view.getBigUint64(8),
     layout: view.getUint16(16),
   };
+}
+
+/** When the values of a row were true, as two words: few ask for it, and as one number it would be an allocation or two. */
+export class EventTime {
+  readonly #high: number;
+  readonly #low: number;
+
+  /** Of an encoded row. */
+  constructor(value: Uint8Array) {
+    if (value.length < headerBytes) throw corrupt();
+    this.#high = ((value[0]! ^ 0x80) << 24) | (value[1]! << 16) | (value[2]! << 8) | value[3]!;
+    this.#low = ((value[4]! << 24) | (value[5]! << 16) | (value[6]! << 8) | value[7]!) >>> 0;
+  }
+
+  get micros(): Micros {
+    return (BigInt(this.#high) << 32n) | BigInt(this.#low);
+  }
+
+  /** Whether it is later than an instant. */
+  isAfter(instant: Micros): boolean {
+    const number = this.#high * 4_294_967_296 + this.#low;
+    const other = Number(instant);
+    // Exact from 1684 to 2255.
+    return Number.isSafeInteger(number) && Number.isSafeInteger(other) ? number > other : this.micros > instant;
+  }
 }
 
 /** Whether the first value is newer than the second: greater (event time, sequence). */

@@ -16,6 +16,8 @@ interface Waiter {
   missing: number;
   readonly resolve: (values: (Uint8Array | undefined)[]) => void;
   readonly reject: (error: unknown) => void;
+  /** Those that listen to the same signal. */
+  readonly others: Set<Waiter> | undefined;
 }
 
 /** Keys that go into one command; `waiters[i]` gets the i-th answer at `places[i]`. */
@@ -39,6 +41,8 @@ export class RedisReader {
   #isScheduled = false;
   readonly #spare: ByteWriter[] = [];
   #epoch: Epoch | undefined;
+  /** Who listens to a signal: a listener for each of the requests that share one would cost more than what they read. */
+  readonly #listening = new WeakMap<AbortSignal, Set<Waiter>>();
 
   constructor(connection: RedisConnection) {
     this.#connection = connection;
@@ -62,10 +66,26 @@ export class RedisReader {
     if (keys.length === 0) return Promise.resolve([]);
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(abortError(signal, "read"));
-      const waiter: Waiter = { values: new Array(keys.length), missing: keys.length, resolve, reject };
-      if (signal) listen(signal, waiter);
+      const others = signal && this.#listenersOf(signal);
+      const waiter: Waiter = { values: new Array(keys.length), missing: keys.length, resolve, reject, others };
+      others?.add(waiter);
       for (let i = 0; i < keys.length; i++) this.#add(collections[i]!, keys[i]!, waiter, i);
     });
+  }
+
+  /** Lets callers go when they give up; their keys are read all the same, together with the others'. */
+  #listenersOf(signal: AbortSignal): Set<Waiter> {
+    let waiters = this.#listening.get(signal);
+    if (waiters) return waiters;
+    waiters = new Set();
+    this.#listening.set(signal, waiters);
+    const all = waiters;
+    const stop = () => {
+      for (const waiter of all) waiter.reject(abortError(signal, "read"));
+      all.clear();
+    };
+    signal.addEventListener("abort", stop, { once: true });
+    return waiters;
   }
 
   #add(collection: Collection, key: Uint8Array, waiter: Waiter, place: number): void {
@@ -130,22 +150,15 @@ export class RedisReader {
       for (let i = 0; i < places.length; i++) {
         const waiter = waiters[i]!;
         waiter.values[places[i]!] = answers[i] ?? undefined;
-        if (--waiter.missing === 0) waiter.resolve(waiter.values);
+        if (--waiter.missing > 0) continue;
+        waiter.others?.delete(waiter);
+        waiter.resolve(waiter.values);
       }
     } catch (error) {
-      for (const waiter of waiters) waiter.reject(error);
+      for (const waiter of waiters) {
+        waiter.others?.delete(waiter);
+        waiter.reject(error);
+      }
     }
   }
-}
-
-/** Lets a caller go when it gives up; its keys are read all the same, together with the others'. */
-function listen(signal: AbortSignal, waiter: Waiter): void {
-  const { resolve, reject } = waiter;
-  const stop = () => reject(abortError(signal, "read"));
-  signal.addEventListener("abort", stop, { once: true });
-  const settled = () => signal.removeEventListener("abort", stop);
-  Object.assign(waiter, {
-    resolve: (values: (Uint8Array | undefined)[]) => (settled(), resolve(values)),
-    reject: (error: unknown) => (settled(), reject(error)),
-  });
 }

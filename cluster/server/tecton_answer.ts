@@ -1,0 +1,177 @@
+/**
+ * Writes answers in Tecton's shape as JSON text: what a service's answers have in common is text before the first request, and the
+ * values of a vector are written in one go. Several times faster than a serializer that walks a schema and asks of each value what
+ * it is.
+ */
+import { formatTimestamp } from "varve";
+import type { DataType } from "varve";
+import type { Answer, ServiceReader } from "varve/serving";
+import { jsonEncoder, tectonType } from "./tecton_json.ts";
+import type { TectonType } from "./tecton_json.ts";
+
+/** One feature's place in the answer. */
+interface Slot {
+  readonly name: string;
+  readonly index: number;
+  readonly type: TectonType;
+  /** The type in varve's words. */
+  readonly exactType: DataType;
+  /** Features of one realtime view keep their order. */
+  readonly group: string;
+  readonly encode: (value: unknown) => unknown;
+  readonly description: string | undefined;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** A row's features; undefined when they did not come in time. */
+export type Row = Answer | undefined;
+
+/** Which metadata is told. */
+export type Wanted = Readonly<Record<string, boolean>>;
+
+const writers = new WeakMap<ServiceReader, AnswerWriter>();
+
+/** The writer of a service's answers; made once per reader. */
+export function answerWriter(reader: ServiceReader): AnswerWriter {
+  let writer = writers.get(reader);
+  if (!writer) writers.set(reader, writer = new AnswerWriter(reader));
+  return writer;
+}
+
+/** Writes the answers of one service. */
+export class AnswerWriter {
+  /**
+   * Tecton's order: features of realtime views first, by view and inside one as it has them; then the others by `namespace.feature`,
+   * alphabetical.
+   */
+  readonly #slots: readonly Slot[];
+  /** What does not change in the metadata of features, by what is wanted of it. */
+  readonly #described = new Map<string, readonly string[]>();
+
+  constructor(reader: ServiceReader) {
+    this.#slots = reader.features
+      .map((feature, index) => ({
+        name: `${feature.namespace}.${feature.name}`,
+        index,
+        type: tectonType(feature.type),
+        exactType: feature.type,
+        group: feature.isComputed ? `0${feature.namespace}` : `1${feature.namespace}.${feature.name}`,
+        encode: jsonEncoder(feature.type),
+        description: feature.description,
+        tags: feature.tags ?? {},
+      }))
+      .sort((a, b) => a.group < b.group ? -1 : a.group > b.group ? 1 : a.index - b.index);
+  }
+
+  /** Names and types in the order of vectors. */
+  get features(): readonly { readonly name: string; readonly dataType: TectonType }[] {
+    return this.#slots.map(({ name, type }) => ({ name, dataType: type }));
+  }
+
+  /** `{"features":[…]}`. */
+  vector(row: Row): string {
+    const slots = this.#slots;
+    const features = new Array<unknown>(slots.length).fill(null);
+    if (row !== undefined) {
+      const { values } = row;
+      for (let i = 0; i < slots.length; i++) {
+        const { encode, index } = slots[i]!;
+        features[i] = encode(values[index]);
+      }
+    }
+    return `{"features":${JSON.stringify(features)}}`;
+  }
+
+  /** The list of features in an answer's metadata. */
+  metadata(wanted: Wanted, row: Row): string {
+    const { includeEffectiveTimes: times, includeServingStatus: statuses } = wanted;
+    return this.#metadata(wanted, [row], () => [
+      ...(times ? [`"effectiveTime":${timeText(this.#time(row))}`] : []),
+      ...(statuses ? [`"status":"${tectonStatus(this.#status(row))}","reason":"${this.#status(row)}"`] : []),
+    ]);
+  }
+
+  /**
+   * The same of many rows: statuses are lists with an entry per row. Clients read one time per feature: the newest, by which every row
+   * had its value. Each row's own stands beside it.
+   */
+  batchMetadata(wanted: Wanted, rows: readonly Row[]): string {
+    const { includeEffectiveTimes: times, includeServingStatus: statuses } = wanted;
+    return this.#metadata(wanted, rows, () => [
+      ...(times ? [timesText(rows.map((row) => this.#time(row)))] : []),
+      ...(statuses ? [statusesText(rows.map((row) => this.#status(row)))] : []),
+    ]);
+  }
+
+  /** The place of the feature that {@link #time} and {@link #status} are of. */
+  #place = 0;
+
+  #time(row: Row): bigint | undefined {
+    return row?.effectiveTimes[this.#place];
+  }
+
+  #status(row: Row): string {
+    return row === undefined ? "TIME_OUT" : row.statuses[this.#place]!;
+  }
+
+  /** What was looked up together has the same times and statuses: their text is made once. */
+  #metadata(wanted: Wanted, rows: readonly Row[], changing: () => readonly string[]): string {
+    const described = this.#describedBy(wanted);
+    let previous: number | undefined;
+    let changed: readonly string[] = [];
+    const features = this.#slots.map(({ index }, i) => {
+      if (previous === undefined || rows.some((row) => row !== undefined && !isSame(row, index, previous!))) {
+        this.#place = index;
+        changed = changing();
+        previous = index;
+      }
+      const parts = described[i] === "" ? changed : [described[i], ...changed];
+      return `{${parts.join(",")}}`;
+    });
+    return `[${features.join(",")}]`;
+  }
+
+  #describedBy(wanted: Wanted): readonly string[] {
+    const parts = ["Names", "DataTypes", "ExactTypes", "FeatureDescriptions", "FeatureTags"].filter((part) =>
+      wanted[`include${part}`]
+    );
+    const name = parts.join();
+    let described = this.#described.get(name);
+    if (!described) this.#described.set(name, described = this.#slots.map((slot) => describe(slot, wanted)));
+    return described;
+  }
+}
+
+function isSame({ statuses, effectiveTimes }: Answer, index: number, other: number): boolean {
+  return statuses[index] === statuses[other] && effectiveTimes[index] === effectiveTimes[other];
+}
+
+/** The inside of an object. */
+function describe(slot: Slot, wanted: Wanted): string {
+  const described = {
+    ...(wanted["includeNames"] && { name: slot.name }),
+    ...(wanted["includeDataTypes"] && { dataType: slot.type }),
+    ...(wanted["includeExactTypes"] && { exactType: slot.exactType }),
+    ...(wanted["includeFeatureDescriptions"] && { description: slot.description ?? null }),
+    ...(wanted["includeFeatureTags"] && { tags: slot.tags }),
+  };
+  return JSON.stringify(described).slice(1, -1);
+}
+
+/** Tecton knows present, missing and late; why a value is missing (expired, null key, no row) is told as the reason. */
+function tectonStatus(reason: string): string {
+  return reason === "PRESENT" || reason === "TIME_OUT" ? reason : "MISSING_DATA";
+}
+
+function statusesText(reasons: readonly string[]): string {
+  return `"status":${JSON.stringify(reasons.map(tectonStatus))},"reason":${JSON.stringify(reasons)}`;
+}
+
+function timesText(times: readonly (bigint | undefined)[]): string {
+  const newest = times.reduce((a, b) => a === undefined || (b !== undefined && b > a) ? b : a, undefined);
+  return `"effectiveTime":${timeText(newest)},"effectiveTimes":[${times.map(timeText).join(",")}]`;
+}
+
+function timeText(micros: bigint | undefined): string {
+  return micros === undefined ? "null" : `"${formatTimestamp(micros)}"`;
+}
