@@ -110,6 +110,29 @@ export function throwIssues(subject: string, issues: readonly Issue[], code: Err
   throw new VarveError(code, `${subject}:${text}`, { details: { issues } });
 }
 
+/** Every option of T by name: the compiler refuses one too many or too few. */
+export type OptionNames<T> = { readonly [N in keyof Required<T>]: true };
+
+/**
+ * What is wrong with the names of options. Not every cell and program is type-checked, and a misspelt option that is passed over
+ * would let somebody believe in it.
+ */
+export function optionIssues(options: object | undefined, names: Readonly<Record<string, true>>): Issue[] {
+  return Object.keys(options ?? {}).filter((name) => !Object.hasOwn(names, name)).map((name) => ({
+    path: name,
+    message: `there is no such option; there are ${Object.keys(names).join(", ")}`,
+  }));
+}
+
+/** Throws where an option does not exist. */
+export function checkOptions(
+  subject: string,
+  options: object | undefined,
+  names: Readonly<Record<string, true>>,
+): void {
+  throwIssues(subject, optionIssues(options, names), "INVALID_REQUEST");
+}
+
 /** The message of anything thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -127,7 +127,8 @@ export function parseType(value: unknown, what = "type"): DataType {
       return Object.freeze({ struct: Object.freeze(struct) });
     }
   }
-  throw new TypeError(
+  throw new VarveError(
+    "INVALID_DEFINITION",
     `Cannot use ${JSON.stringify(value)} as ${what}: types are ${scalarTypes.join(", ")}, { list } and { struct }`,
   );
 }

@@ -11,7 +11,7 @@ import type { ViewOptions } from "./define/view_types.ts";
 import { rememberProfile } from "./define/view_facts.ts";
 import type { ProfileOptions, ViewProfile } from "./define/view_profile.ts";
 import { Displayed, type Rendering } from "./display.ts";
-import { VarveError } from "./errors.ts";
+import { checkOptions, type OptionNames, VarveError } from "./errors.ts";
 import type { Query } from "./frame/query.ts";
 import { closedRange, sliceLength } from "./materialize/due_slices.ts";
 import { report, reportList } from "./notebook/report.ts";
@@ -25,7 +25,7 @@ import type { Change, ViewVersion } from "./registry/state.ts";
 import type { Answer, ServedFeature } from "./retrieve/online.ts";
 import { preview as previewRead, rangeRead } from "./retrieve/range.ts";
 import type { SpineInput } from "./retrieve/spine.ts";
-import { rebuildTrainingSet, trainingSet, type TrainOptions } from "./retrieve/training.ts";
+import { rebuildTrainingSet, trainingSet, type TrainOptions, trainOptions } from "./retrieve/training.ts";
 import type { TrainingRecord, TrainingSet } from "./retrieve/training_set.ts";
 import { viewProfile } from "./retrieve/view_profile.ts";
 import type { Field, Row, RowOf } from "./schema.ts";
@@ -35,11 +35,11 @@ import { StorePlan } from "./store_plan.ts";
 import { nameOf, newestView, OnlineReaders, type Readable, readsFor, requireView } from "./store_reads.ts";
 import { ReadResult } from "./store_result.ts";
 import { audit, type AuditOptions, type AuditReport } from "./store_audit.ts";
-import { explain, type ExplainOptions, type Explanation } from "./store_explain.ts";
+import { explain, type ExplainOptions, explainOptions, type Explanation } from "./store_explain.ts";
 import { registeredSource } from "./store_source.ts";
 import { skew, type SkewOptions, type SkewReport } from "./store_skew.ts";
 import { estimateSources } from "./store_sources.ts";
-import { type LeakOptions, type LeakReport, leaks } from "./store_leaks.ts";
+import { type LeakOptions, leakOptions, type LeakReport, leaks } from "./store_leaks.ts";
 import { type StoreStatus, storeStatus } from "./store_status.ts";
 import { vacuum, type Vacuumed, type VacuumOptions } from "./store_vacuum.ts";
 import { alignDown, alignUp, type Clock, formatRange, formatTimestamp, type TimestampLike, toMicros } from "./time.ts";
@@ -68,6 +68,8 @@ export interface PlanStoreOptions extends PublishOptions {
   /** What to delete: `view:x`, `realtimeView:x`, `service:y`, `entity:z`. */
   readonly delete?: readonly string[];
 }
+
+const planOptions: OptionNames<PlanStoreOptions> = { reason: true, delete: true };
 
 /** Which slices to compute by hand. */
 export interface MaterializeOptions extends WaitOptions {
@@ -129,6 +131,8 @@ export interface OnlineOptions<Given = unknown> {
   readonly signal?: AbortSignal;
 }
 
+const onlineOptions: OptionNames<OnlineOptions> = { request: true, at: true, signal: true };
+
 /** Features with all that is known of them. */
 export interface OnlineDetails {
   /** Name, type and view of each feature, in the order of each answer's lists. */
@@ -158,6 +162,8 @@ export interface PreviewStoreOptions {
   /** Stops the read. */
   readonly signal?: AbortSignal;
 }
+
+const previewOptions: OptionNames<PreviewStoreOptions> = { at: true, limit: true, signal: true };
 
 /** A feature store: registry, offline tables and online values of one workspace. Close it when done. */
 export class Store extends Displayed {
@@ -214,6 +220,7 @@ export class Store extends Displayed {
   /** Plans what publishing would change; nothing changes until the plan is applied. What is not named stays as it is. */
   async plan(features: Publishable | readonly Publishable[], options: PlanStoreOptions = {}): Promise<StorePlan> {
     this.#checkOpen("plan");
+    checkOptions("Cannot plan this", options, planOptions);
     const list = isList(features) ? features : [features];
     const definitions = unique(list.flatMap(definitionsOf));
     const plan = await this.#parts.registry.plan(definitions, {
@@ -337,6 +344,7 @@ export class Store extends Displayed {
   /** A training set: features of a service or view for the rows of a spine, as they were known at each row's time. */
   async train(features: Readable, spine: SpineInput, options: TrainOptions = {}): Promise<TrainingSet> {
     this.#checkOpen("train");
+    checkOptions("Cannot read a training set", options, trainOptions);
     const reads = readsFor(await this.#parts.registry.state(), features, options.from ?? "offline");
     return await trainingSet({ ...options, reads, spine }, await this.#readContext());
   }
@@ -357,6 +365,7 @@ export class Store extends Displayed {
    */
   async leaks(features: Readable, spine: SpineInput, options: LeakOptions = {}): Promise<LeakReport & Displayed> {
     this.#checkOpen("look for leaks in");
+    checkOptions("Cannot look for leaks", options, leakOptions);
     const reads = readsFor(await this.#parts.registry.state(), features, options.from ?? "offline");
     return report(await leaks(this.#parts, reads, spine, options), leaksBundle);
   }
@@ -384,6 +393,7 @@ export class Store extends Displayed {
   /** What each key of a view would have at an instant, computed from the source; also before it is published. */
   preview(view: string | FeatureView, options: PreviewStoreOptions = {}): ReadResult {
     this.#checkOpen("preview");
+    checkOptions(`Cannot preview view "${nameOf(view)}"`, options, previewOptions);
     const { limit, signal } = options;
     const at = options.at === undefined ? this.#parts.clock.now() : toMicros(options.at);
     return new ReadResult(async () => {
@@ -450,6 +460,7 @@ export class Store extends Displayed {
     options: OnlineOptions = {},
   ): Promise<OnlineDetails & Displayed> {
     this.#checkOpen("read");
+    checkOptions(`Cannot read "${nameOf(readable)}"`, options, onlineOptions);
     const reader = await this.#readers.reader(readable);
     const at = options.at === undefined ? this.#parts.clock.now() : toMicros(options.at);
     const context = contextOf(nameOf(readable), keys.length, options.request);
@@ -466,6 +477,7 @@ export class Store extends Displayed {
    */
   async explain<R extends Readable>(features: R, keys: KeysOf<R>, options: ExplainOptions = {}): Promise<Explanation> {
     this.#checkOpen("explain values of");
+    checkOptions(`Cannot explain "${nameOf(features)}"`, options, explainOptions);
     return await explain(this.#parts, this.#readers, features, keys as Row, options);
   }
 

@@ -1,6 +1,6 @@
 /** Why a value is what it is: for one key, the source rows behind each feature, and those left out with the rule that left them out. */
 import { Displayed, type Rendering } from "./display.ts";
-import { VarveError } from "./errors.ts";
+import { type OptionNames, VarveError } from "./errors.ts";
 import { literalOf, type Plain } from "./frame/expr_literal.ts";
 import { quoteName } from "./engine/engine.ts";
 import { commitTimes } from "./materialize/late_rows.ts";
@@ -37,6 +37,15 @@ export interface ExplainOptions {
   /** Stops it. */
   readonly signal?: AbortSignal;
 }
+
+/** Their names. */
+export const explainOptions: OptionNames<ExplainOptions> = {
+  at: true,
+  from: true,
+  features: true,
+  limit: true,
+  signal: true,
+};
 
 /** One row of the source. */
 export interface ExplainedRow {
@@ -313,7 +322,9 @@ async function servedNow(
     }
   }
   const reader = await readers.reader(readable);
-  const [answer] = await reader.read([row], { at, signal });
+  // Features that are not explained may be looked up by more keys: those are not asked for.
+  const unasked = Object.fromEntries(reader.joinKeys.map(({ name }) => [name, null]));
+  const [answer] = await reader.read([{ ...unasked, ...row }], { at, signal });
   return Object.fromEntries(reader.features.map(({ name }, i) => [name, answer!.values[i]]));
 }
 

@@ -2,6 +2,7 @@
  * Finds features that would leak the future: a training set is joined twice, by what had happened at each row's time and by what
  * could have been served then (S4). Where the two differ, a model trained on the first sees what it will not have.
  */
+import type { OptionNames } from "./errors.ts";
 import { join } from "node:path";
 import { rm } from "node:fs/promises";
 import { type EngineSession, quoteName, quoteText } from "./engine/engine.ts";
@@ -15,6 +16,9 @@ import type { StoreParts } from "./store_parts.ts";
 
 /** How the two training sets are read. */
 export type LeakOptions = Pick<TrainOptions, "eventTimestamp" | "from" | "schema" | "signal">;
+
+/** Their names. */
+export const leakOptions: OptionNames<LeakOptions> = { eventTimestamp: true, from: true, schema: true, signal: true };
 
 /** One feature. */
 export interface FeatureLeak {

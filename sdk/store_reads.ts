@@ -70,7 +70,7 @@ export function requireView(state: RegistryState, name: string): DefinedView {
   if (!Object.hasOwn(state.views, name)) throw unknown(state, name);
   throw new VarveError(
     "NOT_FOUND",
-    `Cannot read view "${name}": its first version is not complete yet; wait for its backfill, or read from: "source"`,
+    `Cannot read view "${name}": its first version is not complete yet; wait for its backfill, or give { from: "source" }`,
     { details: { view: name } },
   );
 }

@@ -84,17 +84,19 @@ export function toMicros(value: TimestampLike): Micros {
   if (value instanceof Timestamp) return value.micros;
   if (value instanceof Date) {
     const ms = value.getTime();
-    if (Number.isNaN(ms)) throw new TypeError("Cannot read an instant: the Date is invalid");
+    if (Number.isNaN(ms)) throw new VarveError("INVALID_REQUEST", "Cannot use an invalid Date as an instant");
     return BigInt(ms) * 1000n;
   }
   if (typeof value !== "string") {
-    throw new TypeError(
+    throw new VarveError(
+      "INVALID_REQUEST",
       `Cannot read an instant from a ${typeof value}: give ISO text, a Date, a Timestamp or bigint micros`,
     );
   }
   const match = timestampPattern.exec(value.trim());
   const fail = () =>
-    new TypeError(
+    new VarveError(
+      "INVALID_REQUEST",
       `Cannot read "${value}" as an instant: write it as 2001-03-01, 2001-03-01T12:00Z or 2001-03-01T12:00:00.123456Z`,
     );
   if (!match) throw fail();

@@ -1,6 +1,6 @@
 /** Entities: what features are about. */
 import { Displayed } from "../display.ts";
-import { throwIssues } from "../errors.ts";
+import { throwIssues, VarveError } from "../errors.ts";
 import { type Field, formatType, parseType, type SchemaTypes } from "../schema.ts";
 import { descriptive, entityIssues } from "./checks.ts";
 import type { Descriptive, EntityDefinition } from "./definitions.ts";
@@ -52,6 +52,12 @@ export function entity<const Keys extends SchemaTypes>(
   keys: Keys,
   options: Descriptive = {},
 ): Entity<Keys> {
+  if (typeof keys !== "object" || keys === null || Array.isArray(keys)) {
+    throw new VarveError(
+      "INVALID_DEFINITION",
+      `Cannot define entity ${JSON.stringify(name)}: name its join keys with their types, as in { origin: "string" }`,
+    );
+  }
   const joinKeys = Object.entries(keys).map(([key, type]) =>
     Object.freeze({ name: key, type: parseType(type, `type of join key "${key}"`) })
   );

@@ -1,12 +1,12 @@
 /** Feature services: what one model reads. */
 import { Displayed } from "../display.ts";
-import { type Issue, throwIssues } from "../errors.ts";
+import { type Issue, throwIssues, VarveError } from "../errors.ts";
 import type { PublishTarget } from "../frame/keyed_frame.ts";
 import type { DataType, ValueOf } from "../schema.ts";
 import { descriptive, descriptiveIssues, nameIssues } from "./checks.ts";
 import type { AnyView, Definition, Descriptive, ServiceDefinition, ViewDefinition } from "./definitions.ts";
 import { SelectableView } from "./selectable.ts";
-import type { ViewSelection } from "./selection.ts";
+import { ViewSelection } from "./selection.ts";
 import { DefinitionSource } from "./source/definition_source.ts";
 import { type ModuleOptions, moduleSource } from "./source/module_source.ts";
 import { differingViews, requestIssues, usesIssues, usesViewIssues } from "./uses.ts";
@@ -116,6 +116,12 @@ export function service<const Parts extends readonly ServicePart[]>(
   parts: Parts,
   options: Descriptive = {},
 ): FeatureService<RequestOf<Parts>, FeaturesOfParts<Parts>, RequestFieldsOf<Parts>> {
+  if (!Array.isArray(parts)) {
+    throw new VarveError(
+      "INVALID_DEFINITION",
+      `Cannot define service ${JSON.stringify(name)}: give its views as a list, as in [delays]`,
+    );
+  }
   const selections = parts.map(selectionOf);
   const definition: ServiceDefinition = Object.freeze({
     kind: "service",
@@ -135,7 +141,14 @@ export function service<const Parts extends readonly ServicePart[]>(
 
 /** A part as it is read: all of a view, or what was selected of it. */
 export function selectionOf(part: ServicePart): ViewSelection {
-  return part instanceof SelectableView ? part.selection : part;
+  if (part instanceof SelectableView) return part.selection;
+  if (part instanceof ViewSelection) return part;
+  throw new VarveError(
+    "INVALID_DEFINITION",
+    `Cannot read features of ${
+      JSON.stringify(part)
+    }: give a view, or what was selected of it, as in delays.select("mean_1h")`,
+  );
 }
 
 /** Views with the entities that they are about, each once; entities first. */

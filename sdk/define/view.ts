@@ -1,4 +1,5 @@
 /** Feature views: a frame about an entity, with a name and a schedule. */
+import { VarveError } from "../errors.ts";
 import type { PublishTarget } from "../frame/keyed_frame.ts";
 import type { Row, SchemaTypes } from "../schema.ts";
 import type { EntityDefinition, ViewDefinition } from "./definitions.ts";
@@ -104,6 +105,14 @@ export function view<
   source: KeyedSource<R, Keys, F>,
   options: ViewOptions<R, Keys, Choice, Defaults, Time, F>,
 ): FeatureView<Keys, FeaturesOf<F, Keys, Choice, Defaults, Time>> {
+  if (!("entity" in source)) {
+    throw new VarveError(
+      "INVALID_DEFINITION",
+      `Cannot define view ${
+        JSON.stringify(name)
+      }: say what its rows are about, as in frame.by(entity("airport", { origin: "string" }))`,
+    );
+  }
   return new FeatureView(
     source.spec
       ? aggregateDefinition(name, source, source.spec, options as ViewOptions)

@@ -1,5 +1,5 @@
 /** What every kind of view says of its rows and its schedule, read from what a user says. */
-import { type Issue, messageOf, VarveError } from "../errors.ts";
+import { type Issue, messageOf, optionIssues, type OptionNames, VarveError } from "../errors.ts";
 import { literalOf, type Plain } from "../frame/expr_literal.ts";
 import type { LiteralValue } from "../frame/expr_node.ts";
 import type { Query } from "../frame/query.ts";
@@ -12,6 +12,27 @@ import { traceTimestamp, withTimestamp } from "./event_time.ts";
 import type { FeatureChoice, FeatureOptions, KeyedSource, ViewOptions } from "./view_types.ts";
 
 const timeColumns = ["eventTimestamp", "writtenTimestamp"] as const;
+
+const viewOptions: OptionNames<ViewOptions> = {
+  schedule: true,
+  start: true,
+  end: true,
+  dataDelay: true,
+  ttl: true,
+  lookback: true,
+  online: true,
+  offline: true,
+  features: true,
+  defaults: true,
+  eventTimestamp: true,
+  writtenTimestamp: true,
+  description: true,
+  owner: true,
+  tags: true,
+  preventDestroy: true,
+};
+
+const featureOptions: OptionNames<FeatureOptions> = { default: true, description: true };
 
 /** The rows of a view, with its keys and times in their types. */
 export interface ViewRows {
@@ -60,6 +81,7 @@ export function viewTail(
   options: ViewOptions,
   issues: Issue[],
 ): Schedule & Pick<ViewDefinition, "description" | "owner" | "tags" | "preventDestroy"> {
+  issues.push(...optionIssues(options, viewOptions));
   return {
     ...scheduleOf(options, issues),
     ...descriptive(options),
@@ -78,7 +100,14 @@ export function chosenFeatures(
   if (Array.isArray(chosen)) { for (const name of chosen) details.set(String(name), {}); }
   else if (chosen !== undefined) {
     for (const [name, more] of Object.entries(chosen)) {
-      details.set(name, more === true || more === undefined ? {} : more);
+      const said = more === true || more === undefined ? {} : more;
+      issues.push(
+        ...optionIssues(said, featureOptions).map(({ path, message }) => ({
+          path: `features.${name}.${path}`,
+          message,
+        })),
+      );
+      details.set(name, said);
     }
   } else for (const name of names) details.set(name, {});
   const defaults = (options.defaults ?? {}) as Readonly<Record<string, unknown>>;
@@ -186,7 +215,7 @@ function scheduleOf(options: ViewOptions, issues: Issue[]): Schedule {
   };
   const hour = 3_600_000_000n;
   const missing = (path: string, example: string): never => {
-    throw new TypeError(`it is missing; give one, as in { ${path}: "${example}" }`);
+    throw new Error(`it is missing; give one, as in { ${path}: "${example}" }`);
   };
   const schedule = read(
     "schedule",

@@ -25,7 +25,10 @@ export type CalledAfter<X, F extends string> = X extends string ? `${X}_${F}` : 
 export function inputNode(input: ColumnInput): ExprNode {
   if (input instanceof Expr) return input.node;
   if (typeof input === "string") return Object.freeze({ kind: "column", name: input });
-  throw new TypeError(`Cannot use a ${typeof input} as a column: give a column's name or an expression`);
+  throw new VarveError(
+    "INVALID_REQUEST",
+    `Cannot use a ${typeof input} as a column: give a column's name or an expression`,
+  );
 }
 
 /** An aggregate without its name: plain data about a function and its inputs. */

@@ -1,4 +1,5 @@
 /** Constants: from JavaScript values to literal nodes, and from literal nodes to the row form of engines. */
+import { VarveError } from "../errors.ts";
 import { type DataType, formatType, isListType, isStructType } from "../schema.ts";
 import { formatTimestamp, Timestamp, timestampLimits, toMicros } from "../time.ts";
 import { commonType } from "./operation_rules.ts";
@@ -44,7 +45,8 @@ function plainType(value: Plain): DataType {
   if (value instanceof Uint8Array) return "binary";
   if (Array.isArray(value)) return listType(value);
   if (typeof value !== "object" || Object.getPrototypeOf(value) !== Object.prototype) {
-    throw new TypeError(
+    throw new VarveError(
+      "INVALID_REQUEST",
       `Cannot use a ${typeof value} as a constant: give a string, number, bigint, boolean, Timestamp, Date, bytes, a list or a plain object`,
     );
   }
@@ -58,7 +60,8 @@ function listType(values: readonly Plain[]): DataType {
     const next = plainType(value);
     const common: DataType | undefined = type === undefined ? next : commonType(type, next);
     if (common === undefined) {
-      throw new TypeError(
+      throw new VarveError(
+        "INVALID_REQUEST",
         `Cannot use a list of ${formatType(type!)} and ${formatType(next)} as a constant: give elements of one type`,
       );
     }
@@ -70,7 +73,7 @@ function listType(values: readonly Plain[]): DataType {
 function encode(value: Plain, type: DataType): LiteralValue {
   if (value === null) return null;
   const fail = (): never => {
-    throw new TypeError(`Cannot use ${describe(value)} as a constant of type ${formatType(type)}`);
+    throw new VarveError("INVALID_REQUEST", `Cannot use ${describe(value)} as a constant of type ${formatType(type)}`);
   };
   if (isListType(type)) {
     return Array.isArray(value) ? Object.freeze(value.map((each) => encode(each, type.list))) : fail();

@@ -1,7 +1,7 @@
 /** Where frames start: files by path, glob or `s3://`, data of this process, SQL over other frames. */
 import { isAbsolute, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { VarveError } from "../errors.ts";
+import { checkOptions, type OptionNames, VarveError } from "../errors.ts";
 import { formatType, requireField, sameType, schemaFrom } from "../schema.ts";
 import type { Row, RowOf, Schema, SchemaTypes } from "../schema.ts";
 import { Frame } from "./frame.ts";
@@ -21,6 +21,8 @@ export interface SourceOptions<S extends SchemaTypes = SchemaTypes> {
   /** The columns to read and their types. @default what the source says */
   readonly schema?: S;
 }
+
+const sourceOptions: OptionNames<SourceOptions> = { eventTimestamp: true, writtenTimestamp: true, schema: true };
 
 /** How a CSV file is written; what is not said is found out. */
 export interface CsvOptions<S extends SchemaTypes = SchemaTypes> extends SourceOptions<S> {
@@ -42,6 +44,15 @@ export interface CsvOptions<S extends SchemaTypes = SchemaTypes> extends SourceO
   readonly skip?: number;
 }
 
+const csvOptions: OptionNames<CsvOptions> = {
+  ...sourceOptions,
+  delimiter: true,
+  quote: true,
+  header: true,
+  nullText: true,
+  skip: true,
+};
+
 /** One path or glob, or several. */
 export type Paths = string | URL | readonly (string | URL)[];
 
@@ -57,7 +68,9 @@ function fileFrame<R extends Row>(
   paths: Paths,
   options: SourceOptions,
   readerOptions: Record<string, string | number | boolean | undefined> = {},
+  names: Readonly<Record<string, true>> = sourceOptions,
 ): Frame<R> {
+  checkOptions(`Cannot read ${format}`, options, names);
   const list = (Array.isArray(paths) ? paths : [paths]).map((path: string | URL) => pathText(path));
   if (list.length === 0) {
     throw new VarveError("INVALID_DEFINITION", `Cannot read ${format}: the list of paths is empty`);
@@ -106,7 +119,7 @@ export function csv<const S extends SchemaTypes | undefined = never>(
   options: CsvOptions & { readonly schema?: S } = {},
 ): Frame<RowOfSchema<S>> {
   const { delimiter, quote, header, nullText, skip } = options;
-  return fileFrame("csv", paths, options, { delim: delimiter, quote, header, nullstr: nullText, skip });
+  return fileFrame("csv", paths, options, { delim: delimiter, quote, header, nullstr: nullText, skip }, csvOptions);
 }
 
 /** JSON files: an array of objects, or objects one after the other. */
@@ -126,6 +139,7 @@ export function ndjson<const S extends SchemaTypes | undefined = never>(
 }
 
 function memoryFrame<R extends Row>(data: unknown, options: SourceOptions): Frame<R> {
+  checkOptions("Cannot make a frame", options, sourceOptions);
   // The source object owns the data: while a query that reads it can be reached, the data stays.
   const source = { kind: "memory", id: "", rowCount: 0, ...times(options) } as {
     -readonly [K in keyof MemorySource]: MemorySource[K];
@@ -147,7 +161,9 @@ export function fromRows<R extends Row>(
   options?: Omit<SourceOptions, "schema">,
 ): Frame<{ [K in keyof R & string]: R[K] }>;
 export function fromRows(rows: readonly Row[], options: SourceOptions = {}): Frame {
-  if (!Array.isArray(rows)) throw new TypeError("Cannot make a frame of rows: give an array of objects");
+  if (!Array.isArray(rows)) {
+    throw new VarveError("INVALID_REQUEST", "Cannot make a frame of rows: give an array of objects");
+  }
   return memoryFrame(Object.freeze([...rows]), options);
 }
 

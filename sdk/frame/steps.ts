@@ -46,7 +46,7 @@ export function namedExprs(columns: NamedInputs): NamedExpr[] {
 /** A condition; boolean columns may be given by name. */
 export function conditionNode(condition: ColumnInput | boolean): Expr["node"] {
   if (typeof condition === "boolean") {
-    throw new TypeError(`Cannot filter by ${condition}: use col("x").eq(y), not JavaScript's ==`);
+    throw new VarveError("INVALID_REQUEST", `Cannot filter by ${condition}: use col("x").eq(y), not JavaScript's ==`);
   }
   return inputNode(condition);
 }
@@ -119,6 +119,12 @@ export function checkEntityKeys(
   query: Query,
   entity: { readonly name: string; readonly joinKeys: readonly { readonly name: string; readonly type: unknown }[] },
 ): void {
+  if (!Array.isArray((entity as Partial<typeof entity> | undefined)?.joinKeys)) {
+    throw new VarveError(
+      "INVALID_DEFINITION",
+      'Cannot key a frame by this: give an entity, as in by(entity("airport", { origin: "string" }))',
+    );
+  }
   const schema = schemaOf(query);
   if (entity.joinKeys.length === 0) {
     throw new VarveError("INVALID_DEFINITION", `Cannot key by entity "${entity.name}": it has no join keys`);

@@ -1,5 +1,5 @@
 /** Reads `.aggregate(aggregates, options)`: from what people write to what is computed over which windows. */
-import { type Issue, messageOf } from "../errors.ts";
+import { type Issue, messageOf, optionIssues, type OptionNames } from "../errors.ts";
 import { columnNames, type Field, findField, type Schema } from "../schema.ts";
 import { type Duration, durationToMicros, formatDuration } from "../time.ts";
 import type { Query } from "./query.ts";
@@ -60,16 +60,16 @@ export interface WindowedSource {
   readonly spec: WindowedSpec;
 }
 
-const optionNames: readonly (keyof AggregateOptions)[] = [
-  "windows",
-  "every",
-  "edge",
-  "boundary",
-  "secondaryKey",
-  "maxRows",
-  "defaults",
-  "descriptions",
-];
+const aggregateOptions: OptionNames<AggregateOptions> = {
+  windows: true,
+  every: true,
+  edge: true,
+  boundary: true,
+  secondaryKey: true,
+  maxRows: true,
+  defaults: true,
+  descriptions: true,
+};
 
 const edges: readonly WindowEdge[] = ["complete", "exact", "fresh"];
 const boundaries: readonly WindowBoundary[] = ["inclusive", "exclusive"];
@@ -83,10 +83,7 @@ export function readWindowed(
 ): WindowedSpec {
   const schema = schemaOf(frame.query);
   const given = (options ?? {}) as AggregateOptions;
-  for (const name of Object.keys(given)) {
-    if ((optionNames as readonly string[]).includes(name)) continue;
-    issues.push({ path: name, message: `there is no such option; there are ${optionNames.join(", ")}` });
-  }
+  issues.push(...optionIssues(given, aggregateOptions));
   const edge = chosen("edge", given.edge ?? "complete", edges, issues);
   const boundary = chosen("boundary", given.boundary ?? "inclusive", boundaries, issues);
   const written = readAggregations(aggregates, schema, issues);

@@ -42,7 +42,7 @@ export function viewProfileBundle(profile: ViewProfile): MimeBundle {
     head: [
       profile.entity,
       profile.of === "rows" ? "rows" : "source",
-      ...numbers.map(({ feature }) => `mean of\n${feature}`),
+      ...numbers.map(({ feature }) => `${feature}\nmean`),
     ],
     rows: first.byEntity.map(({ key, rows }, i) => [
       Object.values(key).map(cellText).join(", "),

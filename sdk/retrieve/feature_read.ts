@@ -92,7 +92,7 @@ function readOfUse(
   if (!found) {
     throw new VarveError(
       "NOT_FOUND",
-      `Cannot read ${title}: view "${use.view}" has no version that is complete; publish it and wait for its backfill, or read from: "source"`,
+      `Cannot read ${title}: view "${use.view}" has no version that is complete; publish it and wait for its backfill (training and previews need not wait: { from: "source" })`,
       { details: { ...details, view: use.view } },
     );
   }

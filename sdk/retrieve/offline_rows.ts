@@ -45,7 +45,7 @@ export async function pinTable(
   if (snapshot.version >= 0) return snapshot;
   throw new VarveError(
     "NOT_FOUND",
-    `Cannot read view "${definition.name}" version ${version} offline: nothing of it is materialized yet; wait for its backfill, or read from: "source"`,
+    `Cannot read view "${definition.name}" version ${version} offline: nothing of it is materialized yet; wait for its backfill, or give { from: "source" }`,
     { details: { view: definition.name, version } },
   );
 }
@@ -86,7 +86,7 @@ export function coverageWarning(
       definition.mode === "aggregates"
         ? "do not count the rows of those times"
         : "are null or older there than they should be"
-    }; materialize it, or read from: "source"`;
+    }; materialize it, or give { from: "source" }`;
 }
 
 /** Slices that were never committed, joined to ranges. */

@@ -103,7 +103,7 @@ function timestampColumn(schema: Schema, wanted: string | undefined, issues: Iss
     message: candidates.length === 0
       ? `no column is a timestamp; columns are ${
         schema.map((field) => `${field.name} ${formatType(field.type)}`).join(", ") || "none"
-      }`
+      }; give Dates or Timestamps, or cast one, as in derive({ time: col("time").cast("timestamp") })`
       : `several columns are timestamps: say which of ${candidates.join(", ")} by eventTimestamp`,
   });
   return undefined;

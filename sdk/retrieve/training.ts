@@ -1,6 +1,6 @@
 /** Training sets: the features of a service or view for the rows of a spine, as they were known at each row's time. */
 import type { Engine, EngineSession } from "../engine/engine.ts";
-import { VarveError } from "../errors.ts";
+import { type OptionNames, VarveError } from "../errors.ts";
 import { warnOnce } from "../frame/runtime.ts";
 import type { Schema } from "../schema.ts";
 import type { DeltaTable } from "../storage/delta_format.ts";
@@ -32,6 +32,17 @@ export interface TrainOptions {
   /** Stops the read. */
   readonly signal?: AbortSignal;
 }
+
+/** Their names. */
+export const trainOptions: OptionNames<TrainOptions> = {
+  asOf: true,
+  from: true,
+  eventTimestamp: true,
+  statuses: true,
+  effectiveTimestamps: true,
+  schema: true,
+  signal: true,
+};
 
 /** What a training read needs. */
 export interface TrainRequest extends TrainOptions {

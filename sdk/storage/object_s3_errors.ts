@@ -66,6 +66,9 @@ export class S3Errors {
     if (status === 301 || status === 307) return fail("UNAVAILABLE", "is in another region; set the region");
     if (isFileError(error)) throw error;
     const said = this.#scrub(messageOf(error)) || name;
+    if (said === "Region is missing") {
+      return fail("UNAVAILABLE", "has no region; set s3.region, VARVE_S3_REGION or AWS_REGION");
+    }
     // Of the 4xx, only conflicts of racing writers and broken uploads get better by themselves.
     const hopeless = status !== undefined && status >= 400 && status < 500 && ![408, 409, 429].includes(status) &&
       !["BadDigest", "RequestTimeout", "IncompleteBody", "XAmzContentChecksumMismatch"].includes(name);

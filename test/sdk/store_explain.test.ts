@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { connect } from "../../sdk/connect.ts";
+import { entity } from "../../sdk/define/entity.ts";
 import { service } from "../../sdk/define/service.ts";
 import { view } from "../../sdk/define/view.ts";
 import { count, sum } from "../../sdk/frame/aggregates.ts";
@@ -178,6 +179,29 @@ describe("Store.explain() of attributes", () => {
       used: { count: 0 },
       notes: [expect.stringMatching(/^The source cannot be read/)],
     }]);
+  });
+});
+
+describe("Store.explain() of a service", () => {
+  it("asks for the keys of what is explained, and not for those of other views", async () => {
+    const zones = view(
+      "zone_amounts",
+      rig.trips().rename({ amount: "zone_amount" }).by(entity("zone", { zone: "int64" })),
+      {
+        schedule: "1d",
+        start: "2001-01-01",
+        online: true,
+        features: ["zone_amount"],
+      },
+    );
+    const model = service("model", [rig.view().select("amount"), zones]);
+    await (await store.publish(model)).apply();
+    // deno-lint-ignore no-explicit-any
+    const found = await store.explain(model, { zone: 1n } as any, { features: ["zone_amount"] });
+    expect(found.from).toBe("offline");
+    expect(found.feature("zone_amount")).toMatchObject({ status: "PRESENT", notes: [] });
+    // deno-lint-ignore no-explicit-any
+    await expect(store.explain(model, { zone: 1n } as any)).rejects.toThrow('join key "driver" is missing');
   });
 });
 

@@ -253,7 +253,9 @@ describe("types of view()", () => {
     // @ts-expect-error not a number
     expect(() => view("v", byAirport, { ...daily, defaults: { delay: "0" } })).toThrow();
     // @ts-expect-error no such option
-    view("v", byAirport, { ...daily, lokback: 1 });
+    expect(() => view("v", byAirport, { ...daily, lokback: 1 })).toThrow(
+      /lokback: there is no such option; .* lookback/,
+    );
     // @ts-expect-error no schedule
     expect(() => view("v", byAirport, { start: "2001-01-01" })).toThrow();
   });

@@ -1,0 +1,77 @@
+/** What is misspelt or of the wrong kind is refused by name where nobody checks types: in plain JavaScript, and in cells of Deno. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { col, connect, count, csv, entity, fromRows, parquet, service, type Store, toMicros, view } from "varve";
+
+const rows = fromRows([{ driver: "ann", at: new Date("2001-01-01T08:00Z"), amount: 5 }], { eventTimestamp: "at" });
+const driver = entity("driver", { driver: "string" });
+const daily = { schedule: "1d", start: "2001-01-01" } as const;
+const amounts = view("amounts", rows.by(driver), daily);
+const model = service("model", [amounts]);
+
+let folder: string;
+let store: Store;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "varve-options-"));
+  store = await connect({ path: folder });
+});
+afterAll(async () => {
+  await store?.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+// deno-lint-ignore no-explicit-any
+type Any = any;
+
+describe("an option that does not exist is refused by", () => {
+  const calls: Readonly<Record<string, [call: () => unknown, said: string]>> = {
+    "view()": [() => view("v", rows.by(driver), { ...daily, onlin: true } as Any), "onlin"],
+    "view() of a feature": [
+      () => view("v", rows.by(driver), { ...daily, features: { amount: { defualt: 0 } } } as Any),
+      "features.amount.defualt",
+    ],
+    "aggregate()": [() => rows.by(driver).aggregate({ n: count() }, { windows: ["1d"], evry: "1h" } as Any), "evry"],
+    "parquet()": [() => parquet("x.parquet", { eventTime: "at" } as Any), "eventTime"],
+    "csv()": [() => csv("x.csv", { delimeter: ";" } as Any), "delimeter"],
+    "fromRows()": [() => fromRows([{ a: 1 }], { eventTime: "a" } as Any), "eventTime"],
+    "publish()": [() => store.publish(model, { raison: "why" } as Any), "raison"],
+    "train()": [() => store.train(model, rows, { asof: "event" } as Any), "asof"],
+    "leaks()": [() => store.leaks(model, rows, { form: "source" } as Any), "form"],
+    "preview()": [() => store.preview(amounts, { limt: 5 } as Any), "limt"],
+    "online()": [() => store.online(model, { driver: "ann" }, { When: "now" } as Any), "When"],
+    "explain()": [() => store.explain(model, { driver: "ann" }, { feature: "amount" } as Any), "feature"],
+  };
+  it.each(Object.keys(calls))("%s", async (name) => {
+    const [call, said] = calls[name]!;
+    const refused = expect((async () => await call())()).rejects;
+    await refused.toThrow(`${said}: there is no such option; there are `);
+  });
+});
+
+describe("what is of the wrong kind is told with the way out", () => {
+  const calls: Readonly<Record<string, [call: () => unknown, said: string]>> = {
+    "no keys": [() => (entity as Any)("driver"), 'name its join keys with their types, as in { origin: "string" }'],
+    "a list of keys": [() => entity("driver", ["driver"] as Any), "name its join keys with their types"],
+    "a type that does not exist": [() => entity("driver", { driver: "text" } as Any), 'Cannot use "text" as type of'],
+    "a name for an entity": [() => rows.by("driver" as Any), "give an entity, as in by(entity("],
+    "a frame without an entity": [() => view("v", rows as Any, daily as Any), "say what its rows are about"],
+    "a view for a list": [() => service("model", amounts as Any), "give its views as a list"],
+    "a name for a view": [() => service("model", ["amounts"] as Any), "give a view, or what was selected of it"],
+    "a function for a column": [() => rows.filter(((row: Any) => row.amount > 5) as Any), "give a column's name or an"],
+    "a constant of no type": [() => col("amount").eq((() => 5) as Any), "Cannot use a function as a constant"],
+    "text that is no instant": [() => toMicros("yesterday"), 'Cannot read "yesterday" as an instant'],
+    "an invalid date": [() => toMicros(new Date("x")), "Cannot use an invalid Date"],
+    "a record for rows": [() => fromRows({ a: 1 } as Any), "give an array of objects"],
+    "times as text": [
+      () => store.train(model, [{ driver: "ann", time: "2001-01-05" }] as Any, { from: "source" }),
+      'cast one, as in derive({ time: col("time").cast("timestamp") })',
+    ],
+  };
+  it.each(Object.keys(calls))("%s", async (name) => {
+    const [call, said] = calls[name]!;
+    const found: unknown = await (async () => await call())().catch((error: unknown) => error);
+    expect(found).toMatchObject({ name: "VarveError", message: expect.stringContaining(said) });
+  });
+});
