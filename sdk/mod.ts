@@ -140,7 +140,8 @@ export type { UserWindowFunction } from "./frame/window_functions.ts";
 export { Entity, entity } from "./define/entity.ts";
 export { FeatureView, view } from "./define/view.ts";
 export { RealtimeView, realtimeView } from "./define/realtime_view.ts";
-export type { RealtimeOptions } from "./define/realtime_types.ts";
+export type { RealtimeFunctionOptions, RealtimeOptions } from "./define/realtime_types.ts";
+export type { FunctionSettings } from "./sandbox/runner.ts";
 export type { FeatureOptions, ViewOptions } from "./define/view_types.ts";
 export type { ProfileTarget } from "./define/view.ts";
 export { ProfilePlots, ViewProfile } from "./define/view_profile.ts";
@@ -227,7 +228,14 @@ export type {
   KeyedSource,
   ViewSettings,
 } from "./define/view_types.ts";
-export type { ComputedFeatures, KeysOfParts, RealtimeRow } from "./define/realtime_types.ts";
+export type { FunctionAnswer, FunctionValue } from "./sandbox/published_function.ts";
+export type {
+  ComputedFeatures,
+  FunctionFeatures,
+  FunctionRow,
+  KeysOfParts,
+  RealtimeRow,
+} from "./define/realtime_types.ts";
 export { SelectableView } from "./define/selectable.ts";
 export type { NoFields, Prefixed } from "./define/selection.ts";
 export type {
@@ -239,7 +247,14 @@ export type {
   ServicePart,
   Simplify,
 } from "./define/service.ts";
-export type { AnyView, Descriptive, RealtimeCompute, RealtimeExpressions, ServiceView } from "./define/definitions.ts";
+export type {
+  AnyView,
+  Descriptive,
+  RealtimeCompute,
+  RealtimeExpressions,
+  RealtimeFunction,
+  ServiceView,
+} from "./define/definitions.ts";
 export type {
   AggregatesOver,
   ColumnName,

@@ -5,6 +5,7 @@
 import { AuditLog } from "./audit/audit_log.ts";
 import type { AuditCounts, AuditSettings } from "./audit/audit_log.ts";
 import { messageOf, VarveError } from "./errors.ts";
+import { realtimeFunction } from "./define/realtime_function.ts";
 import { openObjects, openOnline, workspaceOf } from "./places.ts";
 import type { Places } from "./places.ts";
 import { servedRealtimeView, servedService, servedView } from "./registry/fold.ts";
@@ -17,6 +18,8 @@ import { countedReader, timedStore } from "./retrieve/observe.ts";
 import type { ReadObserver, ReadStore } from "./retrieve/observe.ts";
 import { compileReads } from "./retrieve/online_realtime.ts";
 import type { ServiceReader } from "./retrieve/online.ts";
+import { FunctionRunner } from "./sandbox/runner.ts";
+import type { FunctionSettings } from "./sandbox/runner.ts";
 import type { ObjectStore } from "./storage/object_store.ts";
 import type { OnlineStore, ViewState } from "./storage/online_store.ts";
 import { systemClock } from "./time.ts";
@@ -38,6 +41,7 @@ export type {
 export { manualJobs } from "./materialize/manual_jobs.ts";
 export type { ManualWork } from "./materialize/manual_jobs.ts";
 export type { MaterializeJob } from "./queue/jobs.ts";
+export type { FunctionSettings } from "./sandbox/runner.ts";
 export { registerAggregation } from "./window/aggregators/user_defined.ts";
 export type { AggregatorInputs, UserAggregation } from "./window/aggregators/user_defined.ts";
 export type { Aggregator, GroupKeys, Slot, SlotColumn, States } from "./window/aggregator.ts";
@@ -61,8 +65,16 @@ export interface ServingOptions extends Places {
   readonly onProblem?: (error: unknown) => void;
   /** Told of reads, for metrics. */
   readonly observer?: ReadObserver;
+  /** How the functions of realtime views are run. @default a Deno process for each that is registered */
+  readonly functions?: ServingFunctions;
   /** Logs a share of what services answer, for `store.audit`. @default nothing is logged */
   readonly audit?: AuditSettings;
+}
+
+/** How a server runs the functions of realtime views. */
+export interface ServingFunctions extends FunctionSettings {
+  /** Told why a function could not be made ready; other services go on. */
+  readonly onProblem?: (error: unknown) => void;
 }
 
 /** Reads features of services online. */
@@ -93,6 +105,7 @@ export async function openServing(options: ServingOptions = {}): Promise<Serving
     const registry = openRegistry({ store: objects, workspace: workspaceOf(options), author: "server", clock });
     const serving = new LiveServing(registry, online, objects, options);
     await serving.refresh();
+    await serving.warm();
     serving.start();
     return serving;
   } catch (error) {
@@ -104,6 +117,8 @@ export async function openServing(options: ServingOptions = {}): Promise<Serving
 
 /** A missing service or view is looked for in the registry again, but not more often than this. */
 const missesEveryMs = 250;
+/** Functions that are started before anybody asks: as many as have processes at a time. */
+const maxWarmFunctions = 16;
 /** Readers of loose features that are kept; there is no end to the lists clients may ask for. */
 const maxLooseReaders = 256;
 
@@ -115,6 +130,7 @@ class LiveServing implements Serving {
   /** The online store as readers see it. */
   readonly #store: ReadStore;
   readonly #audit: AuditLog | undefined;
+  readonly #functions: FunctionRunner;
   #state: RegistryState;
   /** By view: a few versions each. */
   #states = new Map<string, readonly ViewState[]>();
@@ -135,6 +151,8 @@ class LiveServing implements Serving {
     this.#options = options;
     this.#store = options.observer ? timedStore(online, options.observer) : online;
     this.#state = registry.cached;
+    // A process that has nothing to do waits: a request after a quiet hour is as fast as any.
+    this.#functions = new FunctionRunner({ ...options.functions, idleMs: Infinity });
     const { audit, clock = systemClock } = options;
     if (audit && audit.share > 0) {
       this.#audit = new AuditLog({ ...audit, store: objects, workspace: registry.workspace, clock });
@@ -170,13 +188,29 @@ class LiveServing implements Serving {
     const byView = new Map<string, ViewState[]>();
     for (const item of states) byView.set(item.view, [...byView.get(item.view) ?? [], item]);
     this.#states = byView;
-    if (state.revision !== this.#state.revision) {
+    const isNew = state.revision !== this.#state.revision;
+    if (isNew) {
       this.#readers = new Map();
       this.#known = new Map();
       this.#looseReaders = new Map();
     }
     this.#state = state;
+    if (isNew && this.#timer) void this.warm();
     if (failure) throw failure.error;
+  }
+
+  /** Starts the functions that serve, so that no request waits for it, and ends those that no longer do. */
+  async warm(): Promise<void> {
+    const functions = Object.keys(this.#state.realtimeViews).flatMap((name) => {
+      const served = servedRealtimeView(this.#state, name);
+      const fn = served && realtimeFunction(served.definition);
+      return fn ? [fn] : [];
+    });
+    this.#functions.retain(functions);
+    const starts = functions.slice(0, maxWarmFunctions).map((fn) => this.#functions.warm(fn));
+    for (const start of await Promise.allSettled(starts)) {
+      if (start.status === "rejected" && !this.#closed) this.#options.functions?.onProblem?.(start.reason);
+    }
   }
 
   service(name: string, signal?: AbortSignal): Promise<ServiceReader> {
@@ -258,6 +292,7 @@ class LiveServing implements Serving {
     }
     const reads = readsOf(definition, (view) => servedView(this.#state, view) ?? servedRealtimeView(this.#state, view));
     const compiled = compileReads(name, reads, this.#store, this.#findState, {
+      functions: this.#functions,
       observe: (stored) => this.#counted(stored),
     });
     const reader = this.#audit ? this.#audit.audited(compiled, reads, this.#findState) : compiled;
@@ -310,6 +345,7 @@ class LiveServing implements Serving {
   async #close(): Promise<void> {
     clearTimeout(this.#timer);
     await this.#refreshing?.catch(() => undefined);
+    await this.#functions.close();
     await this.#audit?.close();
     await this.#online.close();
     await this.#objects.close();

@@ -37,6 +37,7 @@ import { ReadResult } from "./store_result.ts";
 import { audit, type AuditOptions, type AuditReport } from "./store_audit.ts";
 import { explain, type ExplainOptions, explainOptions, type Explanation } from "./store_explain.ts";
 import { registeredSource } from "./store_source.ts";
+import { tryFunctions } from "./store_functions.ts";
 import { skew, type SkewOptions, type SkewReport } from "./store_skew.ts";
 import { estimateSources } from "./store_sources.ts";
 import { type LeakOptions, leakOptions, type LeakReport, leaks } from "./store_leaks.ts";
@@ -228,6 +229,7 @@ export class Store extends Displayed {
       ...(options.reason !== undefined && { reason: options.reason }),
       estimate: (view) => estimateSources(this.#parts, view),
     });
+    await tryFunctions(plan, this.#parts.registry.cached, this.#parts.options.functions);
     return new StorePlan(this.#parts, plan, definitions);
   }
 
@@ -346,7 +348,7 @@ export class Store extends Displayed {
     this.#checkOpen("train");
     checkOptions("Cannot read a training set", options, trainOptions);
     const reads = readsFor(await this.#parts.registry.state(), features, options.from ?? "offline");
-    return await trainingSet({ ...options, reads, spine }, await this.#readContext());
+    return await trainingSet({ ...options, reads, spine }, await this.#parts.trainContext());
   }
 
   /** The training set of a record again, byte for byte, given the same spine (S11). */
@@ -356,7 +358,7 @@ export class Store extends Displayed {
     options: Pick<TrainOptions, "schema" | "signal"> = {},
   ): Promise<TrainingSet> {
     this.#checkOpen("train");
-    return await rebuildTrainingSet(record, spine, await this.#readContext(), options);
+    return await rebuildTrainingSet(record, spine, await this.#parts.trainContext(), options);
   }
 
   /**
@@ -515,10 +517,6 @@ export class Store extends Displayed {
 
   #checkOpen(verb: string): void {
     if (this.#closing) throw new VarveError("INVALID_REQUEST", `Cannot ${verb} a store that is closed: connect again`);
-  }
-
-  async #readContext(): Promise<Parameters<typeof trainingSet>[1]> {
-    return { engine: await this.#parts.engine(), tables: (view, version) => this.#parts.table(view, version) };
   }
 
   async #defined(

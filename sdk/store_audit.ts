@@ -334,10 +334,7 @@ class ShapeAudit {
       rows: rows.length,
       views: [{ ...read, tableVersion }],
     } as const;
-    const context = {
-      engine: await this.#parts.engine(),
-      tables: (name: string, version: number) => this.#parts.table(name, version),
-    };
+    const context = await this.#parts.trainContext();
     const schema = [...columns, { name: timeColumn, type: "timestamp" as const }];
     const set = await rebuildTrainingSet(record, spine, context, {
       schema,

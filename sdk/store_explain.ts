@@ -279,10 +279,7 @@ async function trained(
   from: "offline" | "source",
   signal: AbortSignal | undefined,
 ): Promise<Row> {
-  const context = {
-    engine: await parts.engine(),
-    tables: (view: string, version: number) => parts.table(view, version),
-  };
+  const context = await parts.trainContext();
   const schema = [...fields, { name: timeColumn, type: "timestamp" as const }];
   const spine = [{ ...row, [timeColumn]: new Timestamp(at) }];
   const set = await trainingSet(

@@ -67,7 +67,7 @@ export async function leaks(
   const folder = await makeAttemptFolder(parts.runContext().tempDir);
   const engine = await parts.engine();
   try {
-    const context = { engine, tables: (view: string, version: number) => parts.table(view, version) };
+    const context = await parts.trainContext();
     const [effective, event] = [join(folder, "effective.parquet"), join(folder, "event.parquet")];
     const first = await trainingSet({ ...options, reads, spine, asOf: "effective" }, context);
     let features: readonly Field[];

@@ -10,7 +10,9 @@ import { jobHandler, type RunContext } from "./materialize/run.ts";
 import { openObjects, openOnline, type Places, scratchFolder, workspaceOf } from "./places.ts";
 import { InProcessQueue } from "./queue/in_process.ts";
 import type { Queue, Running } from "./queue/queue.ts";
+import type { TrainContext } from "./retrieve/training.ts";
 import { openRegistry, type Registry } from "./registry/registry.ts";
+import { FunctionRunner, type FunctionSettings } from "./sandbox/runner.ts";
 import type { DeltaTable } from "./storage/delta_format.ts";
 import { deltaTable } from "./storage/delta_table.ts";
 import type { ObjectStore } from "./storage/object_store.ts";
@@ -33,6 +35,8 @@ export interface ConnectOptions extends Places {
   readonly threads?: number;
   /** Where jobs go that other processes run; closed with the store. @default this process runs them */
   readonly queue?: Queue;
+  /** How the functions of realtime views are run. @default a Deno process for each, found in the package `deno` or on the PATH */
+  readonly functions?: FunctionSettings;
   /** How many jobs this process runs at once, when it runs them. @default 2 */
   readonly concurrency?: number;
 }
@@ -89,6 +93,8 @@ export class StoreParts {
   readonly runsJobs: boolean;
   readonly #scratch: string;
   readonly #tables = new Map<string, DeltaTable>();
+  /** Runs the functions of realtime views; starts nothing before there is one. */
+  readonly functions: FunctionRunner;
   #engine: Promise<Engine> | undefined;
   #online: Promise<OnlineStore> | undefined;
   #running: Running | undefined;
@@ -103,6 +109,7 @@ export class StoreParts {
     this.objects = openObjects(places);
     const author = options.author ?? userName();
     this.registry = openRegistry({ store: this.objects, workspace: this.workspace, author, clock: this.clock });
+    this.functions = new FunctionRunner(options.functions);
     this.queue = options.queue ?? new InProcessQueue({ clock: systemClock });
     this.runsJobs = options.queue === undefined;
     readWith(this);
@@ -143,6 +150,12 @@ export class StoreParts {
     return table;
   }
 
+  /** What training sets are read with. */
+  async trainContext(): Promise<TrainContext> {
+    const engine = await this.engine();
+    return { engine, functions: this.functions, tables: (view, version) => this.table(view, version) };
+  }
+
   /** What jobs are run with, by this process or by a worker. */
   runContext(): RunContext {
     return {
@@ -169,6 +182,7 @@ export class StoreParts {
     readNoMoreWith(this);
     await this.#running?.close({ deadlineMs: 0 });
     await this.queue.close();
+    await this.functions.close();
     const opened = [this.#engine, this.#online].map((part) => part?.then((it) => it.close()).catch(() => undefined));
     await Promise.all(opened);
     await this.objects.close();

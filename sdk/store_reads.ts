@@ -120,7 +120,10 @@ export class OnlineReaders {
     if (!reader) {
       const reads = readsFor(state, readable, "offline");
       const find = (view: string, version: number) => this.#states.get(`${view}/${version}`);
-      this.#readers.set(key, reader = compileReads(nameOf(readable), reads, online, find));
+      this.#readers.set(
+        key,
+        reader = compileReads(nameOf(readable), reads, online, find, { functions: this.#parts.functions }),
+      );
     }
     return reader;
   }

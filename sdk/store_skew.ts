@@ -142,10 +142,7 @@ async function trained(
   signal: AbortSignal | undefined,
 ): Promise<Row[]> {
   if (spine.length === 0) return [];
-  const context = {
-    engine: await parts.engine(),
-    tables: (name: string, version: number) => parts.table(name, version),
-  };
+  const context = await parts.trainContext();
   const schema = [...view.definition.entity.joinKeys, { name: timeColumn, type: "timestamp" as const }];
   const set = await trainingSet(
     { reads: [readOfView(view)], spine, from, eventTimestamp: timeColumn, schema, ...(signal && { signal }) },

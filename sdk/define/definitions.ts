@@ -134,8 +134,8 @@ export interface RealtimeViewDefinition extends Descriptive {
   readonly features: readonly FeatureDefinition[];
 }
 
-/** How the features of a realtime view are computed: by expressions over a row. */
-export type RealtimeCompute = RealtimeExpressions;
+/** How the features of a realtime view are computed: by expressions over a row, or by a function of it. */
+export type RealtimeCompute = RealtimeExpressions | RealtimeFunction;
 
 /** An expression for each feature, over request fields, inputs and the time of the request. */
 export interface RealtimeExpressions {
@@ -143,6 +143,16 @@ export interface RealtimeExpressions {
   readonly kind: "expressions";
   /** By feature. */
   readonly expressions: Readonly<Record<string, ExprNode>>;
+}
+
+/** A function of a row of request fields, inputs and the time of the request; it gives the features, and runs in a sandbox. */
+export interface RealtimeFunction {
+  /** Tells ways to compute apart. */
+  readonly kind: "function";
+  /** Its text: one JavaScript expression that needs nothing but the row. */
+  readonly source: string;
+  /** Of what it means: white space, comments and quotes do not change it. */
+  readonly hash: string;
 }
 
 /** A view that services read: stored, or computed at the request. */

@@ -22,6 +22,7 @@ import type {
 import { JsonReader } from "./json_reader.ts";
 import { canonicalAggregates, parseAggregateFields } from "./parse_aggregates.ts";
 import { realtimeIssues } from "./realtime_checks.ts";
+import { checkSource } from "./realtime_function.ts";
 import { serviceIssues } from "./service.ts";
 import { viewIssues } from "./view_checks.ts";
 
@@ -56,6 +57,7 @@ export function parseDefinition(json: unknown): Definition {
   reader.end();
   throwIssues(subject, issues);
   throwIssues(subject, checked(definition!));
+  if (definition!.kind === "realtimeView") checkSource(definition!);
   return canonical(definition!);
 }
 
@@ -153,7 +155,8 @@ function parseRealtimeView(reader: JsonReader): RealtimeViewDefinition {
 }
 
 function parseCompute(reader: JsonReader): RealtimeCompute {
-  const kind = reader.choice("kind", ["expressions"] satisfies RealtimeCompute["kind"][]);
+  const kind = reader.choice("kind", ["expressions", "function"] satisfies RealtimeCompute["kind"][]);
+  if (kind === "function") return Object.freeze({ kind, source: reader.text("source"), hash: reader.text("hash") });
   const expressions = reader.parsed("expressions", (value) => {
     if (typeof value !== "object" || value === null) throw new TypeError("they must be an object of expressions");
     const entries = Object.entries(value).map(([name, each]): [string, ExprNode] => [name, parseExpr(each)]);

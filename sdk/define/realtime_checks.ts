@@ -5,13 +5,16 @@ import { type ExprNode, requestTimeColumn } from "../frame/expr_node.ts";
 import { typeOfExpr } from "../frame/expr_type.ts";
 import { columnNames, type DataType, type Field, formatType, sameType, type Schema } from "../schema.ts";
 import { columnIssues, defaultIssues, descriptiveIssues, nameIssues, twinIssues } from "./checks.ts";
-import type { AnyView, RealtimeViewDefinition, ViewDefinition } from "./definitions.ts";
+import type { AnyView, RealtimeExpressions, RealtimeViewDefinition, ViewDefinition } from "./definitions.ts";
 import { inputsOf, keysOf, usesIssues, usesViewIssues } from "./uses.ts";
 
 /** The columns that are computed from: request fields, inputs, and the time of the request. */
 export function realtimeSchema({ request, inputs }: Pick<RealtimeViewDefinition, "request" | "inputs">): Schema {
   return [...request, ...inputs, { name: requestTimeColumn, type: "timestamp" }];
 }
+
+/** What the row of a function calls the time of the request. */
+export const requestTimeField = "requestTimestamp";
 
 /** Problems of a realtime view that can be seen without the views that it reads. */
 export function realtimeIssues(view: RealtimeViewDefinition): Issue[] {
@@ -22,6 +25,7 @@ export function realtimeIssues(view: RealtimeViewDefinition): Issue[] {
     ...usesIssues(view.from, "from"),
     ...inputIssues(view),
     ...featureIssues(view),
+    ...(view.compute.kind === "function" ? [] : expressionIssues(view, view.compute.expressions)),
   ];
 }
 
@@ -119,20 +123,33 @@ function inputIssues({ from, inputs }: RealtimeViewDefinition): Issue[] {
 
 function featureIssues(view: RealtimeViewDefinition): Issue[] {
   if (view.features.length === 0) {
-    return [{
-      path: "features",
-      message: 'there are none; give at least one, as in { ratio: col("a").divide(col("b")) }',
-    }];
+    const [path, example] = view.compute.kind === "function"
+      ? ["output", '{ ratio: "float64" }']
+      : ["features", '{ ratio: col("a").divide(col("b")) }'];
+    return [{ path, message: `there are none; give at least one, as in ${example}` }];
   }
   const issues = twinIssues(columnNames(view.features), "features");
-  const { expressions } = view.compute;
+  for (const feature of view.features) {
+    const path = `features.${feature.name}`;
+    issues.push(...columnIssues(feature.name, path), ...defaultIssues(feature, path));
+  }
+  if (view.compute.kind !== "function") return issues;
+  for (const [path, fields] of [["request", view.request], ["from", view.inputs]] as const) {
+    if (!columnNames(fields).includes(requestTimeField)) continue;
+    const message = `"${requestTimeField}" is the time of the request in the row of a function; rename it`;
+    issues.push({ path: `${path}.${requestTimeField}`, message });
+  }
+  return issues;
+}
+
+function expressionIssues(view: RealtimeViewDefinition, expressions: RealtimeExpressions["expressions"]): Issue[] {
+  const issues: Issue[] = [];
   for (const name of Object.keys(expressions)) {
     if (view.features.some((feature) => feature.name === name)) continue;
     issues.push({ path: `compute.expressions.${name}`, message: "there is no such feature" });
   }
   for (const feature of view.features) {
     const path = `features.${feature.name}`;
-    issues.push(...columnIssues(feature.name, path));
     const node = Object.hasOwn(expressions, feature.name) ? expressions[feature.name] : undefined;
     if (!node) {
       issues.push({ path, message: "there is no expression for it" });
@@ -146,7 +163,6 @@ function featureIssues(view: RealtimeViewDefinition): Issue[] {
         message: `it is ${formatType(feature.type)}, its expression gives ${formatType(found.type)}`,
       });
     }
-    issues.push(...defaultIssues(feature, path));
   }
   return issues;
 }

@@ -4,8 +4,9 @@ import { Expr } from "../frame/expr.ts";
 import type { ExprNode } from "../frame/expr_node.ts";
 import { type DataType, type Field, parseType, type SchemaTypes } from "../schema.ts";
 import { descriptive } from "./checks.ts";
-import type { FeatureDefinition, RealtimeViewDefinition } from "./definitions.ts";
+import type { Descriptive, FeatureDefinition, RealtimeCompute, RealtimeViewDefinition } from "./definitions.ts";
 import { computedType, realtimeIssues, realtimeViewIssues } from "./realtime_checks.ts";
+import { publishedCompute } from "./realtime_function.ts";
 import type { RealtimeInput } from "./realtime_types.ts";
 import type { ViewSelection } from "./selection.ts";
 import { differingViews, inputsOf, keysOf } from "./uses.ts";
@@ -20,9 +21,11 @@ export function realtimeDefinition(
   const issues: Issue[] = [];
   const from = selections.map((selection) => selection.use);
   const views = new Map(selections.map(({ view }) => [view.name, view]));
-  const request = requestFields(options.request ?? {}, issues);
+  const request = fieldsOf(options.request ?? {}, "request", issues);
   const parts = { from, request, inputs: inputsOf(from, views) };
-  const expressions = expressionsOf(options.features, issues);
+  const { compute, outputs } = "compute" in options
+    ? byFunction(name, options, issues)
+    : byExpressions(parts, options.features, issues);
   const definition: RealtimeViewDefinition = Object.freeze({
     kind: "realtimeView",
     name,
@@ -30,15 +33,22 @@ export function realtimeDefinition(
     from: Object.freeze(from),
     inputs: parts.inputs,
     joinKeys: keysOf(from, views),
-    compute: Object.freeze({ kind: "expressions", expressions: Object.freeze(expressions) }),
-    features: Object.freeze(featuresOf(parts, expressions, options, issues)),
+    compute,
+    features: Object.freeze(featuresOf(outputs, options, issues)),
     ...descriptive(options),
   });
   const told = new Set(issues.map((issue) => issue.path));
   throwIssues(`Cannot define realtime view ${JSON.stringify(name)}`, [
     ...issues,
     ...[
-      ...realtimeIssues({ ...definition, ...options, request, from, features: definition.features }),
+      ...realtimeIssues({
+        ...definition,
+        ...options as Descriptive,
+        request,
+        from,
+        compute,
+        features: definition.features,
+      }),
       ...realtimeViewIssues(definition, views),
       ...differingViews(selections.map(({ view }) => view)),
     ].filter((issue) => !told.has(issue.path)),
@@ -46,14 +56,48 @@ export function realtimeDefinition(
   return definition;
 }
 
-function requestFields(types: SchemaTypes, issues: Issue[]): readonly Field[] {
+/** What computes the features, and the types that it gives them. */
+interface Computed {
+  readonly compute: RealtimeCompute;
+  readonly outputs: readonly Field[];
+}
+
+function byFunction(name: string, options: RealtimeInput, issues: Issue[]): Computed {
+  if (options.features !== undefined) {
+    issues.push({
+      path: "features",
+      message: "a function gives the features, whose types are its output; give either features or output and compute",
+    });
+  }
+  return {
+    compute: publishedCompute(name, options.compute, issues),
+    outputs: fieldsOf(options.output ?? {}, "output", issues),
+  };
+}
+
+function byExpressions(
+  parts: Pick<RealtimeViewDefinition, "request" | "inputs">,
+  features: RealtimeInput["features"],
+  issues: Issue[],
+): Computed {
+  const expressions = expressionsOf(features, issues);
+  return {
+    compute: Object.freeze({ kind: "expressions", expressions: Object.freeze(expressions) }),
+    outputs: Object.entries(expressions).map(([name, node]) => ({
+      name,
+      type: typeOf(node, parts, `features.${name}`, issues),
+    })),
+  };
+}
+
+function fieldsOf(types: SchemaTypes, path: "request" | "output", issues: Issue[]): readonly Field[] {
   return Object.freeze(
     Object.entries(types).map(([name, type]) => {
       let parsed: DataType = "string";
       try {
-        parsed = parseType(type, "the type of a request field");
+        parsed = parseType(type, `the type of ${path === "request" ? "a request field" : "an output field"}`);
       } catch (error) {
-        issues.push({ path: `request.${name}`, message: messageOf(error) });
+        issues.push({ path: `${path}.${name}`, message: messageOf(error) });
       }
       return Object.freeze({ name, type: parsed });
     }),
@@ -76,20 +120,18 @@ function expressionsOf(features: RealtimeInput["features"], issues: Issue[]): Re
 }
 
 function featuresOf(
-  parts: Pick<RealtimeViewDefinition, "request" | "inputs">,
-  expressions: Readonly<Record<string, ExprNode>>,
+  outputs: readonly Field[],
   { defaults = {}, descriptions = {} }: RealtimeInput,
   issues: Issue[],
 ): FeatureDefinition[] {
-  const names = Object.keys(expressions);
+  const names = outputs.map(({ name }) => name);
   for (const [what, record] of [["defaults", defaults], ["descriptions", descriptions]] as const) {
     for (const name of Object.keys(record)) {
       if (names.includes(name)) continue;
       issues.push({ path: `${what}.${name}`, message: `there is no such feature; features are ${names.join(", ")}` });
     }
   }
-  return names.map((name) => {
-    const type = typeOf(expressions[name]!, parts, `features.${name}`, issues);
+  return outputs.map(({ name, type }) => {
     const description = descriptions[name];
     return Object.freeze({
       name,

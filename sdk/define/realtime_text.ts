@@ -1,26 +1,44 @@
 /** A realtime view in a few lines of text, for consoles, plans and commands. */
 import { exprText } from "../frame/expr_text.ts";
 import { type Field, formatType } from "../schema.ts";
-import type { RealtimeViewDefinition, ServiceView } from "./definitions.ts";
+import type { RealtimeFunction, RealtimeViewDefinition, ServiceView } from "./definitions.ts";
 
-/** Its name and what it reads, then a line for each feature. */
+/** Its name and what it reads, then a line for each feature, then the function if one gives them. */
 export function realtimeText(view: RealtimeViewDefinition): string {
-  const { name, request, from, features } = view;
+  const { name, request, from, features, compute } = view;
   const parts = [
     ...(request.length > 0 ? [`request ${fieldsText(request)}`] : []),
     ...(from.length > 0 ? [`reads ${from.map(useText).join("; ")}`] : []),
   ];
   const lines = features.map((feature) =>
-    `  ${feature.name} ${formatType(feature.type)} = ${computedText(view, feature.name)}${
-      feature.default === undefined ? "" : `, default ${JSON.stringify(feature.default)}`
-    }`
+    `  ${feature.name} ${formatType(feature.type)}${
+      compute.kind === "function" ? "" : ` = ${exprText(compute.expressions[feature.name]!)}`
+    }${feature.default === undefined ? "" : `, default ${JSON.stringify(feature.default)}`}`
   );
-  return [[`realtime view ${name}`, ...parts].join(", "), ...lines].join("\n");
+  return [
+    [`realtime view ${name}`, ...parts].join(", "),
+    ...lines,
+    ...(compute.kind === "function" ? [`  ${functionText(compute).replaceAll("\n", "\n  ")}`] : []),
+  ].join("\n");
 }
 
-/** What a feature is computed by. */
-export function computedText({ compute }: RealtimeViewDefinition, feature: string): string {
-  return exprText(compute.expressions[feature]!);
+/** A function by the beginning of its hash, then its text. */
+export function functionText(compute: RealtimeFunction): string {
+  return [`function ${shortHash(compute)}:`, ...sourceLines(compute).map((line) => `  ${line}`)].join("\n");
+}
+
+/** Enough of a hash to tell functions apart. */
+export function shortHash({ hash }: RealtimeFunction): string {
+  return hash.slice(0, 12);
+}
+
+/** The lines of a function, without the indentation that it had where it was written; compilers indent with tabs. */
+export function sourceLines({ source }: RealtimeFunction): string[] {
+  const lines = source.split("\n").map((line) => line.replace(/^\t+/, (tabs) => "  ".repeat(tabs.length)));
+  const [first = "", ...rest] = lines;
+  const depths = rest.filter((line) => line.trim() !== "").map((line) => /^\s*/.exec(line)![0].length);
+  const depth = Math.min(...depths);
+  return [first, ...rest.map((line) => line.slice(Math.min(depth, /^\s*/.exec(line)![0].length)))];
 }
 
 /** Fields as text: `amount float64, channel string`. */

@@ -1,7 +1,8 @@
 /** How the types of a realtime view follow from its options; nothing here exists at run time. */
 import type { ExprNode } from "../frame/expr_node.ts";
 import type { DefaultValue, InputsOver, Resolved } from "../frame/frame_types.ts";
-import type { Row, SchemaTypes } from "../schema.ts";
+import type { FunctionAnswer } from "../sandbox/published_function.ts";
+import type { Row, SchemaTypes, ValueOf } from "../schema.ts";
 import type { Timestamp } from "../time.ts";
 import type { Descriptive } from "./definitions.ts";
 import type { FeaturesOfParts, Intersection, RequestKeys, ServicePart, Simplify } from "./service.ts";
@@ -42,11 +43,49 @@ export interface RealtimeOptions<
   readonly descriptions?: { readonly [P in keyof E & string]?: string };
 }
 
+/** The row that the function of a realtime view is given: request fields, inputs, and the time of the request. */
+export type FunctionRow<Request, Parts extends readonly ServicePart[]> = Simplify<
+  & RequestKeys<Request>
+  & FeaturesOfParts<Parts>
+  & { readonly requestTimestamp: Timestamp }
+>;
+
+/** The features that a function gives, without null where there is a default. */
+export type FunctionFeatures<Output extends SchemaTypes, Defaults extends string> = {
+  -readonly [P in keyof Output & string]: P extends Defaults ? ValueOf<Output[P]> : ValueOf<Output[P]> | null;
+};
+
+/** The options of `realtimeView` with a function. */
+export interface RealtimeFunctionOptions<
+  Request extends SchemaTypes = SchemaTypes,
+  Parts extends readonly ServicePart[] = readonly ServicePart[],
+  Output extends SchemaTypes = SchemaTypes,
+  Defaults extends string = string,
+> extends Descriptive {
+  /** The fields that every request gives beside join keys, with their types; a field may be null. @default none */
+  readonly request?: Request;
+  /** The features that it reads: batch views, or selections of them, as a service takes them. @default none */
+  readonly from?: Parts;
+  /** The features with their types. */
+  readonly output: Output;
+  /**
+   * Gives the features of a row: request fields, the features of `from`, and `requestTimestamp`. Its text is published and runs
+   * elsewhere: it may use what is declared inside it and nothing else, and its answer may depend on its row alone.
+   */
+  readonly compute: (row: FunctionRow<Request, Parts>) => FunctionAnswer<Output>;
+  /** Values that replace null, by feature (S7). */
+  readonly defaults?: { readonly [P in Defaults]: P extends keyof Output ? DefaultValue<ValueOf<Output[P]>> : never };
+  /** What features are, in words. */
+  readonly descriptions?: { readonly [P in keyof Output & string]?: string };
+}
+
 /** What is checked of a realtime view before it has types. */
 export interface RealtimeInput extends Descriptive {
   readonly request?: SchemaTypes;
   readonly from?: readonly ServicePart[];
-  readonly features: Readonly<Record<string, string | { readonly node: ExprNode }>>;
+  readonly features?: Readonly<Record<string, string | { readonly node: ExprNode }>>;
+  readonly output?: SchemaTypes;
+  readonly compute?: unknown;
   readonly defaults?: Readonly<Record<string, unknown>>;
   readonly descriptions?: Readonly<Record<string, string | undefined>>;
 }

@@ -5,7 +5,15 @@ import type { Row, SchemaTypes } from "../schema.ts";
 import type { Definition, RealtimeViewDefinition, ViewDefinition } from "./definitions.ts";
 import { realtimeDefinition } from "./realtime_definition.ts";
 import { realtimeText } from "./realtime_text.ts";
-import type { ComputedFeatures, KeysOfParts, RealtimeInput, RealtimeOptions, RealtimeRow } from "./realtime_types.ts";
+import type {
+  ComputedFeatures,
+  FunctionFeatures,
+  KeysOfParts,
+  RealtimeFunctionOptions,
+  RealtimeInput,
+  RealtimeOptions,
+  RealtimeRow,
+} from "./realtime_types.ts";
 import { SelectableView } from "./selectable.ts";
 import { ViewSelection } from "./selection.ts";
 import { definitionsOf, type RequestKeys, selectionOf, type ServicePart } from "./service.ts";
@@ -86,8 +94,43 @@ export function realtimeView<
   KeysOfParts<Parts>,
   ComputedFeatures<RealtimeRow<Request, Parts>, E, Defaults>,
   RequestKeys<Request>
-> {
+>;
+/**
+ * Makes a realtime view whose features a function gives. Its text is published with a hash, and runs in a sandbox wherever features
+ * are computed: on servers and for training sets alike. It sees its row and nothing else: a captured variable, an import, and what
+ * would not always give the same answer are errors here that name it. Values are as users see them: int64 is bigint, a date is text.
+ *
+ * @example
+ * ```ts
+ * import { entity, fromRows, realtimeView, view } from "varve";
+ * const rows = fromRows([{ user: "ann", at: new Date("2001-01-01"), usual: 20 }], { eventTimestamp: "at" });
+ * const spend = view("spend", rows.by(entity("user", { user: "string" })), { schedule: "1d", start: "2001-01-01" });
+ * const risk = realtimeView("risk", {
+ *   request: { amount: "float64" },
+ *   from: [spend],
+ *   output: { score: "float64", band: "string" },
+ *   compute: ({ amount, usual }) => {
+ *     const score = amount === null ? null : amount / (usual ?? 1);
+ *     return { score, band: (score ?? 0) > 3 ? "high" : "low" };
+ *   },
+ * });
+ * console.log(String(risk));
+ * ```
+ */
+export function realtimeView<
+  const Request extends SchemaTypes = Record<never, never>,
+  const Parts extends readonly ServicePart[] = readonly [],
+  const Output extends SchemaTypes = SchemaTypes,
+  const Defaults extends keyof Output & string = never,
+>(
+  name: string,
+  options: RealtimeFunctionOptions<Request, Parts, Output, Defaults>,
+): RealtimeView<KeysOfParts<Parts>, FunctionFeatures<Output, Defaults>, RequestKeys<Request>>;
+export function realtimeView(
+  name: string,
+  options: { readonly from?: readonly ServicePart[] },
+): RealtimeView {
   const selections = (options.from ?? []).map(selectionOf);
-  const definition = realtimeDefinition(name, selections, options as unknown as RealtimeInput);
+  const definition = realtimeDefinition(name, selections, options as RealtimeInput);
   return new RealtimeView(definition, selections.map(({ view }) => view as ViewDefinition));
 }

@@ -98,7 +98,7 @@ function checkDefinition(value: unknown, where: string, key: string): void {
   const compute = isRecord(value["compute"]) ? value["compute"]["kind"] : undefined;
   const known = ["entity", "service"].includes(String(value["kind"])) ||
     (value["kind"] === "view" && ["attributes", "aggregates"].includes(String(value["mode"]))) ||
-    (value["kind"] === "realtimeView" && compute === "expressions");
+    (value["kind"] === "realtimeView" && ["expressions", "function"].includes(String(compute)));
   if (!known) {
     const what = [value["mode"], value["kind"], compute && `computed by ${compute}`].filter(Boolean).join(" ");
     throw newer(key, `${where} is a ${what}, not known to this one`);

@@ -11,8 +11,9 @@ import type {
   ViewDefinition,
   WindowFeature,
 } from "../define/definitions.ts";
-import { computedText, fieldsText, useText } from "../define/realtime_text.ts";
+import { fieldsText, functionText, shortHash, sourceLines, useText } from "../define/realtime_text.ts";
 import { tilesText } from "../define/view_text.ts";
+import { exprText } from "../frame/expr_text.ts";
 import { canonicalJson } from "../frame/hash.ts";
 import { queryText } from "../frame/query_text.ts";
 import { aggregationText } from "../frame/window_aggregations.ts";
@@ -128,8 +129,28 @@ export function createdRealtimeDifferences(view: RealtimeViewDefinition): Differ
   return [
     ...(view.request.length === 0 ? [] : [{ field: "request", text: `request ${fieldsText(view.request)}` }]),
     ...view.from.map((use) => ({ field: "from", text: `reads ${useText(use)}` })),
-    ...view.features.map(({ name }) => ({ field: `features.${name}`, text: `${name} = ${computedText(view, name)}` })),
+    ...computedDifferences(view),
   ];
+}
+
+function computedDifferences({ compute, features }: RealtimeViewDefinition): Difference[] {
+  if (compute.kind === "function") {
+    return [
+      { field: "features", text: `gives ${fieldsText(features)}` },
+      { field: "compute", text: functionText(compute) },
+    ];
+  }
+  const { expressions } = compute;
+  return features.map(({ name }) => ({ field: `features.${name}`, text: `${name} = ${exprText(expressions[name]!)}` }));
+}
+
+/** Whether two realtime views are the same: functions are by what they mean, however their text is laid out. */
+export function sameRealtimeView(a: RealtimeViewDefinition, b: RealtimeViewDefinition): boolean {
+  return sameDefinition(meaningOf(a), meaningOf(b));
+}
+
+function meaningOf(view: RealtimeViewDefinition): unknown {
+  return view.compute.kind === "function" ? { ...view, compute: { ...view.compute, source: "" } } : view;
 }
 
 /** How a realtime view changes. */
@@ -146,15 +167,35 @@ export function realtimeDifferences(from: RealtimeViewDefinition, to: RealtimeVi
     if (before === undefined || sameType(before, type)) continue;
     differences.push({ field: `inputs.${name}`, text: `reads ${name}: ${formatType(before)} -> ${formatType(type)}` });
   }
-  for (const { name } of to.features) {
-    if (!from.features.some((feature) => feature.name === name)) continue;
-    const [before, after] = [computedText(from, name), computedText(to, name)];
-    if (before !== after) {
-      differences.push({ field: `features.${name}`, text: `feature ${name}: ${before} -> ${after}` });
-    }
-  }
-  differences.push(...featureDifferences(from.features, to.features), ...descriptiveDifferences(from, to));
+  differences.push(
+    ...computeDifferences(from, to),
+    ...featureDifferences(from.features, to.features),
+    ...descriptiveDifferences(from, to),
+  );
   return differences.length > 0 ? differences : [{ field: "compute", text: "a detail of what it computes" }];
+}
+
+function computeDifferences(from: RealtimeViewDefinition, to: RealtimeViewDefinition): Difference[] {
+  if (from.compute.kind === "function" && to.compute.kind === "function") {
+    if (from.compute.hash === to.compute.hash) return [];
+    const title = `function ${shortHash(from.compute)} -> ${shortHash(to.compute)}`;
+    return [{ field: "compute", text: linesDifference(title, sourceLines(from.compute), sourceLines(to.compute)) }];
+  }
+  if (to.compute.kind === "function") {
+    return [{ field: "compute", text: `expressions -> ${functionText(to.compute)}` }];
+  }
+  if (from.compute.kind === "function") {
+    return [
+      { field: "compute", text: `function ${shortHash(from.compute)} -> expressions` },
+      ...computedDifferences(to),
+    ];
+  }
+  const [before, after] = [from.compute.expressions, to.compute.expressions];
+  return to.features.flatMap(({ name }) => {
+    if (!Object.hasOwn(before, name)) return [];
+    const [old, now] = [exprText(before[name]!), exprText(after[name]!)];
+    return old === now ? [] : [{ field: `features.${name}`, text: `feature ${name}: ${old} -> ${now}` }];
+  });
 }
 
 /** How what is read of other views changes. */
@@ -233,15 +274,17 @@ function descriptiveDifferences(from: Descriptive, to: Descriptive): Difference[
   return differences;
 }
 
-/** Only the lines that differ, as in a diff. */
 function queryDifference(from: ViewDefinition, to: ViewDefinition): string {
-  const before = queryText(from.query).split("\n");
-  const after = queryText(to.query).split("\n");
+  return linesDifference("query", queryText(from.query).split("\n"), queryText(to.query).split("\n"));
+}
+
+/** Only the lines that differ, as in a diff. */
+function linesDifference(title: string, before: readonly string[], after: readonly string[]): string {
   const gone = before.filter((line) => !after.includes(line)).map((line) => `- ${line.trim()}`);
   const come = after.filter((line) => !before.includes(line)).map((line) => `+ ${line.trim()}`);
   return gone.length + come.length === 0
-    ? "query: the order or a detail of its steps"
-    : ["query:", ...gone, ...come].join("\n");
+    ? `${title}: the order or a detail of its steps`
+    : [`${title}:`, ...gone, ...come].join("\n");
 }
 
 function changed(field: string, from: unknown, to: unknown): Difference {

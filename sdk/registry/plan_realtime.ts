@@ -3,7 +3,7 @@ import type { RealtimeViewDefinition } from "../define/definitions.ts";
 import { realtimeViewIssues } from "../define/realtime_checks.ts";
 import type { Issue } from "../errors.ts";
 import { formatTimestamp, type Micros } from "../time.ts";
-import { createdRealtimeDifferences, realtimeDifferences, sameDefinition } from "./differences.ts";
+import { createdRealtimeDifferences, realtimeDifferences, sameRealtimeView } from "./differences.ts";
 import { nextVersion } from "./fold.ts";
 import type { Outcome } from "./plan_services.ts";
 import type { PlannedItem } from "./plan_view.ts";
@@ -17,7 +17,7 @@ export function planRealtimeView(
   now: Micros,
 ): PlannedItem {
   const registered = state.realtimeViews[view.name]?.versions.at(-1);
-  if (registered && sameDefinition(registered.definition, view)) {
+  if (registered && sameRealtimeView(registered.definition, view)) {
     const item = { kind: view.kind, name: view.name, version: registered.version, differences: [], warnings: [] };
     return { item: { ...item, change: "unchanged" }, actions: [] };
   }

@@ -1,6 +1,7 @@
 /** Online reads of services with realtime views: stored features are looked up, the others computed of them at the request. */
 import { requestTimeColumn } from "../frame/expr_node.ts";
 import { rowValue, userValue } from "../engine/value_form.ts";
+import { VarveError } from "../errors.ts";
 import { type DataType, type Field, isListType, isStructType } from "../schema.ts";
 import { type AnyRead, featureOf, type FeatureRead, isRealtime } from "./feature_read.ts";
 import {
@@ -12,6 +13,7 @@ import {
   type ServedFeature,
   type ServiceReader,
 } from "./online.ts";
+import type { FunctionRuns } from "../sandbox/runner.ts";
 import type { ReadStore } from "./observe.ts";
 import { type RealtimeComputer, realtimeComputer } from "./realtime_compute.ts";
 import { requestFieldsOfReads, requestRows } from "./request_fields.ts";
@@ -19,6 +21,8 @@ import { type ComputedRead, splitReads } from "./stored_reads.ts";
 
 /** What compiling reads needs. */
 export interface CompileReadsOptions {
+  /** Runs the functions of realtime views. */
+  readonly functions: FunctionRuns;
   /** What errors call what is read. @default `service "…"` */
   readonly title?: string;
   /** Looks at the reads of what is stored, as metrics do. */
@@ -31,14 +35,14 @@ export function compileReads(
   reads: readonly AnyRead[],
   store: ReadStore,
   findState: FindState,
-  { title = `service "${service}"`, observe = (reader) => reader }: CompileReadsOptions = {},
+  { functions, title = `service "${service}"`, observe = (reader) => reader }: CompileReadsOptions,
 ): ServiceReader {
   if (!reads.some(isRealtime)) {
     return observe(compileService(service, reads as readonly FeatureRead[], store, findState, title));
   }
   const { stored, computed } = splitReads(reads);
   const inner = observe(compileService(service, stored, store, findState, title));
-  return new RealtimeReader(service, title, reads, inner, computed);
+  return new RealtimeReader(service, title, reads, inner, computed, functions);
 }
 
 /** A realtime view as it is computed. */
@@ -80,6 +84,7 @@ class RealtimeReader implements ServiceReader {
     reads: readonly AnyRead[],
     inner: ServiceReader,
     computed: readonly ComputedRead[],
+    functions: FunctionRuns,
   ) {
     this.service = service;
     this.#title = title;
@@ -89,7 +94,7 @@ class RealtimeReader implements ServiceReader {
     const storedPlaces = new Map(inner.features.map(({ name }, i) => [name, i]));
     this.#computations = computed.map(({ read, inputs }) => ({
       alias: read.alias,
-      computer: realtimeComputer(read.definition),
+      computer: realtimeComputer(read.definition, functions),
       inputs: inputs.map(({ name, type, column }) => ({
         name,
         place: storedPlaces.get(column)!,
@@ -146,7 +151,11 @@ class RealtimeReader implements ServiceReader {
         for (const { name, place, toRow } of inputs) row[name] = toRow ? toRow(values[place]) : values[place];
         return row;
       });
-      computed.push(await computer.compute(rows, title));
+      try {
+        computed.push(await computer.compute(rows, title, options.signal));
+      } catch (error) {
+        throw cannotServe(this.#title, error);
+      }
     }
     return stored.map((answer, r) => this.#answer(answer, computed, r, options.at));
   }
@@ -177,6 +186,12 @@ class RealtimeReader implements ServiceReader {
     const answer = { values, statuses, effectiveTimes, eventTimes, storedBytes };
     return cut ? { ...answer, cut: [...new Set(cut.map((alias) => this.#owners.get(alias) ?? alias))] } : answer;
   }
+}
+
+/** What this process lacks to compute a view, another may have, or this one later: no reason to doubt the request. */
+function cannotServe(title: string, error: unknown): unknown {
+  if (!(error instanceof VarveError) || error.code !== "UNSUPPORTED") return error;
+  return new VarveError("UNAVAILABLE", `Cannot read ${title}: ${error.message}`, { cause: error });
 }
 
 /** Whether values of a type are the same for executors and for users: no times in them. */

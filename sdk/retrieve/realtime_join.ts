@@ -4,6 +4,7 @@
  */
 import { type ColumnBatch, type ColumnVector, type EngineSession, quoteName, type Relation } from "../engine/engine.ts";
 import { requestTimeColumn } from "../frame/expr_node.ts";
+import type { FunctionRuns } from "../sandbox/runner.ts";
 import type { Field, Row } from "../schema.ts";
 import { type AnyRead, featureOf, isRealtime } from "./feature_read.ts";
 import { typeSql } from "./literal_sql.ts";
@@ -23,12 +24,13 @@ export async function realtimeJoin(
   joined: Relation,
   reads: readonly AnyRead[],
   computed: readonly ComputedRead[],
+  functions: FunctionRuns,
   options: PointInTimeOptions,
 ): Promise<Relation> {
   const looked = temporaryName("looked_up");
   await session.run(`CREATE TEMP TABLE ${looked} AS ${joined.sql}`, options.signal);
   const values = temporaryName("computed");
-  const computers = computed.map((each, c) => new ChunkComputer(each, c));
+  const computers = computed.map((each, c) => new ChunkComputer(each, c, functions));
   const inputs = computers.flatMap((each) => each.inputs(spine));
   const outputs = computers.flatMap((each) => each.outputs);
   for (let first = 0; first < spine.rows; first += rowsPerChunk) {
@@ -42,7 +44,7 @@ export async function realtimeJoin(
       let column = 0;
       const columns: ColumnVector[] = [];
       for (const computer of computers) {
-        columns.push(...await computer.compute(batch, column, row));
+        columns.push(...await computer.compute(batch, column, row, options.signal));
         column += computer.width;
       }
       batches.push({ rowCount: batch.rowCount, columns });
@@ -83,10 +85,10 @@ class ChunkComputer {
   readonly #names: readonly string[];
   readonly #computer: ReturnType<typeof realtimeComputer>;
 
-  constructor(read: ComputedRead, index: number) {
+  constructor(read: ComputedRead, index: number, functions: FunctionRuns) {
     const { definition, features } = read.read;
     this.#read = read;
-    this.#computer = realtimeComputer(definition);
+    this.#computer = realtimeComputer(definition, functions);
     this.#names = [
       ...definition.request.map(({ name }) => name),
       ...definition.inputs.map(({ name }) => name),
@@ -114,7 +116,12 @@ class ChunkComputer {
   }
 
   /** Computes from the columns that start at `first`. `start` numbers the first row in the spine. */
-  async compute(batch: ColumnBatch, first: number, start: number): Promise<ColumnVector[]> {
+  async compute(
+    batch: ColumnBatch,
+    first: number,
+    start: number,
+    signal: AbortSignal | undefined,
+  ): Promise<ColumnVector[]> {
     const columns = this.#names.map((name, i) => ({ name, column: batch.columns[first + i]! }));
     const rows: Row[] = [];
     for (let r = 0; r < batch.rowCount; r++) {
@@ -122,7 +129,7 @@ class ChunkComputer {
       for (const { name, column } of columns) row[name] = column.isNull(r) ? null : column.values[r];
       rows.push(row);
     }
-    const results = await this.#computer.compute(rows, (r) => `row ${start + r} of the spine`);
+    const results = await this.#computer.compute(rows, (r) => `row ${start + r} of the spine`, signal);
     return this.#places.map((place) => {
       const values = results.map((row) => row[place]);
       return { values, hasNulls: values.includes(null), isNull: (r) => values[r] === null };

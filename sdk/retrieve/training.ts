@@ -2,6 +2,7 @@
 import type { Engine, EngineSession } from "../engine/engine.ts";
 import { type OptionNames, VarveError } from "../errors.ts";
 import { warnOnce } from "../frame/runtime.ts";
+import type { FunctionRuns } from "../sandbox/runner.ts";
 import type { Schema } from "../schema.ts";
 import type { DeltaTable } from "../storage/delta_format.ts";
 import { type AnyRead, type FeatureRead, isRealtime } from "./feature_read.ts";
@@ -55,6 +56,8 @@ export interface TrainContext {
   readonly engine: Engine;
   /** The offline table of a view version. */
   readonly tables: (view: string, version: number) => DeltaTable;
+  /** Runs the functions of realtime views. */
+  readonly functions: FunctionRuns;
 }
 
 /** Reads a training set: checks the spine, pins table versions; the join runs when its result is asked for. */
@@ -134,7 +137,9 @@ async function open(
       const joined: JoinedView[] = [];
       for (const input of inputs) joined.push(await input.joined(session, spine, options));
       const found = await pointInTimeJoin(session, spine, joined, options);
-      return computed.length > 0 ? await realtimeJoin(session, spine, found, reads, computed, options) : found;
+      return computed.length > 0
+        ? await realtimeJoin(session, spine, found, reads, computed, context.functions, options)
+        : found;
     };
     return new TrainingSet({ session, record, warnings, join, spine, reads, signal });
   } catch (error) {

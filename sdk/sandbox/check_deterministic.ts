@@ -15,38 +15,51 @@ export interface DeterminismOptions extends FunctionRunnerOptions {
 /**
  * Runs a function twice in fresh processes, forwards in one batch and backwards in small ones, and compares the
  * answers byte by byte. Rows on which it throws both times the same way count as equal: a sample that was made up may
- * be one that never comes. Throws `INVALID_DEFINITION` that names the first row whose answers differ.
+ * be one that never comes. Throws `INVALID_DEFINITION` that names the first row whose answers differ, or says why there is none
+ * to any row.
  */
 export async function checkDeterministic(fn: PublishedFunction, options: DeterminismOptions = {}): Promise<void> {
   const given = options.rows;
   const rows = given ?? sampleRows(fn.input);
+  const sample = given ? "the sample" : "a made-up sample";
   const first = await answersOf(fn, rows, options, 1_000);
   const reversed = await answersOf(fn, [...rows].reverse(), options, 7);
   const second = reversed.reverse();
-  const at = first.findIndex((answer, row) => answer !== second[row]);
+  const at = first.findIndex((answer, row) => answer.text !== second[row]!.text);
   if (at >= 0) {
     throw new VarveError(
       "INVALID_DEFINITION",
-      `Cannot publish ${fn.name}: run twice, it gave two answers to row ${at} of ${
-        given ? "the sample" : "a made-up sample"
-      }; ` +
-        "its answer may depend on its row alone",
+      `Cannot publish ${fn.name}: run twice, it gave two answers to row ${at} of ${sample}; its answer may depend on its row alone`,
       { details: { function: fn.name, row: at } },
+    );
+  }
+  if (rows.length > 0 && !first.some(({ isRight }) => isRight)) {
+    throw new VarveError(
+      "INVALID_DEFINITION",
+      `Cannot publish ${fn.name}: it has no answer to any of ${rows.length} rows of ${sample}: ${first.at(-1)!.text}${
+        given ? "" : "; every field may be null, and a row of nulls needs an answer too"
+      }`,
+      { details: { function: fn.name } },
     );
   }
 }
 
-/** The answers as comparable text; that of a row that failed is its message. */
+/** What became of a row: its answer, or what was wrong, as comparable text. */
+interface RowEnd {
+  readonly isRight: boolean;
+  readonly text: string;
+}
+
 async function answersOf(
   fn: PublishedFunction,
   rows: readonly Row[],
   options: DeterminismOptions,
   batchRows: number,
-): Promise<string[]> {
-  const runner = new FunctionRunner({ ...options, children: 1, batchRows });
+): Promise<RowEnd[]> {
+  const runner = new FunctionRunner({ ...options, processes: 1, batchRows });
   const codec = parentCodec();
   try {
-    const answers: string[] = [];
+    const answers: RowEnd[] = [];
     for (let from = 0; from < rows.length; from += batchRows) {
       answers.push(...await answersOfBatch(rows.slice(from, from + batchRows)));
     }
@@ -55,14 +68,17 @@ async function answersOf(
     await runner.close();
   }
 
-  async function answersOfBatch(batch: readonly Row[]): Promise<string[]> {
+  async function answersOfBatch(batch: readonly Row[]): Promise<RowEnd[]> {
     try {
       const answers = await runner.run(fn, batch);
-      return answers.map((answer) => Buffer.from(codec.encode(fn.output, [answer], 0)).toString("latin1"));
+      return answers.map((answer) => ({
+        isRight: true,
+        text: Buffer.from(codec.encode(fn.output, [answer], 0)).toString("latin1"),
+      }));
     } catch (error) {
       if (!(error instanceof VarveError) || error.code !== "FUNCTION_FAILED") throw error;
-      if (batch.length === 1) return [error.message];
-      const answers: string[] = [];
+      if (batch.length === 1) return [{ isRight: false, text: String(error.details["problem"]) }];
+      const answers: RowEnd[] = [];
       for (const row of batch) answers.push(...await answersOfBatch([row]));
       return answers;
     }

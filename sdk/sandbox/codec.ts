@@ -128,7 +128,8 @@ export function makeCodec(forms: CodecForms): Codec {
           : new Float32Array(out.buffer, at, count);
         for (let i = 0; i < count; i += 1) {
           const value = values[i];
-          if (typeof value === "number") column[i] = value;
+          // One NaN has the bits of any other: those of a division depend on how it was compiled.
+          if (typeof value === "number") column[i] = value === value ? value : NaN;
           else if (value === null || value === undefined) column[i] = 0;
           else wrong(i, "a number");
         }

@@ -92,7 +92,7 @@ export class Crew {
     if (this.#queue.length >= this.#options.maxQueue) {
       throw new VarveError(
         "UNAVAILABLE",
-        `Cannot run ${this.#options.child.name}: ${this.#queue.length} batches wait for it already; try later, or give it more children`,
+        `Cannot run ${this.#options.child.name}: ${this.#queue.length} batches wait for it already; try later, or give it more processes`,
       );
     }
     this.#queue.push(call);

@@ -65,7 +65,7 @@ function hashOf(script: Script): string {
 
 function readFunction(text: string, fail: (why: string) => never): { source: string; script: Script } {
   const first = attempt(text);
-  if ("script" in first) return { source: text, script: first.script };
+  if ("script" in first) return plainSource(text, first.script);
   // A method has no `function` before its name: `score(row) { … }` in an object.
   const method = attempt(`{${text}\n}`);
   if ("script" in method) {
@@ -77,11 +77,33 @@ function readFunction(text: string, fail: (why: string) => never): { source: str
       method.script.text.slice(value.start, value.end)
     }`;
     const again = attempt(source);
-    if ("script" in again) return { source, script: again.script };
+    if ("script" in again) return plainSource(source, again.script);
   }
   return fail(
     `its text cannot be read as JavaScript (${first.problem}); where it still holds types, compile it or take them out`,
   );
+}
+
+/** The text as it was written: without what compilers add to keep names. */
+function plainSource(text: string, script: Script): { source: string; script: Script } {
+  const cuts: { readonly from: number; readonly to: number }[] = [];
+  const visit = (node: SyntaxNode): void => {
+    const wrapped = nameHelper(node);
+    const named = node.type === "ExpressionStatement" ? nameHelper(node["expression"] as SyntaxNode) : undefined;
+    if (named?.type === "Identifier") return void cuts.push({ from: node.start, to: node.end });
+    if (wrapped) cuts.push({ from: node.start, to: wrapped.start }, { from: wrapped.end, to: node.end });
+    for (const child of childNodes(node)) visit(child);
+  };
+  visit(script.expression);
+  if (cuts.length === 0) return { source: text, script };
+  let source = "";
+  let at = 1; // the text stands in a parenthesis
+  for (const { from, to } of cuts.sort((a, b) => a.from - b.from)) {
+    source += script.text.slice(at, from);
+    at = to;
+  }
+  source += script.text.slice(at, text.length + 1);
+  return { source, script: parseExpression(source) };
 }
 
 function attempt(text: string): { script: Script } | { problem: string } {

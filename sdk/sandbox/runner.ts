@@ -15,7 +15,7 @@ import { checkFunction, type PublishedFunction } from "./published_function.ts";
 
 /** For one run. */
 export interface RunOptions {
-  /** Gives up: the call fails with `CANCELLED`, and the answer is dropped when it comes. */
+  /** Gives up: the call fails with `CANCELLED`, after a deadline with `TIMEOUT`; the answer is dropped when it comes. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -36,7 +36,7 @@ export interface FunctionRunnerOptions {
   /** The environment, for `VARVE_DENO` and `PATH`; else that of this process. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   /** Processes for each function (1). */
-  readonly children?: number | undefined;
+  readonly processes?: number | undefined;
   /** Processes of all functions (16): before one more starts, one that has nothing to do ends. */
   readonly maxProcesses?: number | undefined;
   /** Wall time for a batch in ms (5,000); a process that needs longer is killed. */
@@ -57,10 +57,13 @@ export interface FunctionRunnerOptions {
   readonly idleMs?: number | undefined;
 }
 
+/** What users may say about how functions are run. */
+export type FunctionSettings = Pick<FunctionRunnerOptions, "deno" | "processes" | "timeoutMs" | "memoryMb">;
+
 /** What a runner is doing. */
 export interface RunnerStatus {
-  /** The executable. */
-  readonly deno: string;
+  /** The executable; absent until it is needed. */
+  readonly deno: string | undefined;
   /** Tools of the system that limit each process (Linux): without `prlimit` only V8's own heap is bounded. */
   readonly guards: readonly string[];
   /** Functions that were run. */
@@ -75,25 +78,29 @@ export interface RunnerStatus {
 
 const cpuSeconds = 120;
 
+/** How long a missing Deno is not looked for again. */
+const missingMs = 1_000;
+
 /**
  * Runs functions in Deno processes that have no permission: no files, network, environment, processes; one function in
- * each. Throws `UNSUPPORTED` where there is no Deno. It starts a process with the first run of a function, and keeps it.
+ * each. Runs fail with `UNSUPPORTED` where there is no Deno. It starts a process with the first run of a function, and keeps it.
  */
 export class FunctionRunner implements FunctionRuns {
   readonly #options: Readonly<Record<Exclude<keyof FunctionRunnerOptions, "deno" | "env">, number>>;
-  readonly #deno: string;
-  readonly #command: CommandLine;
+  readonly #find: { readonly deno: string | undefined; readonly env: FunctionRunnerOptions["env"] };
+  #found: { readonly deno: string; readonly command: CommandLine } | undefined;
+  #missing: { readonly error: unknown; readonly until: number } | undefined;
   readonly #codec: Codec = parentCodec();
   readonly #crews = new Map<string, Crew>();
   readonly #keys = new WeakMap<PublishedFunction, string>();
   #folder: string | undefined;
   #closed = false;
 
-  /** Makes one; no process is started yet. */
+  /** Makes one; nothing is looked for or started yet. */
   constructor(options: FunctionRunnerOptions = {}) {
-    this.#deno = findDeno({ deno: options.deno, env: options.env });
+    this.#find = { deno: options.deno, env: options.env };
     this.#options = {
-      children: positive("children", options.children, 1),
+      processes: positive("processes", options.processes, 1),
       maxProcesses: positive("maxProcesses", options.maxProcesses, 16),
       timeoutMs: positive("timeoutMs", options.timeoutMs, 5_000),
       startTimeoutMs: positive("startTimeoutMs", options.startTimeoutMs, 15_000),
@@ -104,7 +111,6 @@ export class FunctionRunner implements FunctionRuns {
       recycleAfter: positive("recycleAfter", options.recycleAfter, 10_000),
       idleMs: options.idleMs === Infinity ? Infinity : positive("idleMs", options.idleMs, 300_000),
     };
-    this.#command = commandLine(this.#deno, { memoryMb: this.#options.memoryMb, cpuSeconds });
   }
 
   /** What it is doing. */
@@ -112,8 +118,8 @@ export class FunctionRunner implements FunctionRuns {
     const crews = [...this.#crews.values()];
     const sum = (of: (crew: Crew) => number) => crews.reduce((total, crew) => total + of(crew), 0);
     return {
-      deno: this.#deno,
-      guards: this.#command.guards,
+      deno: this.#found?.deno,
+      guards: this.#found?.command.guards ?? [],
       functions: crews.length,
       running: sum((crew) => crew.running),
       starts: sum((crew) => crew.starts),
@@ -136,7 +142,7 @@ export class FunctionRunner implements FunctionRuns {
         answers[batch] = await this.#batch(crew, fn, rows.slice(from, from + batchRows), from, options.signal);
       }
     };
-    const lanes = Array.from({ length: 2 * this.#options.children }, () =>
+    const lanes = Array.from({ length: 2 * this.#options.processes }, () =>
       lane().catch((error) => {
         next = answers.length;
         throw error;
@@ -151,6 +157,16 @@ export class FunctionRunner implements FunctionRuns {
     await this.#crew(fn).warm();
   }
 
+  /** Ends the processes of all other functions, as far as they have nothing to do, and forgets those functions. */
+  retain(functions: readonly PublishedFunction[]): void {
+    const kept = new Set(functions.map((fn) => this.#keyOf(fn)));
+    for (const [key, crew] of this.#crews) {
+      if (kept.has(key) || crew.waiting > 0) continue;
+      crew.rest();
+      this.#crews.delete(key);
+    }
+  }
+
   /** Ends all processes; runs that wait fail with `CANCELLED`. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -162,18 +178,15 @@ export class FunctionRunner implements FunctionRuns {
 
   #crew(fn: PublishedFunction): Crew {
     if (this.#closed) throw new VarveError("CANCELLED", `Cannot run ${fn.name}: the runner of functions is closed`);
-    let key = this.#keys.get(fn);
-    if (key === undefined) {
-      key = JSON.stringify([fn.name, fn.hash, fn.source, fn.input, fn.output]);
-      this.#keys.set(fn, key);
-    }
+    const key = this.#keyOf(fn);
     let crew = this.#crews.get(key);
     if (crew === undefined) {
       checkFunction(fn);
-      const { children, timeoutMs, startTimeoutMs, maxReplyBytes, recycleAfter, idleMs, maxQueue } = this.#options;
+      const command = this.#command();
+      const { processes, timeoutMs, startTimeoutMs, maxReplyBytes, recycleAfter, idleMs, maxQueue } = this.#options;
       const folder = this.#folders();
       crew = new Crew({
-        children,
+        children: processes,
         recycleAfter,
         // Half of what the system allows a process, so that it is never the one to end it.
         recycleAfterMs: cpuSeconds * 500,
@@ -181,7 +194,7 @@ export class FunctionRunner implements FunctionRuns {
         maxQueue,
         beforeStart: () => this.#makeRoom(),
         child: {
-          command: this.#command,
+          command,
           folder: join(folder, "empty"),
           denoFolder: join(folder, "deno"),
           name: fn.name,
@@ -196,6 +209,29 @@ export class FunctionRunner implements FunctionRuns {
     }
     this.#crews.set(key, crew);
     return crew;
+  }
+
+  #keyOf(fn: PublishedFunction): string {
+    let key = this.#keys.get(fn);
+    if (key === undefined) {
+      key = JSON.stringify([fn.name, fn.hash, fn.source, fn.input, fn.output]);
+      this.#keys.set(fn, key);
+    }
+    return key;
+  }
+
+  #command(): CommandLine {
+    if (this.#found) return this.#found.command;
+    // Whoever asks again and again does not look through folders each time, and finds what was installed meanwhile.
+    if (this.#missing && performance.now() < this.#missing.until) throw this.#missing.error;
+    try {
+      const deno = findDeno(this.#find);
+      this.#found = { deno, command: commandLine(deno, { memoryMb: this.#options.memoryMb, cpuSeconds }) };
+      return this.#found.command;
+    } catch (error) {
+      this.#missing = { error, until: performance.now() + missingMs };
+      throw error;
+    }
   }
 
   #makeRoom(): void {
@@ -226,9 +262,7 @@ export class FunctionRunner implements FunctionRuns {
     signal: AbortSignal | undefined,
   ): Promise<Row[]> {
     return new Promise((resolve, reject) => {
-      const cancelled = () =>
-        new VarveError("CANCELLED", `Cannot finish ${fn.name}: it was cancelled`, { cause: signal?.reason });
-      if (signal?.aborted) return reject(cancelled());
+      if (signal?.aborted) return reject(cancelled(fn, signal));
       const finish = (act: () => void): void => {
         if (call.done) return;
         call.done = true;
@@ -237,7 +271,7 @@ export class FunctionRunner implements FunctionRuns {
       };
       const onAbort = (): void => {
         crew.withdraw(call);
-        finish(() => reject(cancelled()));
+        finish(() => reject(cancelled(fn, signal)));
       };
       const call: Call & { done: boolean } = {
         rows: rows.length,
@@ -273,7 +307,7 @@ export class InProcessRunner implements FunctionRuns {
   /** The answers to rows, in their order. Fails as a whole with the first row that has none. */
   // deno-lint-ignore require-await
   async run(fn: PublishedFunction, rows: readonly Row[], options: RunOptions = {}): Promise<Row[]> {
-    if (options.signal?.aborted) throw new VarveError("CANCELLED", `Cannot finish ${fn.name}: it was cancelled`);
+    if (options.signal?.aborted) throw cancelled(fn, options.signal);
     const call = this.#compile(fn);
     const input = this.#codec.decode(fn.input, rows.length, encodeInput(this.#codec, fn, rows, 0, 0));
     const answers = input.map((row, at) => {
@@ -330,16 +364,28 @@ export class InProcessRunner implements FunctionRuns {
   }
 }
 
+/** The error of a signal that was raised: TIMEOUT for a deadline. */
+function cancelled(fn: PublishedFunction, signal: AbortSignal | undefined): VarveError {
+  const isDeadline = signal?.reason instanceof Error && signal.reason.name === "TimeoutError";
+  return new VarveError(
+    isDeadline ? "TIMEOUT" : "CANCELLED",
+    `Cannot finish ${fn.name}: ${isDeadline ? "the deadline passed" : "it was cancelled"}`,
+    { cause: signal?.reason },
+  );
+}
+
 function problemError(fn: PublishedFunction, problem: HostProblem, from: number, rows: number): VarveError {
   const row = from + Math.min(Math.max(problem.row, 0), rows - 1);
-  const what = problem.kind === "thrown"
-    ? `row ${row} threw ${problem.message}`
-    : `its answer to row ${row}${problem.field === "" ? "" : `, field "${problem.field}",`} ${problem.message}`;
+  const field = problem.field === "" ? "" : `, field "${problem.field}",`;
+  const [what, why] = problem.kind === "thrown"
+    ? [`row ${row} threw ${problem.message}`, `it threw ${problem.message}`]
+    : [`its answer to row ${row}${field} ${problem.message}`, `its answer${field} ${problem.message}`];
   const said = problem.console === "" ? "" : `; it wrote to the console: ${problem.console.trim().slice(0, 500)}`;
   return new VarveError("FUNCTION_FAILED", `Cannot finish ${fn.name}: ${what}${said}`, {
     details: {
       function: fn.name,
       row,
+      problem: `${why}${said}`,
       ...(problem.field === "" ? {} : { field: problem.field }),
       ...(problem.console === "" ? {} : { console: problem.console }),
     },

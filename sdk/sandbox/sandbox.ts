@@ -15,7 +15,7 @@
  * fails alone; what comes back is checked against the output schema. `prlimit` and `setpriv` bound memory and CPU on Linux where
  * they are there. L2, strangers' code: L1 does not protect from faults in V8, Deno or the kernel; run the worker in a container.
  *
- * Views do not use it yet: nothing of this room is exported from the package.
+ * Realtime views are its only users: the package exports the types of what a function gives, and settings of its runner.
  * @module
  */
 export { allowedGlobals } from "./allowed_globals.ts";

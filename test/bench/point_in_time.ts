@@ -12,6 +12,7 @@ import type { Engine, EngineSession } from "../../sdk/engine/engine.ts";
 import { partCompression } from "../../sdk/materialize/staged.ts";
 import { readOfView } from "../../sdk/retrieve/feature_read.ts";
 import { trainingSet } from "../../sdk/retrieve/training.ts";
+import { FunctionRunner } from "../../sdk/sandbox/runner.ts";
 import type { Field } from "../../sdk/schema.ts";
 import type { DeltaFile, DeltaTable } from "../../sdk/storage/delta_format.ts";
 import { deltaTable } from "../../sdk/storage/delta_table.ts";
@@ -226,7 +227,7 @@ async function ours(engine: Engine, data: BenchData, views: readonly BenchView[]
       })),
     }));
     const tables = (name: string) => views.find(({ definition }) => definition.name === name)!.table;
-    const set = await trainingSet({ reads, spine: data.spine }, { engine, tables });
+    const set = await trainingSet({ reads, spine: data.spine }, { engine, tables, functions: new FunctionRunner() });
     await set.parquet(output(data));
     set.close();
   });

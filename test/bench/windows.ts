@@ -11,6 +11,7 @@ import { createDuckDbEngine } from "../../sdk/engine/duckdb.ts";
 import type { Engine } from "../../sdk/engine/engine.ts";
 import { readOfView } from "../../sdk/retrieve/feature_read.ts";
 import { trainingSet } from "../../sdk/retrieve/training.ts";
+import { FunctionRunner } from "../../sdk/sandbox/runner.ts";
 import "../../sdk/engine/install.ts";
 import { type Data, makeData, shapes, viewOf } from "./windows_data.ts";
 import { handWritten, type Method, windowNames } from "./windows_methods.ts";
@@ -119,7 +120,11 @@ async function growth(data: Data, rounds: number): Promise<Map<string, Cost>> {
 export async function train(engine: Engine, data: Data, view: AggregateView): Promise<void> {
   const set = await trainingSet(
     { reads: [readOfView({ definition: view, version: 0 })], spine: data.spine, from: "source", asOf: "event" },
-    { engine, tables: () => Promise.reject(new Error("nothing is materialized")) as never },
+    {
+      engine,
+      functions: new FunctionRunner(),
+      tables: () => Promise.reject(new Error("nothing is materialized")) as never,
+    },
   );
   await set.parquet(data.output);
   set.close();

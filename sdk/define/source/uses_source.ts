@@ -1,9 +1,18 @@
 /** Services and realtime views as people write them: what they read of other views, and what they say of themselves. */
 import { canonicalJson } from "../../frame/hash.ts";
-import type { AnyView, Descriptive, RealtimeViewDefinition, ServiceDefinition, ServiceView } from "../definitions.ts";
+import { hashOfSource } from "../../sandbox/function_source.ts";
+import type {
+  AnyView,
+  Descriptive,
+  RealtimeFunction,
+  RealtimeViewDefinition,
+  ServiceDefinition,
+  ServiceView,
+} from "../definitions.ts";
+import { sourceLines } from "../realtime_text.ts";
 import { ViewSelection } from "../selection.ts";
 import { ExprWriter } from "./expr_source.ts";
-import { callDoc, chainDoc, type Doc, listDoc } from "./layout.ts";
+import { callDoc, chainDoc, type Doc, hardLine, listDoc } from "./layout.ts";
 import type { ModuleNames } from "./names.ts";
 import { cannotWrite, dataDoc, fieldsDoc, plainOf, textCode, typeDoc } from "./values.ts";
 
@@ -42,8 +51,7 @@ export function realtimeDoc(
   called: ReadonlyMap<string, string>,
   names: ModuleNames,
 ): Doc {
-  const { request, from, compute, features } = view;
-  const exprs = new ExprWriter(names);
+  const { request, from, features } = view;
   const defaults = features.filter((each) => each.default !== undefined)
     .map(({ name, type, default: value }) => [name, plainOf(value!, type)]);
   const descriptions = features.filter((each) => each.description !== undefined)
@@ -60,10 +68,31 @@ export function realtimeDoc(
         ["request", fieldsDoc(request.map(({ name, type }) => [name, typeDoc(type, names)]))] as const,
       ]),
       ...(from.length === 0 ? [] : [["from", partsDoc(from, views, called, names)] as const]),
-      ["features", fieldsDoc(features.map(({ name }) => [name, exprs.expr(compute.expressions[name]!)]))],
+      ...computeDocs(view, names),
       ...Object.entries(rest).map(([name, value]) => [name, dataDoc(value, names)] as const),
     ]),
   ]);
+}
+
+function computeDocs({ compute, features }: RealtimeViewDefinition, names: ModuleNames): (readonly [string, Doc])[] {
+  if (compute.kind === "function") {
+    return [
+      ["output", fieldsDoc(features.map(({ name, type }) => [name, typeDoc(type, names)]))],
+      ["compute", functionDoc(compute)],
+    ];
+  }
+  const exprs = new ExprWriter(names);
+  return [["features", fieldsDoc(features.map(({ name }) => [name, exprs.expr(compute.expressions[name]!)]))]];
+}
+
+/** A function with the indentation of where it is written, unless that would change it: lines may be those of a text. */
+function functionDoc(compute: RealtimeFunction): Doc {
+  const lines = sourceLines(compute);
+  // Any other indentation than its own tells.
+  const isIndented = [lines, lines.map((line) => `  ${line}`)].every((each) =>
+    hashOfSource(each.join("\n")) === compute.hash
+  );
+  return isIndented ? lines.map((line, i) => i === 0 ? line : [hardLine, line]) : compute.source;
 }
 
 function partsDoc(

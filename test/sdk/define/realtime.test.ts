@@ -1,4 +1,5 @@
 import { describe, expect, expectTypeOf, it } from "vitest";
+import type { RealtimeExpressions } from "../../../sdk/define/definitions.ts";
 import { entity } from "../../../sdk/define/entity.ts";
 import { parseDefinition } from "../../../sdk/define/parse.ts";
 import { realtimeView } from "../../../sdk/define/realtime_view.ts";
@@ -47,7 +48,7 @@ describe("realtimeView()", () => {
       ],
       owner: "ana",
     });
-    expect(Object.isFrozen(ratio.definition.compute.expressions)).toBe(true);
+    expect(Object.isFrozen((ratio.definition.compute as RealtimeExpressions).expressions)).toBe(true);
     expect(ratio.definitions.map(({ kind, name }) => `${kind}:${name}`)).toEqual([
       "entity:user",
       "view:spend",
@@ -63,7 +64,7 @@ describe("realtimeView()", () => {
   it("comes back from JSON as it was", () => {
     expect(parseDefinition(JSON.parse(JSON.stringify(ratio.definition)))).toEqual(ratio.definition);
     const broken = (change: object) => () => parseDefinition({ ...ratio.definition, ...change });
-    expect(broken({ compute: { kind: "function", source: "x" } })).toThrow("compute.kind");
+    expect(broken({ compute: { kind: "wasm", source: "x" } })).toThrow("compute.kind");
     expect(broken({ compute: { kind: "expressions", expressions: {} } })).toThrow("there is no expression for it");
     expect(broken({ inputs: [] })).toThrow("from gives usual");
     expect(broken({ sql: "x" })).toThrow("there is no such property");

@@ -13,6 +13,7 @@ import { closedRange } from "../../../sdk/materialize/due_slices.ts";
 import { materialize } from "../../../sdk/materialize/materialize.ts";
 import { rebuildTrainingSet, type TrainContext, trainingSet } from "../../../sdk/retrieve/training.ts";
 import type { TrainingRecord } from "../../../sdk/retrieve/training_set.ts";
+import { FunctionRunner } from "../../../sdk/sandbox/runner.ts";
 import type { Row } from "../../../sdk/schema.ts";
 import { deltaTable } from "../../../sdk/storage/delta_table.ts";
 import { localObjectStore } from "../../../sdk/storage/object_local.ts";
@@ -65,7 +66,7 @@ async function store(
       tempDir: join(folder, "temp"),
     });
   }
-  return { views: stored, context: { engine, tables } };
+  return { views: stored, context: { engine, tables, functions: new FunctionRunner() } };
 }
 
 /** What the oracle has in row form, as users see it. */
@@ -224,7 +225,11 @@ describe("trainingSet()", () => {
   });
 
   it("refuses a view of which nothing is materialized", async () => {
-    const context: TrainContext = { engine, tables: () => deltaTable(objects, "nowhere", { clock }) };
+    const context: TrainContext = {
+      engine,
+      functions: new FunctionRunner(),
+      tables: () => deltaTable(objects, "nowhere", { clock }),
+    };
     await expect(trainingSet({ reads: [fixedView().read], spine }, context)).rejects.toThrow(
       /nothing of it is materialized yet; .*from: "source"/,
     );
@@ -237,6 +242,7 @@ describe("spines", () => {
     get engine() {
       return engine;
     },
+    functions: new FunctionRunner(),
     tables: () => deltaTable(objects, "nowhere", { clock }),
   };
   const attempt = async (input: Row[], options: object = {}) =>

@@ -18,6 +18,7 @@ import {
   type TrainOptions,
 } from "../../../sdk/retrieve/training.ts";
 import type { TrainingRecord } from "../../../sdk/retrieve/training_set.ts";
+import { FunctionRunner } from "../../../sdk/sandbox/runner.ts";
 import type { Schema } from "../../../sdk/schema.ts";
 import type { DeltaTable } from "../../../sdk/storage/delta_format.ts";
 import { Random } from "../../conformance/expr_values.ts";
@@ -62,7 +63,7 @@ async function writeSpine(rows: readonly SourceRow[]): Promise<string> {
 
 /** The rows of a training set in row form. */
 async function trained(each: WindowCase, spine: string, options: TrainOptions): Promise<SourceRow[]> {
-  const context: TrainContext = { engine: rig.engine, tables: () => rig.table() };
+  const context: TrainContext = { engine: rig.engine, functions: new FunctionRunner(), tables: () => rig.table() };
   const reads = [readOfView({ definition: each.view, version: 1 })];
   const set = await trainingSet(
     { reads, spine, eventTimestamp: "ts", statuses: true, effectiveTimestamps: true, ...options },
@@ -236,7 +237,7 @@ describe("training over windows", () => {
       spine,
     );
     session.close();
-    const context: TrainContext = { engine: rig.engine, tables: () => rig.table() };
+    const context: TrainContext = { engine: rig.engine, functions: new FunctionRunner(), tables: () => rig.table() };
     const set = await trainingSet({ reads, spine, from: "source", statuses: true }, context);
     expect(set.schema.map(({ name }) => name)).toEqual([
       ...["a", "b", "other", "ts", "label", "x1", "attributes__status"],
@@ -285,7 +286,11 @@ describe("training over windows", () => {
       );
       session.close();
       const reads = [readOfView({ definition: each.view, version: 0 })];
-      const set = await trainingSet({ reads, spine, from: "source" }, { engine, tables: () => rig.table() });
+      const set = await trainingSet({ reads, spine, from: "source" }, {
+        engine,
+        functions: new FunctionRunner(),
+        tables: () => rig.table(),
+      });
       const path = join(rig.folder, "set.parquet");
       await set.parquet(path);
       const stored = await rowsOf(path, set.schema);
@@ -317,7 +322,11 @@ describe("training over windows", () => {
           { a: "x", b: 1n, ts: january(2), label: 0 },
           { a: "x", b: 1n, ts: january(days + 1) + 2n * hour, label: 1 },
         ]);
-        const context: TrainContext = { engine: rig.engine, tables: () => rig.table() };
+        const context: TrainContext = {
+          engine: rig.engine,
+          functions: new FunctionRunner(),
+          tables: () => rig.table(),
+        };
         const reads = [readOfView({ definition: each.view, version: 1 })];
         const paths = [1, 2, 3].map((i) => join(rig.folder, `set-${i}.parquet`));
         const set = await trainingSet({ reads, spine }, context);

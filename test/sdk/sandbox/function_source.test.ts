@@ -38,6 +38,16 @@ describe("functionSource", () => {
     }
   });
 
+  it("leaves out what compilers add to keep names", () => {
+    const text =
+      '(row) => { const f = /* @__PURE__ */ __name((x) => { function g(y) { return y; } __name(g, "g"); return g(x); }, "f"); return { x: f(row.a) }; }';
+    const { source, hash } = sourceOfText(text);
+    expect(source).not.toContain("__name");
+    expect(hash).toBe(sourceOfText(text.replace('__name(g, "g");', "")).hash);
+    expect((new Function(`return (${source})`)() as AnyFunction)({ a: 3 })).toEqual({ x: 3 });
+    expect(sourceOfText('__name((row) => ({ x: row.a }), "f")').source).toBe("(row) => ({ x: row.a })");
+  });
+
   it("names every captured variable, once", () => {
     const other = 2;
     const fn = (row: { a: number }) => ({ x: row.a * rate + other, y: rate });

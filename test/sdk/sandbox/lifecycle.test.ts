@@ -53,7 +53,7 @@ describe("a runner", () => {
     }));
 
   it("gives another process to a second batch where it may", () =>
-    using(new FunctionRunner({ timeoutMs: 20_000, children: 2 }), async (runner) => {
+    using(new FunctionRunner({ timeoutMs: 20_000, processes: 2 }), async (runner) => {
       await runner.warm(unlucky);
       const stop = new AbortController();
       const stuck = failure(runner.run(unlucky, [{ n: 13 }], { signal: stop.signal }));
@@ -147,11 +147,17 @@ describe("a runner", () => {
 });
 
 describe("Deno", () => {
-  it("is needed: nothing runs without it", () => {
+  it("is needed: nothing runs without it", async () => {
     const none = { env: { PATH: folder }, from: [join(folder, "x.js")] };
     expect(() => findDeno(none)).toThrow(/there is no Deno; `npm install deno`/);
     expect(() => findDeno({ ...none, env: { VARVE_DENO: join(folder, "none") } })).toThrow(/VARVE_DENO is .*none/);
-    expect(() => new FunctionRunner({ deno: join(folder, "none") })).toThrow(/no executable/);
+    const lost = new FunctionRunner({ deno: join(folder, "none") });
+    for (const _ of [1, 2]) {
+      expect(await failure(lost.warm(good))).toMatchObject({
+        code: "UNSUPPORTED",
+        message: expect.stringContaining("no executable"),
+      });
+    }
     try {
       findDeno(none);
     } catch (error) {

@@ -1,0 +1,254 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, expectTypeOf, it } from "vitest";
+import { realtimeView } from "../../sdk/define/realtime_view.ts";
+import { service } from "../../sdk/define/service.ts";
+import { view } from "../../sdk/define/view.ts";
+import { mean } from "../../sdk/frame/aggregates.ts";
+import { fromRows } from "../../sdk/frame/sources.ts";
+import type { Store } from "../../sdk/store.ts";
+import { driver, StoreRig, trips } from "./store_rig.ts";
+
+let rig: StoreRig;
+let store: Store;
+beforeEach(async () => {
+  rig = await StoreRig.open();
+  await rig.write(trips);
+  store = await rig.connect({ functions: { timeoutMs: 1_000 } });
+});
+afterEach(() => rig.close());
+
+const daily = { schedule: "1d", start: "2001-01-01", online: true } as const;
+const x = { driver: "x", zone: 1n };
+const nobody = { driver: "nobody", zone: 1n };
+
+/** A request's amount against the mean of five days. */
+function seed() {
+  const spend = view("spend", rig.trips().by(driver).aggregate({ usual: mean("amount") }, { windows: ["5d"] }), daily);
+  const risk = realtimeView("risk", {
+    request: { amount: "float64" },
+    from: [spend.select("usual_5d")],
+    output: { score: "float64", band: "string", hour: "int32" },
+    compute: (row) => {
+      // What is declared inside is no capture.
+      const score = row.amount === null ? null : row.amount / (row.usual_5d ?? 1);
+      const hour = row.requestTimestamp.toDate().getUTCHours();
+      return { score, band: score === null ? undefined : score > 3 ? "high" : "low", hour };
+    },
+    defaults: { band: "unknown" },
+    descriptions: { band: "how unusual it is" },
+  });
+  return { spend, risk, model: service("model", [risk, spend]) };
+}
+
+const spineSchema = { driver: "string", zone: "int64", amount: "float64", at: "timestamp" } as const;
+
+describe("a store, of functions", () => {
+  it("serves what they give, and trains on the same", async () => {
+    const { risk, model } = seed();
+    const plan = await store.publish(model);
+    expect(String(plan)).toMatch(
+      /\+ realtime view risk, version 1\n {4}request amount float64\n {4}reads spend\.usual_5d\n {4}gives score float64, band string, hour int32\n {4}function [0-9a-f]{12}:\n {8}\(row\) => \{\n/,
+    );
+    await plan.apply();
+    expect((await store.publish(model)).isEmpty).toBe(true);
+    rig.clock.set("2001-01-06T13:30:00Z");
+    const answer = await store.online(model, x, { request: { amount: 14 } });
+    expect(answer).toEqual({ score: 14 / ((1 + 2 + 4) / 3), band: "high", hour: 13, usual_5d: 7 / 3 });
+    expectTypeOf(answer).toEqualTypeOf<
+      { score: number | null; band: string; hour: number | null; usual_5d: number | null }
+    >();
+    expect(await store.online(risk, [x, nobody, nobody], { request: [{ amount: null }, { amount: 3 }, { amount: 1 }] }))
+      .toEqual([
+        { score: null, band: "unknown", hour: 13 },
+        { score: 3, band: "low", hour: 13 },
+        { score: 1, band: "low", hour: 13 },
+      ]);
+    const { answers } = await store.onlineDetails("model", [x], { request: { amount: 7 } });
+    expect(answers[0]).toMatchObject({ statuses: ["PRESENT", "PRESENT", "PRESENT", "PRESENT"] });
+
+    const spine = fromRows(
+      [{ ...x, amount: 14, at: "2001-01-06T13:30:00Z" }, { ...nobody, amount: null, at: "2001-01-06T13:30:00Z" }],
+      { schema: spineSchema },
+    );
+    for (const from of ["offline", "source"] as const) {
+      const rows = await (await store.train(model, spine, { from })).rows();
+      expect(rows.map(({ score, band, hour, usual_5d }) => ({ score, band, hour, usual_5d }))).toEqual([
+        answer,
+        { score: null, band: "unknown", hour: 13, usual_5d: null },
+      ]);
+    }
+    const { features } = await store.leaks(model, spine);
+    expect(features.map(({ feature }) => feature)).toEqual(expect.arrayContaining(["score", "band"]));
+  });
+
+  it("rebuilds a training set of a function that has changed, and refuses one whose text was touched", async () => {
+    const { risk, model } = seed();
+    await (await store.publish(model)).apply();
+    const spine = fromRows([{ ...x, amount: 14, at: "2001-01-06T13:30:00Z" }], { schema: spineSchema });
+    const first = await store.train(model, spine);
+    const record = JSON.parse(JSON.stringify(first.record)) as typeof first.record;
+    expect(record.views.map(({ definition }) => definition)).toContainEqual(risk.definition);
+    const changed = realtimeView("risk", {
+      request: { amount: "float64" },
+      output: { score: "float64", band: "string", hour: "int32" },
+      compute: ({ amount }) => ({ score: amount, band: "new", hour: 1 }),
+    });
+    const plan = await store.publish(changed);
+    expect(String(plan)).toMatch(
+      /~ realtime view risk, version 2\n {4}removes .*\n {4}function [0-9a-f]{12} -> [0-9a-f]{12}:\n/,
+    );
+    expect(String(plan)).toContain("- const score = row.amount === null");
+    expect(String(plan)).toContain("+ score: amount,");
+    await plan.apply();
+    expect(await store.online("risk", {}, { request: { amount: 14 } })).toEqual({ score: 14, band: "new", hour: 1 });
+    const again = await store.retrain(record, spine);
+    expect(await again.rows()).toEqual(await first.rows());
+    await store.rollback("risk");
+    expect(await store.online("risk", x, { request: { amount: 14 } })).toMatchObject({ band: "high" });
+    const touched = JSON.parse(JSON.stringify(record).replace("> 3", "> 9")) as typeof record;
+    const other = await store.retrain(touched, spine);
+    await expect(other.rows()).rejects.toMatchObject({
+      code: "CORRUPT",
+      message: expect.stringContaining("its text does not have the hash that was published with it"),
+    });
+  });
+
+  it("says for which row a function failed, and why; others are answered", async () => {
+    const picky = realtimeView("picky", {
+      request: { n: "int32" },
+      output: { half: "int32" },
+      compute: ({ n }) => {
+        if (n === 13) throw new RangeError("no luck");
+        if (n === 14) return { half: "seven" as unknown as number };
+        if (n === 15) return {} as { half: number };
+        return { half: n === null ? null : Math.trunc(n / 2) };
+      },
+    });
+    await (await store.publish(picky)).apply();
+    const ask = (...n: number[]) => store.online(picky, n.map(() => ({})), { request: n.map((n) => ({ n })) });
+    await expect(ask(4, 13)).rejects.toMatchObject({
+      code: "FUNCTION_FAILED",
+      status: 422,
+      details: { view: "picky", row: 1 },
+      message: 'Cannot compute realtime view "picky" for row 1 of 2, from 0: it threw RangeError: no luck',
+    });
+    await expect(ask(14)).rejects.toMatchObject({
+      message:
+        'Cannot compute realtime view "picky" for the request: its answer, field "half", is a string of 5 characters, not a whole number of 32 bits',
+      details: { field: "half" },
+    });
+    await expect(ask(15)).rejects.toThrow('field "half", is missing');
+    expect(await ask(4, 9)).toEqual([{ half: 2 }, { half: 4 }]);
+    const spine = fromRows([{ n: 1, at: new Date(0) }, { n: 13, at: new Date(0) }], {
+      schema: { n: "int32", at: "timestamp" },
+    });
+    await expect((await store.train(picky, spine)).rows()).rejects.toThrow(
+      'Cannot compute realtime view "picky" for row 1 of the spine: it threw RangeError: no luck',
+    );
+  });
+
+  it("ends a function that takes too long or too much, and starts it again", async () => {
+    const greedy = realtimeView("greedy", {
+      request: { n: "int32" },
+      output: { size: "int64" },
+      compute: ({ n }) => {
+        while (n === 13) { /* forever */ }
+        const kept: Uint8Array[] = [];
+        if (n === 14) { for (;;) kept.push(new Uint8Array(50_000_000).fill(1)); }
+        return { size: kept.length };
+      },
+    });
+    await (await store.publish(greedy)).apply();
+    const ask = (n: number, signal?: AbortSignal) =>
+      store.online(greedy, {}, { request: { n }, ...(signal && { signal }) });
+    await expect(ask(13)).rejects.toMatchObject({ code: "TIMEOUT", message: expect.stringContaining("1000 ms") });
+    expect(await ask(1)).toEqual({ size: 0n });
+    await expect(ask(14)).rejects.toMatchObject({
+      message: expect.stringMatching(/memory|Array buffer allocation failed/),
+    });
+    expect(await ask(1)).toEqual({ size: 0n });
+    await expect(ask(13, AbortSignal.timeout(200))).rejects.toMatchObject({
+      code: "TIMEOUT",
+      message: 'Cannot finish realtime view "greedy": the deadline passed',
+    });
+  });
+
+  it("goes on after its process was killed", async () => {
+    const { risk } = seed();
+    await (await store.publish(risk)).apply();
+    const ask = () => store.online(risk, x, { request: { amount: 14 } });
+    const right = await ask();
+    for (let round = 0; round < 3; round += 1) {
+      const asked = Array.from({ length: 20 }, ask);
+      for (const pid of sandboxes()) process.kill(pid, "SIGKILL");
+      // What was being worked on has no answer; nothing is wrong, and the next is answered.
+      for (const end of await Promise.allSettled(asked)) {
+        if (end.status === "fulfilled") expect(end.value).toEqual(right);
+        else expect(end.reason).toMatchObject({ code: "UNAVAILABLE" });
+      }
+      expect(await ask()).toEqual(right);
+    }
+    await store.close();
+    expect(sandboxes()).toEqual([]);
+  });
+
+  it("does without Deno what needs no function", async () => {
+    const { spend, risk, model } = seed();
+    const poor = await rig.connect({ functions: { deno: join(rig.folder, "none") } });
+    await expect(poor.publish(risk)).rejects.toMatchObject({
+      code: "UNSUPPORTED",
+      message: expect.stringMatching(/^Cannot publish realtime view "risk": its function cannot be tried\. .*none/),
+    });
+    await (await store.publish(model)).apply();
+    // It is published already: there is nothing to try.
+    expect((await poor.publish(model)).isEmpty).toBe(true);
+    expect(await poor.online(spend, x)).toEqual({ usual_5d: 7 / 3 });
+    await expect(poor.online(risk, x, { request: { amount: 1 } })).rejects.toMatchObject({
+      code: "UNAVAILABLE",
+      message: expect.stringMatching(/^Cannot read service "risk": Cannot run published functions: .*no executable/),
+    });
+    const spine = fromRows([{ ...x, amount: 14, at: "2001-01-06T13:30:00Z" }], { schema: spineSchema });
+    await expect((await poor.train(risk, spine)).rows()).rejects.toMatchObject({ code: "UNSUPPORTED" });
+  });
+});
+
+describe("publishing a function", () => {
+  it("refuses answers that depend on more than the row, or are not of the output", async () => {
+    const counting = realtimeView("counting", {
+      request: { n: "int32" },
+      output: { count: "int32" },
+      compute: function count(): { count: number } {
+        const self = count as { n?: number };
+        self.n = (self.n ?? 0) + 1;
+        return { count: self.n };
+      },
+    });
+    const other = realtimeView("other", {
+      request: { n: "int32" },
+      output: { half: "float64" },
+      compute: ({ n }) => ({ halv: n }) as unknown as { half: number | null },
+    });
+    await expect(store.publish(other)).rejects.toMatchObject({
+      code: "INVALID_DEFINITION",
+      message: expect.stringMatching(
+        /^Cannot publish realtime view "other": it has no answer to any of 19 rows of a made-up sample: .*"halv",? is not declared/,
+      ),
+    });
+    await expect(store.publish(counting)).rejects.toThrow(
+      /"counting": it has no answer to any .*not extensible; every field may be null, and a row of nulls needs an answer too/,
+    );
+  });
+});
+
+/** The Deno processes of this one. */
+function sandboxes(): number[] {
+  return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
+    try {
+      const parent = /^\d+ \(.*\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1];
+      return Number(parent) === process.pid && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("deno");
+    } catch {
+      return false; // it has ended meanwhile
+    }
+  });
+}
