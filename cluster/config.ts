@@ -28,6 +28,7 @@ export interface Config {
   readonly modules: readonly string[];
   readonly server: ServerConfig;
   readonly worker: WorkerConfig;
+  readonly functions: FunctionsConfig;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "silent";
   /** The computer's clock, or one that stands at a given instant (to replay history). */
   readonly clock: Clock;
@@ -88,6 +89,18 @@ export interface WorkerConfig {
   readonly shutdownMs: number;
 }
 
+/** How the functions of realtime views are run: in Deno processes without permissions. */
+export interface FunctionsConfig {
+  /** The Deno executable; absent: the package `deno`, or what is on the PATH. */
+  readonly deno?: string;
+  /** How long a batch may take: the rows of a request, or 1,000 of a training set. A server waits no longer than a request may. */
+  readonly timeoutMs: number;
+  /** The most memory of a process. */
+  readonly memoryMb: number;
+  /** Processes for each function, in each process that serves. */
+  readonly processes: number;
+}
+
 const byteSize = /^\d+(\.\d+)?\s?(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$/i;
 
 const fileSchema = z.strictObject({
@@ -137,6 +150,12 @@ const fileSchema = z.strictObject({
     concurrency: z.number().int().min(1).max(64),
     shutdownMs: z.number().int().min(0).max(600_000),
   }).partial(),
+  functions: z.strictObject({
+    deno: z.string().min(1),
+    timeoutMs: z.number().int().min(10).max(600_000),
+    memoryMb: z.number().int().min(500).max(1_000_000),
+    processes: z.number().int().min(1).max(64),
+  }).partial(),
   logLevel: z.enum(["trace", "debug", "info", "warn", "error", "silent"]),
   clock: z.string().refine(isInstant, "must be an instant such as 2001-07-01T00:00Z"),
 }).partial();
@@ -185,6 +204,10 @@ const environment: Readonly<
   VARVE_AUDIT_DAYS: { path: ["server", "auditDays"], type: "number" },
   VARVE_CONCURRENCY: { path: ["worker", "concurrency"], type: "number" },
   VARVE_SHUTDOWN_MS: { path: ["worker", "shutdownMs"], type: "number" },
+  VARVE_DENO: { path: ["functions", "deno"], type: "text" },
+  VARVE_FUNCTION_TIMEOUT_MS: { path: ["functions", "timeoutMs"], type: "number" },
+  VARVE_FUNCTION_MEMORY_MB: { path: ["functions", "memoryMb"], type: "number" },
+  VARVE_FUNCTION_PROCESSES: { path: ["functions", "processes"], type: "number" },
   VARVE_LOG_LEVEL: { path: ["logLevel"], type: "text" },
   VARVE_CLOCK: { path: ["clock"], type: "text" },
 };
@@ -321,6 +344,7 @@ function complete(values: FileConfig, folder: string): Config {
       ...defined(values.server ?? {}),
     }),
     worker: Object.freeze({ concurrency: 1, shutdownMs: 30_000, ...defined(values.worker ?? {}) }),
+    functions: Object.freeze({ timeoutMs: 5_000, memoryMb: 600, processes: 1, ...defined(values.functions ?? {}) }),
     logLevel: values.logLevel ?? "info",
     clock: values.clock === undefined ? systemClock : new ManualClock(values.clock),
     ...(values.clock === undefined ? {} : { clockAt: values.clock }),

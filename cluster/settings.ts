@@ -22,6 +22,7 @@ export function storeOptions(config: Config): ConnectOptions {
     author: config.author,
     clock: config.clock,
     concurrency: config.worker.concurrency,
+    functions: config.functions,
     ...(config.memoryLimit === undefined ? {} : { memoryLimit: config.memoryLimit }),
     ...(config.threads === undefined ? {} : { threads: config.threads }),
   };

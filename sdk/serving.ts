@@ -19,7 +19,7 @@ import type { ReadObserver, ReadStore } from "./retrieve/observe.ts";
 import { compileReads } from "./retrieve/online_realtime.ts";
 import type { ServiceReader } from "./retrieve/online.ts";
 import { FunctionRunner } from "./sandbox/runner.ts";
-import type { FunctionSettings } from "./sandbox/runner.ts";
+import type { FunctionSettings, RunnerStatus } from "./sandbox/runner.ts";
 import type { ObjectStore } from "./storage/object_store.ts";
 import type { OnlineStore, ViewState } from "./storage/online_store.ts";
 import { systemClock } from "./time.ts";
@@ -41,7 +41,7 @@ export type {
 export { manualJobs } from "./materialize/manual_jobs.ts";
 export type { ManualWork } from "./materialize/manual_jobs.ts";
 export type { MaterializeJob } from "./queue/jobs.ts";
-export type { FunctionSettings } from "./sandbox/runner.ts";
+export type { FunctionSettings, RunnerStatus } from "./sandbox/runner.ts";
 export { registerAggregation } from "./window/aggregators/user_defined.ts";
 export type { AggregatorInputs, UserAggregation } from "./window/aggregators/user_defined.ts";
 export type { Aggregator, GroupKeys, Slot, SlotColumn, States } from "./window/aggregator.ts";
@@ -77,6 +77,9 @@ export interface ServingFunctions extends FunctionSettings {
   readonly onProblem?: (error: unknown) => void;
 }
 
+/** Processes that run functions. */
+export type FunctionStatus = Pick<RunnerStatus, "running" | "starts" | "waiting">;
+
 /** Reads features of services online. */
 export interface Serving {
   /** The reader of a service; NOT_FOUND lists those there are. Readers follow definitions and loads by themselves: ask each time. */
@@ -89,6 +92,8 @@ export interface Serving {
   loaded(): ViewState[];
   /** What became of the rows of the audit log; undefined where nothing is logged. */
   audited(): AuditCounts | undefined;
+  /** What the processes of functions are doing. */
+  functions(): FunctionStatus;
   /** Why requests would fail now; empty when ready. */
   problems(signal?: AbortSignal): Promise<string[]>;
   /** Stops following, and releases everything. */
@@ -232,6 +237,7 @@ class LiveServing implements Serving {
     const label = refs.map(({ view, feature }) => `${view}:${feature}`).join(", ");
     const title = `features of ${reads.map(({ alias }) => `"${alias}"`).join(", ")}`;
     const reader = compileReads(label, reads, this.#store, this.#findState, {
+      ...this.#computing(),
       title,
       observe: (stored) => this.#counted(stored),
     });
@@ -256,6 +262,14 @@ class LiveServing implements Serving {
     await raced(this.refresh(), signal, `${this.#objects.description} and ${this.#online.description}`);
   }
 
+  #computing() {
+    const { observer } = this.#options;
+    return {
+      functions: this.#functions,
+      functionTook: observer && ((...told: Parameters<typeof observer.functionTook>) => observer.functionTook(...told)),
+    };
+  }
+
   #counted(reader: ServiceReader): ServiceReader {
     return this.#options.observer ? countedReader(reader, this.#options.observer) : reader;
   }
@@ -278,6 +292,11 @@ class LiveServing implements Serving {
     return undefined;
   };
 
+  functions(): FunctionStatus {
+    const { running, starts, waiting } = this.#functions.status;
+    return { running, starts, waiting };
+  }
+
   #reader(name: string): ServiceReader {
     const known = this.#readers.get(name);
     if (known) return known;
@@ -292,7 +311,7 @@ class LiveServing implements Serving {
     }
     const reads = readsOf(definition, (view) => servedView(this.#state, view) ?? servedRealtimeView(this.#state, view));
     const compiled = compileReads(name, reads, this.#store, this.#findState, {
-      functions: this.#functions,
+      ...this.#computing(),
       observe: (stored) => this.#counted(stored),
     });
     const reader = this.#audit ? this.#audit.audited(compiled, reads, this.#findState) : compiled;

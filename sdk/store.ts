@@ -28,6 +28,7 @@ import type { SpineInput } from "./retrieve/spine.ts";
 import { rebuildTrainingSet, trainingSet, type TrainOptions, trainOptions } from "./retrieve/training.ts";
 import type { TrainingRecord, TrainingSet } from "./retrieve/training_set.ts";
 import { viewProfile } from "./retrieve/view_profile.ts";
+import type { FunctionSettings } from "./sandbox/runner.ts";
 import type { Field, Row, RowOf } from "./schema.ts";
 import { type DoneView, runDue, runJobs, type WaitOptions } from "./store_jobs.ts";
 import type { StoreParts } from "./store_parts.ts";
@@ -211,6 +212,11 @@ export class Store extends Displayed {
   override rendering(): Rendering {
     const first = { "text/plain": this.toString() };
     return this.#closing ? { first } : { first, later: this.status().then((status) => status.toMimeBundle()) };
+  }
+
+  /** How it runs the functions of realtime views, as `connect` was told. */
+  get functions(): FunctionSettings {
+    return this.#parts.options.functions ?? {};
   }
 
   /** What time it is for this store. */

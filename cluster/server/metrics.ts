@@ -10,7 +10,7 @@ import type { Cell } from "./latency.ts";
 
 /** What is looked at when metrics are asked for. */
 export interface MetricSources {
-  readonly serving: Pick<Serving, "loaded" | "audited">;
+  readonly serving: Pick<Serving, "loaded" | "audited" | "functions">;
   readonly clock: Clock;
   /** Requests that are being answered, and open connections. */
   readonly load: () => { readonly inFlight: number; readonly connections: number };
@@ -53,6 +53,8 @@ export class ServerMetrics implements ReadObserver {
   /** By route, service and class of status. */
   readonly #cells = new Map<string, Map<string, (Cell | undefined)[]>>();
   readonly #store: Cell;
+  readonly #functions: Cell;
+  readonly #functionFailures: Counter<"view" | "code">;
   readonly #errors: Counter<"code">;
   readonly #refused: Counter<"reason">;
   readonly #limited: Counter<"key">;
@@ -68,8 +70,22 @@ export class ServerMetrics implements ReadObserver {
       "How long the online store took for the keys of one request",
       buckets,
     );
-    for (const latency of [this.#answers, store]) this.#registry.registerMetric(latency as unknown as Metric);
+    const functions = new LatencyHistogram(
+      "varve_function_duration_seconds",
+      "How long the functions of realtime views took for the rows of one request",
+      buckets,
+    );
+    for (const latency of [this.#answers, store, functions]) {
+      this.#registry.registerMetric(latency as unknown as Metric);
+    }
     this.#store = store.cell();
+    this.#functions = functions.cell();
+    this.#functionFailures = new Counter({
+      name: "varve_function_failures",
+      help: "Runs of functions that gave no answer, by realtime view and code of the error",
+      labelNames: ["view", "code"],
+      registers,
+    });
     this.#errors = new Counter({
       name: "varve_errors",
       help: "Answers that were errors, by code",
@@ -158,6 +174,12 @@ export class ServerMetrics implements ReadObserver {
     this.#store.observe(milliseconds / 1_000);
   }
 
+  /** For readers: see {@link ReadObserver}. */
+  functionTook(view: string, milliseconds: number, failure: string | undefined): void {
+    this.#functions.observe(milliseconds / 1_000);
+    if (failure !== undefined) this.#functionFailures.inc({ view: this.#bounded("view", view), code: failure });
+  }
+
   /** All of this process, as text. */
   async text(): Promise<MetricsText> {
     return await textOf(this.#registry);
@@ -195,6 +217,22 @@ export class ServerMetrics implements ReadObserver {
         for (const [view, counts] of this.#lookups) {
           for (const [status, count] of Object.entries(counts)) lookups.inc({ view, status }, count);
         }
+      }),
+    });
+    this.#gauge("varve_function_processes", "Processes that run functions", (it) => it.serving.functions().running);
+    this.#gauge(
+      "varve_function_waiting",
+      "Batches for functions that are waiting or worked on",
+      (it) => it.serving.functions().waiting,
+    );
+    new Counter({
+      name: "varve_function_starts",
+      help:
+        "Processes of functions that were started: the first of each, and those after a crash, a limit or many runs",
+      registers,
+      collect: onCollect<Counter>((counter) => {
+        counter.reset();
+        counter.inc(this.#sources?.serving.functions().starts ?? 0);
       }),
     });
     new Counter({

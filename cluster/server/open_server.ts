@@ -53,6 +53,15 @@ export async function openServer(options: OpenServerOptions): Promise<OpenedServ
       ...placesOf(config),
       clock,
       observer: metrics,
+      functions: {
+        ...config.functions,
+        timeoutMs: Math.min(config.functions.timeoutMs, config.server.requestTimeoutMs),
+        onProblem: (error) =>
+          logger.error(
+            { err: error },
+            "cannot run the function of a realtime view; requests for it fail, others go on",
+          ),
+      },
       audit: {
         share: config.server.auditShare,
         keys: config.server.auditKeys,

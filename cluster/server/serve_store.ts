@@ -56,6 +56,7 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<S
       s3: places.s3 ?? {},
       cacheFolder: places.cacheFolder ?? defaults.cacheFolder,
       cacheBytes: places.cacheBytes ?? defaults.cacheBytes,
+      functions: { ...defaults.functions, ...store.functions },
       clock,
       server: { ...defaults.server, host: "127.0.0.1", port, maxLoopLagMs: anyLagMs },
     },

@@ -6,12 +6,14 @@ import type { FeatureStatus } from "./status.ts";
 /** How many look-ups became what; `CUT` counts those that left out rows, since more are in reach than are kept online. */
 export type LookupCounts = Partial<Record<FeatureStatus | "CUT", number>>;
 
-/** Told of online reads. Both are called at every request: they must cost next to nothing, and never throw. */
+/** Told of online reads. They are called at every request: they must cost next to nothing, and never throw. */
 export interface ReadObserver {
   /** Where the look-ups of a view are counted; asked once per view and reader. */
   countsOf(view: string): LookupCounts;
   /** The online store took this long for the keys of one read, failed reads included. */
   storeTook(milliseconds: number): void;
+  /** The function of a realtime view took this long for the rows of one read; `failure` is the code of the error it ended with. */
+  functionTook(view: string, milliseconds: number, failure: string | undefined): void;
 }
 
 /** What readers need of a store. */

@@ -1,4 +1,5 @@
 /** Online reads of services with realtime views: stored features are looked up, the others computed of them at the request. */
+import type { RealtimeViewDefinition } from "../define/definitions.ts";
 import { requestTimeColumn } from "../frame/expr_node.ts";
 import { rowValue, userValue } from "../engine/value_form.ts";
 import { VarveError } from "../errors.ts";
@@ -14,7 +15,7 @@ import {
   type ServiceReader,
 } from "./online.ts";
 import type { FunctionRuns } from "../sandbox/runner.ts";
-import type { ReadStore } from "./observe.ts";
+import type { ReadObserver, ReadStore } from "./observe.ts";
 import { type RealtimeComputer, realtimeComputer } from "./realtime_compute.ts";
 import { requestFieldsOfReads, requestRows } from "./request_fields.ts";
 import { type ComputedRead, splitReads } from "./stored_reads.ts";
@@ -23,6 +24,8 @@ import { type ComputedRead, splitReads } from "./stored_reads.ts";
 export interface CompileReadsOptions {
   /** Runs the functions of realtime views. */
   readonly functions: FunctionRuns;
+  /** Told how long functions took. */
+  readonly functionTook?: ReadObserver["functionTook"] | undefined;
   /** What errors call what is read. @default `service "…"` */
   readonly title?: string;
   /** Looks at the reads of what is stored, as metrics do. */
@@ -35,14 +38,15 @@ export function compileReads(
   reads: readonly AnyRead[],
   store: ReadStore,
   findState: FindState,
-  { functions, title = `service "${service}"`, observe = (reader) => reader }: CompileReadsOptions,
+  options: CompileReadsOptions,
 ): ServiceReader {
+  const { title = `service "${service}"`, observe = (reader: ServiceReader) => reader } = options;
   if (!reads.some(isRealtime)) {
     return observe(compileService(service, reads as readonly FeatureRead[], store, findState, title));
   }
   const { stored, computed } = splitReads(reads);
   const inner = observe(compileService(service, stored, store, findState, title));
-  return new RealtimeReader(service, title, reads, inner, computed, functions);
+  return new RealtimeReader(service, title, reads, inner, computed, options);
 }
 
 /** A realtime view as it is computed. */
@@ -84,7 +88,7 @@ class RealtimeReader implements ServiceReader {
     reads: readonly AnyRead[],
     inner: ServiceReader,
     computed: readonly ComputedRead[],
-    functions: FunctionRuns,
+    { functions, functionTook }: CompileReadsOptions,
   ) {
     this.service = service;
     this.#title = title;
@@ -94,7 +98,7 @@ class RealtimeReader implements ServiceReader {
     const storedPlaces = new Map(inner.features.map(({ name }, i) => [name, i]));
     this.#computations = computed.map(({ read, inputs }) => ({
       alias: read.alias,
-      computer: realtimeComputer(read.definition, functions),
+      computer: timedComputer(realtimeComputer(read.definition, functions), read.definition, functionTook),
       inputs: inputs.map(({ name, type, column }) => ({
         name,
         place: storedPlaces.get(column)!,
@@ -186,6 +190,29 @@ class RealtimeReader implements ServiceReader {
     const answer = { values, statuses, effectiveTimes, eventTimes, storedBytes };
     return cut ? { ...answer, cut: [...new Set(cut.map((alias) => this.#owners.get(alias) ?? alias))] } : answer;
   }
+}
+
+/** Tells how long a function takes; expressions are no more than a part of the request. */
+function timedComputer(
+  computer: RealtimeComputer,
+  { name, compute }: RealtimeViewDefinition,
+  took: ReadObserver["functionTook"] | undefined,
+): RealtimeComputer {
+  if (!took || compute.kind !== "function") return computer;
+  return {
+    async compute(...args) {
+      const started = performance.now();
+      let failure: string | undefined;
+      try {
+        return await computer.compute(...args);
+      } catch (error) {
+        failure = error instanceof VarveError ? error.code : "INTERNAL";
+        throw error;
+      } finally {
+        took(name, performance.now() - started, failure);
+      }
+    },
+  };
 }
 
 /** What this process lacks to compute a view, another may have, or this one later: no reason to doubt the request. */

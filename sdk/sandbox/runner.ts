@@ -58,7 +58,16 @@ export interface FunctionRunnerOptions {
 }
 
 /** What users may say about how functions are run. */
-export type FunctionSettings = Pick<FunctionRunnerOptions, "deno" | "processes" | "timeoutMs" | "memoryMb">;
+export interface FunctionSettings {
+  /** The Deno executable. @default `VARVE_DENO`, the npm package `deno`, or what is on the PATH */
+  readonly deno?: string;
+  /** Processes for each function. @default 1 */
+  readonly processes?: number;
+  /** Wall time for a batch in ms: the rows of a request, or 1,000 of a training set. @default 5_000 */
+  readonly timeoutMs?: number;
+  /** Memory of a process in MB, 500 at least. @default 600 */
+  readonly memoryMb?: number;
+}
 
 /** What a runner is doing. */
 export interface RunnerStatus {

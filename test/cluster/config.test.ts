@@ -19,6 +19,19 @@ function problems(read: () => unknown): string[] {
 }
 
 describe("readConfig()", () => {
+  it("reads how functions are run", () => {
+    const env = { VARVE_DENO: "/opt/deno", VARVE_FUNCTION_TIMEOUT_MS: "700", VARVE_FUNCTION_MEMORY_MB: "800" };
+    expect(readConfig({ env, folder: folder() }).functions).toEqual({
+      deno: "/opt/deno",
+      timeoutMs: 700,
+      memoryMb: 800,
+      processes: 1,
+    });
+    expect(problems(() => readConfig({ env: { VARVE_FUNCTION_MEMORY_MB: "100" }, folder: folder() }))).toEqual([
+      "functions.memoryMb",
+    ]);
+  });
+
   it("is embedded, on loopback, by default", () => {
     const here = folder();
     const config = readConfig({ env: {}, folder: here });

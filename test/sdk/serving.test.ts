@@ -64,6 +64,7 @@ describe("openServing()", () => {
       observer: {
         countsOf: (view) => counts.get(view) ?? counts.set(view, {}).get(view)!,
         storeTook: (milliseconds) => took.push(milliseconds),
+        functionTook: () => undefined,
       },
     });
     closing.push(serving);

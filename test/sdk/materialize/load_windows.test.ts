@@ -423,7 +423,7 @@ describe("loadOnline() of exact edges", () => {
     // The day reaches back to rows that are not kept, the hour does not.
     expect([ann!.cut, bob!.cut]).toEqual([["values"], undefined]);
     const counts: LookupCounts = {};
-    const observer = { countsOf: () => counts, storeTook: () => undefined };
+    const observer = { countsOf: () => counts, storeTook: () => undefined, functionTook: () => undefined };
     await countedReader(await views.reader(of, online), observer)
       .read([{ user: "ann" }, { user: "bob" }], { at: BigInt(start + day) });
     expect(counts).toEqual({ PRESENT: 2, CUT: 1 });
