@@ -140,7 +140,7 @@ async function storeAnswers(
 }
 
 /** Each append is a little work of its own. */
-const partsPerAppend = 8;
+const partsPerAppend = 32;
 
 function* answerBatches(
   sorter: KeySorter,

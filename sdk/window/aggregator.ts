@@ -46,6 +46,19 @@ export interface Aggregator {
    * input. `time` is the row's event time in micros. `by` may be null. `key` is the secondary key where rows are `grouped`.
    */
   update(states: States, i: number, value: unknown, time: number, by: unknown, key?: unknown): void;
+  /**
+   * Adds rows [from, to) at once: as {@link Aggregator.update} does, one after the other, with those whose value is not null and
+   * whose place in `nulls`, where there is that, is not 1. Without `values`, as for `count()`, every row counts. Only for what
+   * looks neither at times nor at `by` nor at keys; absent where a loop over `update` is all that it would be.
+   */
+  updateAll?(
+    states: States,
+    i: number,
+    values: ArrayLike<unknown> | undefined,
+    nulls: Uint8Array | undefined,
+    from: number,
+    to: number,
+  ): void;
   /** Adds the rows of a later state. `from` stays as it is. */
   merge(into: States, i: number, from: States, j: number): void;
   /**

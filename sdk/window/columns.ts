@@ -190,38 +190,110 @@ function gatherBytes(
   for (let i = 0; i < size; i++) into[at + i] = from[order[start + i]!]!;
 }
 
-/** Copies the first `count` rows, each to its place. */
+/** Rows of an array that have the numbers from `place` on. */
+export interface Target {
+  readonly place: number;
+  readonly rows: number;
+}
+
+/** Copies `count` rows from `start` on to the places that are told from `first` on; those outside the target are left out. */
 export function scatter(
   kind: ColumnKind | "byte",
   into: Copied,
+  { place, rows }: Target,
   from: Copied,
+  start: number,
   places: Int32Array,
+  first: number,
   count: number,
 ): void {
   switch (kind) {
     case "float64":
-      return scatterDoubles(into as Float64Array, from as Float64Array, places, count);
+      return scatterDoubles(into as Float64Array, place, rows, from as Float64Array, start, places, first, count);
     case "int32":
-      return scatterInts(into as Int32Array, from as Int32Array, places, count);
+      return scatterInts(into as Int32Array, place, rows, from as Int32Array, start, places, first, count);
     case "int64":
-      return scatterPairs(into as Int32Array, from as Int32Array, places, count);
+      return scatterPairs(into as Int32Array, place, rows, from as Int32Array, start, places, first, count);
+    case "byte":
+      return scatterBytes(into as Uint8Array, place, rows, from as Uint8Array, start, places, first, count);
     default:
-      for (let i = 0; i < count; i++) into[places[i]!] = from[i] as never;
+      for (let i = 0; i < count; i++) {
+        const at = places[first + i]! - place;
+        if (at >= 0 && at < rows) into[at] = from[start + i] as never;
+      }
   }
 }
 
-function scatterDoubles(into: Float64Array, from: Float64Array, places: Int32Array, count: number): void {
-  for (let i = 0; i < count; i++) into[places[i]!] = from[i]!;
-}
-
-function scatterInts(into: Int32Array, from: Int32Array, places: Int32Array, count: number): void {
-  for (let i = 0; i < count; i++) into[places[i]!] = from[i]!;
-}
-
-function scatterPairs(into: Int32Array, from: Int32Array, places: Int32Array, count: number): void {
+function scatterDoubles(
+  into: Float64Array,
+  place: number,
+  rows: number,
+  from: Float64Array,
+  start: number,
+  places: Int32Array,
+  first: number,
+  count: number,
+): void {
   for (let i = 0; i < count; i++) {
-    const place = places[i]!;
-    into[2 * place] = from[2 * i]!;
-    into[2 * place + 1] = from[2 * i + 1]!;
+    const at = places[first + i]! - place;
+    if (at >= 0 && at < rows) into[at] = from[start + i]!;
   }
+}
+
+function scatterInts(
+  into: Int32Array,
+  place: number,
+  rows: number,
+  from: Int32Array,
+  start: number,
+  places: Int32Array,
+  first: number,
+  count: number,
+): void {
+  for (let i = 0; i < count; i++) {
+    const at = places[first + i]! - place;
+    if (at >= 0 && at < rows) into[at] = from[start + i]!;
+  }
+}
+
+function scatterBytes(
+  into: Uint8Array,
+  place: number,
+  rows: number,
+  from: Uint8Array,
+  start: number,
+  places: Int32Array,
+  first: number,
+  count: number,
+): void {
+  for (let i = 0; i < count; i++) {
+    const at = places[first + i]! - place;
+    if (at >= 0 && at < rows) into[at] = from[start + i]!;
+  }
+}
+
+function scatterPairs(
+  into: Int32Array,
+  place: number,
+  rows: number,
+  from: Int32Array,
+  start: number,
+  places: Int32Array,
+  first: number,
+  count: number,
+): void {
+  for (let i = 0; i < count; i++) {
+    const at = places[first + i]! - place;
+    if (at < 0 || at >= rows) continue;
+    into[2 * at] = from[2 * (start + i)]!;
+    into[2 * at + 1] = from[2 * (start + i) + 1]!;
+  }
+}
+
+let zeros = new Uint8Array(0);
+
+/** What stands for a column without nulls beside one that has some. */
+export function noNulls(count: number): Uint8Array {
+  if (zeros.length < count) zeros = new Uint8Array(count);
+  return zeros;
 }

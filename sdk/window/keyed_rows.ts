@@ -7,11 +7,12 @@ import {
   copyByOrder,
   copyStretch,
   makeValues,
+  noNulls,
   scatter,
   type Values,
   widthOf,
 } from "./columns.ts";
-import type { RowBlocks } from "./row_blocks.ts";
+import { blockRows, type PartRows, type RowBlocks } from "./row_blocks.ts";
 
 /** Rows of neighbouring key ids, sorted by id, then time, then ties. */
 export interface KeyedRows {
@@ -53,27 +54,54 @@ export class KeySorter {
   /** The rows of a part. The arrays are used again by the next call. */
   sort(blocks: RowBlocks, part: number): KeyedRows {
     const { firstId, idCount } = blocks.idsOf(part);
-    const { count, rows: { ids, times, columns }, ends, order } = blocks.load(part);
-    this.#makeRoom(count);
+    const rows = blocks.load(part);
+    this.#makeRoom(rows.count);
     const starts = new Int32Array(idCount + 1);
-    for (let i = 0; i < count; i++) starts[ids[i]! - firstId + 1]!++;
+    for (let at = 0, b = 0; at < rows.count; at += blockRows, b++) {
+      const { arena: { ids }, start } = rows.blocks[b]!;
+      const end = start + Math.min(blockRows, rows.count - at);
+      for (let i = start; i < end; i++) starts[ids[i]! - firstId + 1]!++;
+    }
     for (let k = 0; k < idCount; k++) starts[k + 1]! += starts[k]!;
-    const next = starts.slice(0, idCount);
+    this.#placeRows(rows, firstId, starts.slice(0, idCount));
+    this.#scatterRows(rows);
+    this.#sortByTime(starts);
+    return { firstId, idCount, starts, times: this.#times, columns: this.#columns };
+  }
+
+  /** By row its place, for each id the next one. */
+  #placeRows({ blocks, ends, order }: PartRows, firstId: number, next: Int32Array): void {
     const places = this.#places;
     for (let s = 0; s < order.length; s++) {
       const stretch = order[s]!;
       const end = ends[stretch]!;
-      for (let i = stretch === 0 ? 0 : ends[stretch - 1]!; i < end; i++) places[i] = next[ids[i]! - firstId]!++;
+      for (let at = stretch === 0 ? 0 : ends[stretch - 1]!; at < end;) {
+        const into = at % blockRows;
+        const { arena: { ids }, start } = blocks[(at - into) / blockRows]!;
+        const stop = Math.min(end, at - into + blockRows);
+        for (let i = start + into; at < stop; i++, at++) places[at] = next[ids[i]! - firstId]!++;
+      }
     }
-    scatter("float64", this.#times, times, places, count);
+  }
+
+  #scatterRows({ count, blocks }: PartRows): void {
+    const places = this.#places;
+    const target = { place: 0, rows: this.#times.length };
     for (const [c, column] of this.#columns.entries()) {
-      const { values, nulls } = columns[c]!;
-      scatter(column.kind, column.copied, values, places, count);
-      if (nulls) scatter("byte", column.nulls ??= new Uint8Array(this.#times.length), nulls, places, count);
-      else column.nulls = undefined;
+      const hasNulls = blocks.some(({ arena }) => arena.columns[c]!.nulls !== undefined);
+      column.nulls = hasNulls ? column.nulls ?? new Uint8Array(this.#times.length) : undefined;
     }
-    this.#sortByTime(starts);
-    return { firstId, idCount, starts, times: this.#times, columns: this.#columns };
+    for (let at = 0, b = 0; at < count; at += blockRows, b++) {
+      const { arena: { times, columns }, start } = blocks[b]!;
+      const size = Math.min(blockRows, count - at);
+      scatter("float64", this.#times, target, times, start, places, at, size);
+      for (let c = 0; c < columns.length; c++) {
+        const { kind, copied, nulls } = this.#columns[c]!;
+        const { values, nulls: given } = columns[c]!;
+        scatter(kind, copied, target, values, start, places, at, size);
+        if (nulls) scatter("byte", nulls, target, given ?? noNulls(start + size), start, places, at, size);
+      }
+    }
   }
 
   #makeColumns(count: number): SortedColumn[] {

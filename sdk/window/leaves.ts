@@ -41,6 +41,9 @@ export function adderOf(aggregator: Aggregator, leaves: Leaves, { times, columns
       }
     };
   }
+  if (by === undefined && aggregator.updateAll) {
+    return (states, i, from, to) => aggregator.updateAll!(states, i, value?.values, value?.nulls, from, to);
+  }
   if (value === undefined) {
     return (states, i, from, to) => {
       for (let row = from; row < to; row++) {

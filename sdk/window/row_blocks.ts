@@ -3,7 +3,7 @@
  * own while it is in the processor's cache. What does not fit is written to a file and read back range by range.
  */
 import { type Arena, copyRows, forgetObjects, makeArena } from "./arena.ts";
-import { bytesOf, type Column, type ColumnKind, copiedOf, copyByOrder, sizeOfValues, valuesOf } from "./columns.ts";
+import { bytesOf, type Column, type ColumnKind, copiedOf, noNulls, scatter, sizeOfValues, valuesOf } from "./columns.ts";
 import { type Spilled, SpillFile } from "./spill_file.ts";
 
 /** Rows as a source gives them: of keys with these ids at these times, in any order. */
@@ -30,27 +30,34 @@ export interface RowBlockOptions {
 /** The rows of a part, in the order in which they came. */
 export interface PartRows {
   readonly count: number;
-  /** Has room for more. */
-  readonly rows: Arena;
+  /** All full but the last. */
+  readonly blocks: readonly Block[];
   /**
    * Ends of the stretches that came together, and the order of stretches by their first rows. The engine's threads take turns,
    * so rows that lie in order of time come in stretches that are in order, and out of turn.
    */
-  readonly ends: readonly number[];
+  readonly ends: Int32Array;
   readonly order: Int32Array;
 }
 
-const mostParts = 64;
-/** Rows of a block. Runs of a batch that go to one part are some dozens long. */
-const blockRows = 512;
+/** Parts are small enough to be sorted in the processor's cache, and as few as leave most of the memory to blocks that are full. */
+const leastParts = 64;
+const mostParts = 256;
+const blockBits = 9;
+/** Rows of a block. */
+export const blockRows: number = 1 << blockBits;
 const leastArenaBlocks = 64;
 /** Blocks that are written together, and read at a time. */
 const pieceBlocks = 128;
+/** Rows that are dealt together: counts of them take 16 bits. */
+const mostDealt = 2 ** 15;
 
 /** Where a block lies. */
-interface Block {
+export interface Block {
   readonly arena: Arena;
   readonly start: number;
+  /** The number of its first row among those of all arenas. */
+  readonly place: number;
 }
 
 interface Part {
@@ -60,8 +67,6 @@ interface Part {
   blocks: Block[];
   /** Rows in the blocks: all blocks are full but the last. */
   held: number;
-  /** After each batch the number of rows. */
-  ends: number[];
 }
 
 /** Rows by ranges of ids: add all, then read part by part, then close. */
@@ -70,31 +75,37 @@ export class RowBlocks {
   /** A key's part is `(id - firstId) >> shift`. */
   readonly #shift: number;
   readonly #parts: readonly Part[];
-  /** The first time of each batch. */
-  readonly #firsts: number[] = [];
-  #batchOrder: Int32Array | undefined;
-  readonly #arenas: Arena[] = [];
+  readonly #arenas: { readonly arena: Arena; readonly place: number }[] = [];
   readonly #free: Block[] = [];
   #blockCount = 0;
   /** What values that are objects take: of all rows, and of those in memory. */
   #objectBytes = 0;
   #heldObjectBytes = 0;
   #rowCount = 0;
-  /** By part, while a batch is dealt: the end of its rows in `order`. */
-  readonly #ends: Int32Array;
-  #order = new Int32Array(0);
+  /** The first time of each batch; by batch and part how many rows it had. */
+  readonly #firsts: number[] = [];
+  #counts = new Uint16Array(0);
+  #batchOrder: Int32Array | undefined;
+  /** By part: rows of the batch that is dealt, and the place of the last row. */
+  readonly #dealt: Int32Array;
+  readonly #last: Int32Array;
+  /** By row of the batch: its place. */
+  #places = new Int32Array(0);
   #loaded: Arena;
   #file: SpillFile | undefined;
 
   constructor(options: RowBlockOptions) {
     this.#options = options;
+    const { idCount, kinds, memory } = options;
+    const parts = Math.min(mostParts, Math.max(leastParts, memory / (8 * blockRows * bytesOf(kinds))));
     let shift = 0;
-    while ((Math.max(0, options.idCount - 1) >> shift) >= mostParts) shift++;
+    while ((Math.max(0, idCount - 1) >> shift) >= parts) shift++;
     this.#shift = shift;
-    const partCount = options.idCount === 0 ? 0 : ((options.idCount - 1) >> shift) + 1;
-    this.#parts = Array.from({ length: partCount }, () => ({ count: 0, spilled: [], blocks: [], held: 0, ends: [] }));
-    this.#ends = new Int32Array(partCount);
-    this.#loaded = makeArena(options.kinds, 0);
+    const partCount = idCount === 0 ? 0 : ((idCount - 1) >> shift) + 1;
+    this.#parts = Array.from({ length: partCount }, () => ({ count: 0, spilled: [], blocks: [], held: 0 }));
+    this.#dealt = new Int32Array(partCount);
+    this.#last = new Int32Array(partCount).fill(-1);
+    this.#loaded = makeArena(kinds, 0);
   }
 
   /** How many parts there are. */
@@ -120,55 +131,75 @@ export class RowBlocks {
   }
 
   /** Takes rows; their arrays are copied. */
-  add({ ids, times, columns }: RowBatch): void {
-    if (ids.length === 0) return;
-    this.#firsts.push(times[0]!);
-    this.#batchOrder = undefined;
-    this.#orderByPart(ids);
-    this.#weigh(columns, ids.length);
+  add(batch: RowBatch): void {
+    const count = batch.ids.length;
+    if (count <= mostDealt) return this.#deal(batch);
+    for (let start = 0; start < count; start += mostDealt) {
+      this.#deal(sliceOf(batch, start, Math.min(start + mostDealt, count)));
+    }
+  }
+
+  #deal({ ids, times, columns }: RowBatch): void {
+    const count = ids.length;
+    if (count === 0) return;
+    this.#countByPart(ids);
+    this.#noteBatch(times[0]!);
+    this.#weigh(columns, count);
+    this.#reserve();
+    const { low, high } = this.#place(ids);
+    const places = this.#places;
     const copied = columns.map(({ values, nulls }) => ({ values: copiedOf(values), nulls }));
-    const order = this.#order;
-    for (let p = 0, start = 0; p < this.#ends.length; p++) {
-      const part = this.#parts[p]!;
-      for (const end = this.#ends[p]!; start < end;) {
-        const used = part.held % blockRows;
-        if (used === 0) this.#addBlock(part);
-        const { arena, start: base } = part.blocks.at(-1)!;
-        const size = Math.min(end - start, blockRows - used);
-        const at = base + used;
-        copyByOrder("int32", arena.ids, at, ids, order, start, size);
-        copyByOrder("float64", arena.times, at, times, order, start, size);
-        for (let c = 0; c < copied.length; c++) {
-          const into = arena.columns[c]!;
-          const { values, nulls } = copied[c]!;
-          copyByOrder(into.kind, into.values, at, values, order, start, size);
-          if (nulls) {
-            copyByOrder("byte", into.nulls ??= new Uint8Array(arena.ids.length), at, nulls, order, start, size);
-          } else into.nulls?.fill(0, at, at + size);
-        }
-        part.held += size;
-        part.count += size;
-        start += size;
+    for (const { arena, place } of this.#arenas) {
+      const rows = arena.ids.length;
+      if (place > high || place + rows <= low) continue;
+      const target = { place, rows };
+      scatter("int32", arena.ids, target, ids, 0, places, 0, count);
+      scatter("float64", arena.times, target, times, 0, places, 0, count);
+      for (let c = 0; c < copied.length; c++) {
+        const into = arena.columns[c]!;
+        const { values, nulls } = copied[c]!;
+        scatter(into.kind, into.values, target, values, 0, places, 0, count);
+        if (nulls) into.nulls ??= new Uint8Array(rows);
+        if (into.nulls) scatter("byte", into.nulls, target, nulls ?? noNulls(count), 0, places, 0, count);
       }
-      part.ends.push(part.count);
     }
   }
 
   /** The rows of a part. The arrays are used again by the next call. */
   load(p: number): PartRows {
     const part = this.#parts[p]!;
+    return { count: part.count, blocks: part.spilled.length > 0 ? this.#read(part) : part.blocks, ...this.#stretches(p) };
+  }
+
+  /** Rows of which some are in the file: all of them, put together. */
+  #read(part: Part): readonly Block[] {
     if (this.#loaded.ids.length < part.count) {
       // Let go of the old room before taking more.
       this.#loaded = makeArena(this.#options.kinds, 0);
       this.#loaded = makeArena(this.#options.kinds, part.count + (part.count >> 3));
     }
+    const arena = this.#loaded;
     let at = 0;
     for (const spilled of part.spilled) {
-      this.#file!.read(spilled, this.#loaded, at);
+      this.#file!.read(spilled, arena, at);
       at += spilled.count;
     }
-    gather(part, 0, Infinity, this.#loaded, at);
-    return { count: part.count, rows: this.#loaded, ends: part.ends, order: this.#orderOfBatches() };
+    gather(part, 0, Infinity, arena, at);
+    return Array.from({ length: Math.ceil(part.count / blockRows) }, (_, i) => ({
+      arena,
+      start: i * blockRows,
+      place: i * blockRows,
+    }));
+  }
+
+  #stretches(p: number): Pick<PartRows, "ends" | "order"> {
+    const partCount = this.#parts.length;
+    const batchCount = this.#firsts.length;
+    const ends = new Int32Array(batchCount);
+    for (let batch = 0, at = p, end = 0; batch < batchCount; batch++, at += partCount) {
+      ends[batch] = end += this.#counts[at]!;
+    }
+    return { ends, order: this.#orderOfBatches() };
   }
 
   /** The rows of a part in the order in which they came, some at a time; their arrays are used again. */
@@ -194,7 +225,8 @@ export class RowBlocks {
   drop(p: number): void {
     const part = this.#parts[p]!;
     this.#free.push(...part.blocks);
-    Object.assign(part, { count: 0, spilled: [], blocks: [], held: 0, ends: [] });
+    Object.assign(part, { count: 0, spilled: [], blocks: [], held: 0 });
+    this.#last[p] = -1;
   }
 
   /** Removes the file. */
@@ -213,21 +245,54 @@ export class RowBlocks {
     if (this.#heldObjectBytes > 0 && this.#heldObjectBytes > this.#options.memory / 2) this.#spill();
   }
 
-  /** Numbers of rows by part, and the end of each part's. */
-  #orderByPart(ids: Int32Array): void {
-    const count = ids.length;
-    if (this.#order.length < count) this.#order = new Int32Array(count);
-    const order = this.#order;
-    const ends = this.#ends.fill(0);
+  #countByPart(ids: Int32Array): void {
+    const dealt = this.#dealt.fill(0);
     const { firstId } = this.#options;
     const shift = this.#shift;
-    for (let i = 0; i < count; i++) ends[(ids[i]! - firstId) >> shift]!++;
-    for (let part = 0, start = 0; part < ends.length; part++) {
-      const size = ends[part]!;
-      ends[part] = start;
-      start += size;
+    for (let i = 0; i < ids.length; i++) dealt[(ids[i]! - firstId) >> shift]!++;
+  }
+
+  #noteBatch(first: number): void {
+    const at = this.#firsts.length * this.#dealt.length;
+    if (this.#counts.length < at + this.#dealt.length) {
+      const counts = new Uint16Array(Math.max(2 * at, 16 * this.#dealt.length));
+      counts.set(this.#counts);
+      this.#counts = counts;
     }
-    for (let i = 0; i < count; i++) order[ends[(ids[i]! - firstId) >> shift]!++] = i;
+    this.#counts.set(this.#dealt, at);
+    this.#firsts.push(first);
+    this.#batchOrder = undefined;
+  }
+
+  /** Gives every row of the batch a place; there are enough free blocks. Gives the lowest and the highest. */
+  #place(ids: Int32Array): { readonly low: number; readonly high: number } {
+    const count = ids.length;
+    if (this.#places.length < count) this.#places = new Int32Array(count);
+    const places = this.#places;
+    const last = this.#last;
+    const { firstId } = this.#options;
+    const shift = this.#shift;
+    let low = Infinity;
+    let high = 0;
+    for (let i = 0; i < count; i++) {
+      const part = (ids[i]! - firstId) >> shift;
+      let place = last[part]! + 1;
+      if ((place & (blockRows - 1)) === 0) {
+        const block = this.#free.pop()!;
+        this.#parts[part]!.blocks.push(block);
+        place = block.place;
+      }
+      places[i] = last[part] = place;
+      if (place < low) low = place;
+      if (place > high) high = place;
+    }
+    const dealt = this.#dealt;
+    for (let p = 0; p < dealt.length; p++) {
+      const part = this.#parts[p]!;
+      part.count += dealt[p]!;
+      part.held += dealt[p]!;
+    }
+    return { low, high };
   }
 
   #orderOfBatches(): Int32Array {
@@ -236,22 +301,35 @@ export class RowBlocks {
     return this.#batchOrder ??= Int32Array.from(firsts.keys()).sort((a, b) => firsts[a]! - firsts[b]! || a - b);
   }
 
-  #addBlock(part: Part): void {
-    // Making room may take away what the part has.
-    if (this.#free.length === 0) this.#makeRoom();
-    part.blocks.push(this.#free.pop()!);
+  /** Sees to it that there are blocks for the rows that are dealt. */
+  #reserve(): void {
+    const { kinds, memory } = this.#options;
+    for (;;) {
+      const missing = this.#neededBlocks() - this.#free.length;
+      if (missing <= 0) return;
+      const least = Math.max(missing, leastArenaBlocks);
+      const most = Math.floor((memory - this.#heldObjectBytes) / (blockRows * bytesOf(kinds))) - this.#blockCount;
+      if (most < least && this.#free.length < this.#blockCount) this.#spill();
+      // Twice the room, as far as the limit goes; memory that is never touched costs nothing.
+      else this.#makeBlocks(Math.max(least, Math.min(this.#blockCount, most)));
+    }
   }
 
-  /** Twice the room, as far as the limit goes; memory that is never touched costs nothing. */
-  #makeRoom(): void {
-    const { kinds, memory } = this.#options;
-    const most = Math.floor((memory - this.#heldObjectBytes) / (blockRows * bytesOf(kinds))) - this.#blockCount;
-    if (this.#blockCount > 0 && most < leastArenaBlocks) return this.#spill();
-    const count = Math.max(leastArenaBlocks, Math.min(this.#blockCount, most));
-    const arena = makeArena(kinds, count * blockRows);
-    this.#arenas.push(arena);
+  #neededBlocks(): number {
+    let needed = 0;
+    for (let p = 0; p < this.#parts.length; p++) {
+      const { held, blocks } = this.#parts[p]!;
+      needed += Math.ceil((held + this.#dealt[p]!) / blockRows) - blocks.length;
+    }
+    return needed;
+  }
+
+  #makeBlocks(count: number): void {
+    const arena = makeArena(this.#options.kinds, count * blockRows);
+    const place = this.#blockCount * blockRows;
+    this.#arenas.push({ arena, place });
     this.#blockCount += count;
-    for (let i = count - 1; i >= 0; i--) this.#free.push({ arena, start: i * blockRows });
+    for (let i = count - 1; i >= 0; i--) this.#free.push({ arena, start: i * blockRows, place: place + i * blockRows });
   }
 
   /** Writes whatever is in memory to the file. */
@@ -266,8 +344,11 @@ export class RowBlocks {
       part.blocks = [];
       part.held = 0;
     }
+    this.#last.fill(-1);
+    // Those that lie together are used together.
+    this.#free.sort((a, b) => b.place - a.place);
     this.#heldObjectBytes = 0;
-    for (const arena of this.#arenas) forgetObjects(arena);
+    for (const { arena } of this.#arenas) forgetObjects(arena);
   }
 }
 
@@ -279,4 +360,16 @@ function gather(part: Part, first: number, blocks: number, into: Arena, at: numb
     copyRows(into, at, arena, start, Math.min(left, blockRows));
   }
   return count;
+}
+
+/** Some rows of a batch. */
+export function sliceOf({ ids, times, columns }: RowBatch, start: number, end: number): RowBatch {
+  return {
+    ids: ids.subarray(start, end),
+    times: times.subarray(start, end),
+    columns: columns.map(({ values, nulls }) => ({
+      values: Array.isArray(values) ? values.slice(start, end) : values.subarray(start, end),
+      nulls: nulls?.subarray(start, end),
+    })),
+  };
 }

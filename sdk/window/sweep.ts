@@ -103,11 +103,16 @@ export class Sweep {
       const visible = visibleAt(t);
       edges.spansAt(t, visible, span);
       let isPresent = false;
+      // Spans mostly end together.
+      let endTime = NaN;
+      let hi = start;
       for (let s = 0; s < spanCount; s++, at++) {
         const isFirst = probe === first;
         const lo = walk(times, isFirst ? start : los[at - spanCount]!, stop, span[2 * s]!);
-        // A span that was empty left a bound that is not too far: this one begins no earlier.
-        const hi = walk(times, isFirst ? lo : his[at - spanCount]!, stop, span[2 * s + 1]!);
+        if (span[2 * s + 1] !== endTime) {
+          endTime = span[2 * s + 1]!;
+          hi = walk(times, isFirst ? start : his[at - spanCount]!, stop, endTime);
+        }
         los[at] = lo;
         his[at] = hi;
         if (hi > lo) isPresent = true;

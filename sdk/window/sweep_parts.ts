@@ -4,7 +4,7 @@ import { bytesOf, type ColumnKind } from "./columns.ts";
 import { type KeyedRows, KeySorter } from "./keyed_rows.ts";
 import { boundTimes, overStates, statesBetween } from "./long_key.ts";
 import { type ResultColumn, resultColumn } from "./result_column.ts";
-import { type RowBatch, RowBlocks } from "./row_blocks.ts";
+import { RowBlocks, sliceOf } from "./row_blocks.ts";
 import { Sweep, type SweepPlan } from "./sweep.ts";
 import { TimePieces } from "./time_pieces.ts";
 
@@ -152,15 +152,4 @@ export class PartSweep {
       pieces?.close();
     }
   }
-}
-
-function sliceOf({ ids, times, columns }: RowBatch, start: number, end: number): RowBatch {
-  return {
-    ids: ids.subarray(start, end),
-    times: times.subarray(start, end),
-    columns: columns.map(({ values, nulls }) => ({
-      values: Array.isArray(values) ? values.slice(start, end) : values.subarray(start, end),
-      nulls: nulls?.subarray(start, end),
-    })),
-  };
 }

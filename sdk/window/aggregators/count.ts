@@ -15,6 +15,9 @@ export function countAggregator(): Aggregator {
     update: ([counts], i) => {
       (counts as Float64Array)[i]! += 1;
     },
+    updateAll: ([counts], i, values, nulls, from, to) => {
+      (counts as Float64Array)[i]! += values === undefined ? to - from : countValues(values, nulls, from, to);
+    },
     merge: ([into], i, [from], j) => {
       (into as Float64Array)[i]! += (from as Float64Array)[j]!;
     },
@@ -26,6 +29,13 @@ export function countAggregator(): Aggregator {
       return few[count] ?? BigInt(count);
     },
   };
+}
+
+function countValues(values: ArrayLike<unknown>, nulls: Uint8Array | undefined, from: number, to: number): number {
+  let count = to - from;
+  if (nulls) { for (let row = from; row < to; row++) count -= nulls[row]!; }
+  else if (Array.isArray(values)) { for (let row = from; row < to; row++) if (values[row] === null) count--; }
+  return count;
 }
 
 /** Whether some (any), or every (all) value is true. State: two doubles. */

@@ -49,9 +49,27 @@ const floatSums: Omit<Aggregator, "finalize"> = {
     all[0][i]! += 1;
     addToSum(all[1], all[2], all[3], i, value as number, 0, 1);
   },
+  updateAll(states, i, values, nulls, from, to) {
+    const all = columns(states);
+    let count = 0;
+    for (let row = from; row < to; row++) {
+      if (nulls !== undefined && nulls[row] === 1) continue;
+      count++;
+      addToSum(all[1], all[2], all[3], i, values![row] as number, 0, 1);
+    }
+    all[0][i]! += count;
+  },
   merge(into, i, from, j) {
     const all = columns(into);
     const other = columns(from);
+    if (all[0][i] === 0) {
+      all[1][i] = other[1][j]!;
+      all[2][i] = other[2][j]!;
+      all[0][i] = other[0][j]!;
+      all[3][i] = null;
+      if (other[3][j] !== null) addRest(all[3], i, other[3], j, 1, 1);
+      return;
+    }
     all[0][i]! += other[0][j]!;
     addToSum(all[1], all[2], all[3], i, other[1][j]!, 0, 1);
     if (other[2][j] !== 0) addToSum(all[1], all[2], all[3], i, other[2][j]!, 0, 1);
