@@ -130,13 +130,13 @@ class Client implements DuckClient {
     signal?: AbortSignal,
   ): Promise<void> {
     const appender = await guarded(() => this.#connection.createAppender(table));
-    const duckTypes = types.map(libraryType);
+    const chunks = chunkMaker(types);
     let isDone = false;
     try {
       // What making a batch throws is its maker's error, not the engine's.
       for (const batch of batches) {
         if (signal?.aborted) throw cancelled(signal);
-        translated(() => appendBatch(appender, duckTypes, types, batch));
+        translated(() => appendBatch(appender, chunks, types, batch));
       }
       isDone = true;
     } finally {
@@ -167,15 +167,26 @@ function readSpan(header: DataView): Uint8Array {
 /** As many rows as a DuckDB vector holds. */
 const chunkRows = 2048;
 
+/** Chunks to be filled and appended. What is appended is copied, so that one whose values have no parts elsewhere is used again. */
+function chunkMaker(types: readonly DataType[]): (rows: number) => DuckDBDataChunk {
+  const duckTypes = types.map(libraryType);
+  const isReusable = types.every(isFixedWidth);
+  let whole: DuckDBDataChunk | undefined;
+  return (rows) => {
+    if (!isReusable || rows < chunkRows) return DuckDBDataChunk.create(duckTypes, rows);
+    return whole ??= DuckDBDataChunk.create(duckTypes, rows);
+  };
+}
+
 function appendBatch(
   appender: DuckDBAppender,
-  duckTypes: readonly DuckDBType[],
+  chunks: (rows: number) => DuckDBDataChunk,
   types: readonly DataType[],
   batch: ColumnBatch,
 ): void {
   for (let start = 0; start < batch.rowCount; start += chunkRows) {
     const rows = Math.min(chunkRows, batch.rowCount - start);
-    const chunk = DuckDBDataChunk.create(duckTypes, rows);
+    const chunk = chunks(rows);
     for (const [i, column] of batch.columns.entries()) fillVector(chunk, i, column, types[i]!, start, rows);
     appender.appendDataChunk(chunk);
   }
@@ -196,7 +207,7 @@ function fillVector(
   if (isTyped || (!isNested && isAllNull(column, start, rows))) {
     const vector = chunk.getColumnVector(index) as unknown as WritableVector;
     if (isTyped) vector.items.set((values as Int32Array).subarray(start, start + rows));
-    if (column.hasNulls) setNulls(vector, column, start, rows);
+    setNulls(vector, column, start, rows);
     vector.flush();
     return;
   }
@@ -219,16 +230,22 @@ interface WritableVector {
 
 /** Clears bits of validity by bytes: the library's way costs a BigInt or two for every null. */
 function setNulls({ validity }: WritableVector, column: ColumnVector, start: number, rows: number): void {
-  let bytes: Uint8Array | undefined;
+  // There are bits of a chunk before.
+  let bytes = validity.data && bytesOf(validity.data).fill(0xff);
+  if (!column.hasNulls) return;
+  const { nulls } = column;
   for (let row = 0; row < rows; row++) {
-    if (!column.isNull(start + row)) continue;
+    if (nulls ? nulls[start + row] === 0 : !column.isNull(start + row)) continue;
     if (!bytes) {
       validity.setItemValid(row, false); // makes the bits
-      const { buffer, byteOffset, byteLength } = validity.data!;
-      bytes = new Uint8Array(buffer, byteOffset, byteLength);
+      bytes = bytesOf(validity.data!);
     }
     bytes[row >> 3]! &= ~(1 << (row & 7));
   }
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: BigUint64Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 function isAllNull(column: ColumnVector, start: number, rows: number): boolean {

@@ -47,6 +47,8 @@ export interface ColumnVector {
   /** Whether row i is null; absent when there are no nulls. */
   isNull(row: number): boolean;
   readonly hasNulls: boolean;
+  /** The same as `isNull` where it is at hand as bytes, which cost less than calls: 1 for null. */
+  readonly nulls?: Uint8Array;
 }
 
 /** How a Parquet file is written. */

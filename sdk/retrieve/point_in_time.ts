@@ -74,7 +74,8 @@ export async function pointInTimeJoin(
     const alias = `v${i}`;
     schema.push(...addedColumns(view.read, options));
     if ("windows" in view) {
-      const table = await windowJoin(session, spine, view.read, ids, view.windows, options);
+      const showsEffective = options.statuses || options.effectiveTimestamps;
+      const table = await windowJoin(session, spine, view.read, ids, view.windows, { ...options, showsEffective });
       beside.push(`POSITIONAL JOIN ${table} ${alias}`);
       columns.push(...windowColumns(view.read, alias, options));
       continue;

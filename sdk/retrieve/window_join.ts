@@ -43,14 +43,22 @@ export interface PlannedWindows {
 /** The column that says by when the answer could be served (S4); null where no row lies in any window. */
 export const effectiveColumn = "__varve_effective";
 
-/** Computes windows. The table has {@link effectiveColumn} and the plan's features. */
+/** How windows are computed. */
+export interface WindowJoinOptions {
+  /** Whether the table has {@link effectiveColumn}. */
+  readonly showsEffective: boolean;
+  readonly signal?: AbortSignal | undefined;
+  readonly memory?: WindowMemory;
+}
+
+/** Computes windows. The table has the plan's features, and what the options say. */
 export async function windowJoin(
   session: EngineSession,
   spine: SpineTable,
   read: FeatureRead,
   ids: KeyIds,
   { plan, rows }: PlannedWindows,
-  { signal, memory = windowMemory }: { readonly signal?: AbortSignal | undefined; readonly memory?: WindowMemory } = {},
+  { showsEffective, signal, memory = windowMemory }: WindowJoinOptions,
 ): Promise<string> {
   const spillPath = () => session.spillPath();
   const limits: SweepLimits = { memory: memory.finer, partBytes: memory.part, spillPath };
@@ -75,11 +83,11 @@ export async function windowJoin(
       blocks.answers.add({
         ids: (probes.columns[0]!.values as Int32Array).subarray(0, count),
         times: seen.subarray(0, count),
-        columns: features.map(({ column }) => column),
+        columns: features,
       });
       await letOthersRun(signal);
     }
-    return await storeAnswers(session, plan, blocks.answers, kinds, signal);
+    return await storeAnswers(session, plan, blocks.answers, kinds, showsEffective, signal);
   } finally {
     for (const each of Object.values(blocks)) each.close();
   }
@@ -121,11 +129,12 @@ async function storeAnswers(
   { features }: WindowPlan,
   answers: RowBlocks,
   kinds: readonly ColumnKind[],
+  showsEffective: boolean,
   signal: AbortSignal | undefined,
 ): Promise<string> {
   const table = temporaryName("windows");
   const schema: Field[] = [
-    { name: effectiveColumn, type: "timestamp" },
+    ...(showsEffective ? [{ name: effectiveColumn, type: "timestamp" } as const] : []),
     ...features.map(({ name, type }) => ({ name, type })),
   ];
   await session.fill(table, schema, [], signal);
@@ -133,7 +142,7 @@ async function storeAnswers(
   const empty = features.map((feature) => feature.empty);
   for (let first = 0; first < answers.partCount; first += partsPerAppend) {
     const end = Math.min(first + partsPerAppend, answers.partCount);
-    await session.append(table, schema, answerBatches(sorter, answers, first, end, empty), signal);
+    await session.append(table, schema, answerBatches(sorter, answers, first, end, empty, showsEffective), signal);
     await letOthersRun(signal);
   }
   return table;
@@ -148,45 +157,44 @@ function* answerBatches(
   first: number,
   end: number,
   empty: readonly unknown[],
+  showsEffective: boolean,
 ): Iterable<ColumnBatch> {
   for (let part = first; part < end; part++) {
-    yield answerBatch(sorter.sort(answers, part), empty);
+    const rows = sorter.sort(answers, part);
+    const columns = rows.columns.map((column, c) => answerVector(rows, column, empty[c]));
+    yield { rowCount: rows.idCount, columns: showsEffective ? [effectiveVector(rows), ...columns] : columns };
     answers.drop(part);
   }
 }
 
-/** One row per spine row of a range; those without a key have what there is over no rows (S7). */
-function answerBatch({ idCount, starts, times, columns }: KeyedRows, empty: readonly unknown[]): ColumnBatch {
-  const isWhole = starts[idCount] === idCount;
-  const effective = new BigInt64Array(idCount);
-  const isMissing = new Uint8Array(idCount).fill(1);
+/** One value per spine row of a range; for those without a key what there is over no rows (S7). */
+function answerVector({ idCount, starts }: KeyedRows, { values, nulls }: Column, empty: unknown): ColumnVector {
+  if (starts[idCount] === idCount) {
+    if (Array.isArray(values)) return { values, hasNulls: true, isNull: (row) => values[row] === null };
+    return {
+      values: values.subarray(0, idCount),
+      hasNulls: nulls !== undefined,
+      isNull: (row) => nulls?.[row] === 1,
+      ...(nulls && { nulls }),
+    };
+  }
+  const spread = Array.from({ length: idCount }, (_, row) => {
+    const at = starts[row]!;
+    if (starts[row + 1]! === at) return empty;
+    return nulls?.[at] === 1 ? null : values[at];
+  });
+  return { values: spread, hasNulls: true, isNull: (row) => spread[row] === null };
+}
+
+/** The times of answers. */
+function effectiveVector({ idCount, starts, times }: KeyedRows): ColumnVector {
+  const values = new BigInt64Array(idCount);
+  const nulls = new Uint8Array(idCount).fill(1);
   for (let row = 0; row < idCount; row++) {
     const at = starts[row]!;
     if (starts[row + 1]! === at || Number.isNaN(times[at])) continue;
-    effective[row] = BigInt(times[at]!);
-    isMissing[row] = 0;
+    values[row] = BigInt(times[at]!);
+    nulls[row] = 0;
   }
-  const vector = ({ values, nulls }: Column, c: number): ColumnVector => {
-    if (isWhole) {
-      const used = Array.isArray(values) ? values : values.subarray(0, idCount);
-      return {
-        values: used,
-        hasNulls: nulls !== undefined || Array.isArray(values),
-        isNull: nulls ? (row) => nulls[row] === 1 : (row) => values[row] === null,
-      };
-    }
-    const spread = Array.from({ length: idCount }, (_, row) => {
-      const at = starts[row]!;
-      if (starts[row + 1]! === at) return empty[c];
-      return nulls?.[at] === 1 ? null : values[at];
-    });
-    return { values: spread, hasNulls: true, isNull: (row) => spread[row] === null };
-  };
-  return {
-    rowCount: idCount,
-    columns: [
-      { values: effective, hasNulls: true, isNull: (row) => isMissing[row] === 1 },
-      ...columns.map(vector),
-    ],
-  };
+  return { values, hasNulls: true, isNull: (row) => nulls[row] === 1, nulls };
 }

@@ -30,6 +30,8 @@ interface SortedColumn {
   readonly values: Values;
   /** The same memory. */
   readonly copied: Copied;
+  /** Room for the few rows that most keys have. */
+  readonly few: Copied;
   nulls: Uint8Array | undefined;
 }
 
@@ -105,10 +107,7 @@ export class KeySorter {
   }
 
   #makeColumns(count: number): SortedColumn[] {
-    return this.#kinds.map((kind) => {
-      const values = makeValues(kind, count);
-      return { kind, values, copied: copiedOf(values), nulls: undefined };
-    });
+    return this.#kinds.map((kind) => sortedColumn(kind, makeValues(kind, count)));
   }
 
   #makeRoom(count: number): void {
@@ -123,17 +122,22 @@ export class KeySorter {
 
   #sortByTime(starts: Int32Array): void {
     const times = this.#times;
+    const timeColumn = sortedColumn("float64", times);
     const ties = this.#ties.map((c) => this.#columns[c]!.values as Float64Array);
     const isAfter = comparison(times, ties);
     for (let k = 0; k + 1 < starts.length; k++) {
       const end = starts[k + 1]!;
       for (let i = starts[k]! + 1; i < end; i++) {
         if (times[i - 1]! < times[i]! || !isAfter(i - 1, i)) continue;
-        sortStretch(starts[k]!, end, times, this.#columns, isAfter);
+        sortStretch(starts[k]!, end, timeColumn, this.#columns, isAfter);
         break;
       }
     }
   }
+}
+
+function sortedColumn(kind: ColumnKind, values: Values): SortedColumn {
+  return { kind, values, copied: copiedOf(values), few: copiedOf(makeValues(kind, fewRows)), nulls: undefined };
 }
 
 /** Whether row i comes after row j. */
@@ -147,61 +151,80 @@ function comparison(times: Float64Array, ties: readonly Float64Array[]): Compari
   };
 }
 
-/** Puts [start, end) in order by merging the runs in it that are: as many passes as their number has bits. */
+/** Puts [start, end) in order. */
 function sortStretch(
   start: number,
   end: number,
-  times: Float64Array,
+  times: SortedColumn,
   columns: readonly SortedColumn[],
   isAfter: Comparison,
 ): void {
   const count = end - start;
-  let order = new Int32Array(count);
-  for (let i = 0; i < count; i++) order[i] = start + i;
-  if (count <= mostInserted) insertInOrder(order, isAfter);
-  else {
-    let merged = new Int32Array(count);
-    let runs = [start];
-    for (let i = start + 1; i < end; i++) if (isAfter(i - 1, i)) runs.push(i);
-    runs.push(end);
-    while (runs.length > 2) {
-      const longer = [start];
-      for (let r = 0; r + 1 < runs.length; r += 2) {
-        const last = runs[r + 2] ?? runs[r + 1]!;
-        mergeRuns(order, merged, runs[r]! - start, runs[r + 1]! - start, last - start, isAfter);
-        longer.push(last);
-      }
-      runs = longer;
-      [order, merged] = [merged, order];
-    }
-  }
-  applyOrder("float64", times, order, start);
-  for (const { kind, copied, nulls } of columns) {
-    applyOrder(kind, copied, order, start);
-    if (nulls) applyOrder("byte", nulls, order, start);
-  }
+  const order = count <= fewRows ? insertedOrder(start, count, isAfter) : mergedOrder(start, end, isAfter);
+  applyOrder(times, order, start, count);
+  for (const column of columns) applyOrder(column, order, start, count);
 }
 
 /** Below this, shifting costs less than merging. */
-const mostInserted = 32;
+const fewRows = 32;
+const fewInTurn = Int32Array.from({ length: fewRows }, (_, i) => i);
+const fewInOrder = new Int32Array(fewRows);
 
-function insertInOrder(order: Int32Array, isAfter: Comparison): void {
-  for (let i = 1; i < order.length; i++) {
-    const row = order[i]!;
+function insertedOrder(start: number, count: number, isAfter: Comparison): Int32Array {
+  const order = fewInOrder;
+  for (let i = 0; i < count; i++) {
     let at = i;
-    for (; at > 0 && isAfter(order[at - 1]!, row); at--) order[at] = order[at - 1]!;
-    order[at] = row;
+    for (; at > 0 && isAfter(order[at - 1]!, start + i); at--) order[at] = order[at - 1]!;
+    order[at] = start + i;
   }
+  return order;
 }
 
-function applyOrder(kind: ColumnKind | "byte", values: Copied, order: Int32Array, start: number): void {
+/** Merges the runs that are in order: as many passes as their number has bits. */
+function mergedOrder(start: number, end: number, isAfter: Comparison): Int32Array {
+  let order = Int32Array.from({ length: end - start }, (_, i) => start + i);
+  let merged = new Int32Array(end - start);
+  let runs = [start];
+  for (let i = start + 1; i < end; i++) if (isAfter(i - 1, i)) runs.push(i);
+  runs.push(end);
+  while (runs.length > 2) {
+    const longer = [start];
+    for (let r = 0; r + 1 < runs.length; r += 2) {
+      const last = runs[r + 2] ?? runs[r + 1]!;
+      mergeRuns(order, merged, runs[r]! - start, runs[r + 1]! - start, last - start, isAfter);
+      longer.push(last);
+    }
+    runs = longer;
+    [order, merged] = [merged, order];
+  }
+  return order;
+}
+
+function applyOrder({ kind, copied, few, nulls }: SortedColumn, order: Int32Array, start: number, count: number): void {
+  permute(kind, copied, few, order, start, count);
+  if (nulls) permute("byte", nulls, fewNulls, order, start, count);
+}
+
+const fewNulls = new Uint8Array(fewRows);
+
+function permute(
+  kind: ColumnKind | "byte",
+  values: Copied,
+  few: Copied,
+  order: Int32Array,
+  start: number,
+  count: number,
+): void {
+  if (count <= fewRows) {
+    copyByOrder(kind, few, 0, values, order, 0, count);
+    return copyByOrder(kind, values, start, few, fewInTurn, 0, count);
+  }
   const width = kind === "byte" ? 1 : widthOf(kind);
-  const size = order.length * width;
   const sorted = Array.isArray(values)
-    ? new Array<unknown>(size)
-    : new (values.constructor as Float64ArrayConstructor)(size);
-  copyByOrder(kind, sorted, 0, values, order, 0, order.length);
-  copyStretch(values, start * width, sorted, 0, size);
+    ? new Array<unknown>(count)
+    : new (values.constructor as Float64ArrayConstructor)(count * width);
+  copyByOrder(kind, sorted, 0, values, order, 0, count);
+  copyStretch(values, start * width, sorted, 0, count * width);
 }
 
 function mergeRuns(

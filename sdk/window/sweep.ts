@@ -63,6 +63,7 @@ export class Sweep {
   /** Answers probes in their order. Rows and probes are of the same range of ids. */
   run(rows: KeyedRows, probes: KeyedRows, results: SweepResults): void {
     for (const answers of this.#answers) answers.begin(rows);
+    for (const column of results.features) column.clear();
     for (let k = 0; k < probes.idCount; k++) {
       const first = probes.starts[k]!;
       const end = probes.starts[k + 1]!;

@@ -1,6 +1,6 @@
 /** The sweep over any number of rows: part by part, each small enough to be sorted in memory. */
 import { isListType } from "../schema.ts";
-import { bytesOf, type ColumnKind } from "./columns.ts";
+import { bytesOf, type Column, type ColumnKind } from "./columns.ts";
 import { type KeyedRows, KeySorter } from "./keyed_rows.ts";
 import { boundTimes, overStates, statesBetween } from "./long_key.ts";
 import { type ResultColumn, resultColumn } from "./result_column.ts";
@@ -30,7 +30,7 @@ export interface SweptPart {
   readonly probes: KeyedRows;
   readonly count: number;
   /** By place of the feature. */
-  readonly features: readonly ResultColumn[];
+  readonly features: readonly Column[];
   /** What was visible to each probe, if any row of its key lies in any window; else NaN. */
   readonly seen: Float64Array;
 }
@@ -100,9 +100,8 @@ export class PartSweep {
       this.#features = this.#featureKinds.map((kind) => resultColumn(kind, room));
       this.#seen = new Float64Array(room);
     }
-    const results = { features: this.#features, seen: this.#seen };
-    sweep.run(rows, probes, results);
-    return { probes, count, ...results };
+    sweep.run(rows, probes, { features: this.#features, seen: this.#seen });
+    return { probes, count, features: this.#features.map((feature) => feature.column()), seen: this.#seen };
   }
 
   /** Deals a part again, by smaller ranges of ids. */

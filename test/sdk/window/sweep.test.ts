@@ -203,7 +203,7 @@ function answers(
   const parts = sweep.run({ blocks: rows, kinds, ties: [3] }, { blocks: probeBlocks, kinds: ["int32"], ties: [] });
   for (const { probes: sorted, count, features: columns, seen } of parts) {
     for (let i = 0; i < count; i++) {
-      const values = columns.map(({ column }) => column.nulls?.[i] ? null : column.values[i]);
+      const values = columns.map((column) => column.nulls?.[i] ? null : column.values[i]);
       found.set(sorted.columns[0]!.values[i] as number, [seen[i], ...values]);
     }
   }
