@@ -3,7 +3,16 @@
  * own while it is in the processor's cache. What does not fit is written to a file and read back range by range.
  */
 import { type Arena, copyRows, forgetObjects, makeArena } from "./arena.ts";
-import { bytesOf, type Column, type ColumnKind, copiedOf, noNulls, scatter, sizeOfValues, valuesOf } from "./columns.ts";
+import {
+  bytesOf,
+  type Column,
+  type ColumnKind,
+  copiedOf,
+  noNulls,
+  scatter,
+  sizeOfValues,
+  valuesOf,
+} from "./columns.ts";
 import { type Spilled, SpillFile } from "./spill_file.ts";
 
 /** Rows as a source gives them: of keys with these ids at these times, in any order. */
@@ -168,7 +177,11 @@ export class RowBlocks {
   /** The rows of a part. The arrays are used again by the next call. */
   load(p: number): PartRows {
     const part = this.#parts[p]!;
-    return { count: part.count, blocks: part.spilled.length > 0 ? this.#read(part) : part.blocks, ...this.#stretches(p) };
+    return {
+      count: part.count,
+      blocks: part.spilled.length > 0 ? this.#read(part) : part.blocks,
+      ...this.#stretches(p),
+    };
   }
 
   /** Rows of which some are in the file: all of them, put together. */
