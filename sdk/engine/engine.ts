@@ -38,12 +38,15 @@ export interface ColumnBatch {
   readonly columns: readonly ColumnVector[];
 }
 
+/** Values of a type of fixed width. */
+export type TypedValues = Int32Array | BigInt64Array | Float64Array | Float32Array;
+
 /**
  * One column of a batch. `values` is a typed array for int32, float32, float64 (values at null places are undefined);
  * BigInt64Array for int64, timestamp, duration; Int32Array of days for date; else a plain array in the row form of row.ts.
  */
 export interface ColumnVector {
-  readonly values: Int32Array | BigInt64Array | Float64Array | Float32Array | readonly unknown[];
+  readonly values: TypedValues | readonly unknown[];
   /** Whether row i is null; absent when there are no nulls. */
   isNull(row: number): boolean;
   readonly hasNulls: boolean;
@@ -90,6 +93,11 @@ export interface EngineSession {
   writeParquet(sql: string, path: string, options?: ParquetOptions, signal?: AbortSignal): Promise<ParquetFile>;
   /** The whole result at once as batches: cheaper than {@link batches}, for a caller that bounds the rows itself. */
   collectBatches(sql: string, schema: Schema, signal?: AbortSignal): Promise<ColumnBatch[]>;
+  /**
+   * Puts the whole result into arrays, one per column and of its type, and gives the number of rows: for a caller that knows
+   * how many there may be. Values at null places are undefined. Thousands of small arrays cost more than what is done with them.
+   */
+  collectInto(sql: string, columns: readonly TypedValues[], signal?: AbortSignal): Promise<number>;
   /** Makes a temporary table of batches, rows in order; gives its relation. How sweeps over vectors hand their results back. */
   fill(name: string, schema: Schema, batches: Iterable<ColumnBatch>, signal?: AbortSignal): Promise<Relation>;
   /** Adds batches to a temporary table that {@link fill} made, rows in order. Each batch is copied before the next is asked for. */

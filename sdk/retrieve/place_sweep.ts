@@ -8,8 +8,18 @@ import { noPosition } from "./latest_sweep.ts";
 
 /** More intervals than this (20 years of minutes) are not told apart by a table. */
 const mostIntervals = 10_000_000n;
-/** The rows of a file are held at once; more than this are not. */
-const mostRows = 8_000_000;
+/** A row in one number, as that is what crosses from the engine at least cost: its key's id, its file, its row there. */
+const rowBits = 23;
+const rowMask = 2 ** rowBits - 1;
+/** More rows of a file than have a number, and would be held at once, are none to sweep here. */
+const mostRows = 2 ** rowBits;
+/** How many files are numbered. */
+export const mostFiles = 2 ** (31 - rowBits);
+
+/** SQL of a packed row: of key `id`, with `file_index` and `file_row_number`. */
+export function packedSql(id: string): string {
+  return `(${id}::BIGINT << 32) + (file_index::BIGINT << ${rowBits}) + file_row_number`;
+}
 
 /** A file that may hold a whole slice. */
 export interface PlacedFile {
@@ -22,8 +32,8 @@ export interface PlaceOrder<File extends PlacedFile> {
   readonly files: readonly File[];
   /** From the start of the first slice to the last micro of the last one. */
   readonly bounds: { readonly min: Micros; readonly max: Micros };
-  /** How many files hold slices that have ended by a cutoff, which is the last micro of an interval, as an offset from the first start. */
-  filesBy(cutoff: number): number;
+  /** How many files hold slices that end in or before interval i, counted from the first start. */
+  readonly ended: Int32Array;
 }
 
 /** The order of the files' places, if every file holds a slice of one interval: then no cutoff falls into a slice. */
@@ -44,104 +54,92 @@ export function placeOrder<File extends PlacedFile>(
   const ended = new Int32Array(Number(intervals));
   for (const { slice } of sorted) ended[Number((slice!.start - bounds.min) / interval)]!++;
   for (let i = 1; i < ended.length; i++) ended[i]! += ended[i - 1]!;
-  const length = Number(interval);
-  return { files: sorted, bounds, filesBy: (cutoff) => ended[Math.floor(cutoff / length)]! };
+  return { files: sorted, bounds, ended };
 }
 
-/** What is asked: for probe i the last row of key ids[i] in the first ends[i] files; by ends. */
+/** What is asked: for probe i the last row of key ids[i] in the first ends[i] files, as the answer of rows[i]. */
 export interface PlaceProbes {
   readonly ids: Int32Array;
   readonly ends: Int32Array;
   readonly rows: Int32Array;
 }
 
-/** Probes by how many files they see. */
-export function dealByEnd({ ids, ends, rows }: PlaceProbes, fileCount: number): PlaceProbes {
-  const next = new Int32Array(fileCount + 2);
-  for (let i = 0; i < ends.length; i++) next[ends[i]! + 1]!++;
-  for (let end = 0; end <= fileCount; end++) next[end + 1]! += next[end]!;
-  const dealt = { ids: new Int32Array(ids.length), ends: new Int32Array(ids.length), rows: new Int32Array(ids.length) };
-  for (let i = 0; i < ends.length; i++) {
-    const place = next[ends[i]!]!++;
-    dealt.ids[place] = ids[i]!;
-    dealt.ends[place] = ends[i]!;
-    dealt.rows[place] = rows[i]!;
-  }
-  return dealt;
-}
-
 /** One sweep: `add` rows file by file, then `finish`. */
 export class PlaceSweep {
   readonly #probes: PlaceProbes;
-  readonly #found: Float64Array;
+  readonly #answers: Float64Array;
+  /** Probes by how many files they see; those that see the same ones in any order. */
+  readonly #queue: Int32Array;
   /** Per key: the position of its last row so far. */
   readonly #last: Float64Array;
-  /** The first probe that still waits, and the first position that it does not see. */
-  #next = 0;
-  #bound: number;
+  /** How many probes of the queue are answered. */
+  #answered = 0;
 
-  constructor(probes: PlaceProbes, keyCount: number) {
+  /** Answers go to `answers`, which holds `noPosition` where there is none. */
+  constructor(probes: PlaceProbes, keyCount: number, fileCount: number, answers: Float64Array) {
     this.#probes = probes;
-    this.#found = new Float64Array(probes.ids.length).fill(noPosition);
+    this.#answers = answers;
+    this.#queue = queueByEnd(probes.ends, fileCount);
     this.#last = new Float64Array(keyCount).fill(noPosition);
-    this.#bound = this.#boundOf(0);
   }
 
   /** Takes rows of a file, in any order, but of no file before those of earlier calls. */
-  add(ids: Int32Array, positions: Float64Array): void {
+  add({ file, words }: RowsOfFile): void {
+    this.#answer(file);
     const last = this.#last;
-    let bound = this.#bound;
-    for (let i = 0; i < ids.length; i++) {
-      const position = positions[i]!;
-      if (position >= bound) bound = this.#answer(position);
-      const id = ids[i]!;
+    const first = file * fileFactor;
+    for (let i = 0; i < words.length; i += 2) {
+      const position = first + (words[i]! & rowMask);
+      const id = words[i + 1]!;
       if (position > last[id]!) last[id] = position;
     }
   }
 
-  /** Positions by probe; `noPosition` where the key has no such row. */
-  finish(): Float64Array {
+  /** Answers what still waits. */
+  finish(): void {
     this.#answer(Infinity);
-    return this.#found;
   }
 
-  /** Answers the probes that do not see this position; gives the bound of the next one. */
-  #answer(position: number): number {
-    const { ids } = this.#probes;
-    while (this.#next < ids.length && this.#boundOf(this.#next) <= position) {
-      this.#found[this.#next] = this.#last[ids[this.#next]!]!;
-      this.#next++;
+  /** Answers the probes that do not see this file. */
+  #answer(file: number): void {
+    const { ids, ends, rows } = this.#probes;
+    const queue = this.#queue;
+    const last = this.#last;
+    const answers = this.#answers;
+    let at = this.#answered;
+    for (; at < queue.length; at++) {
+      const probe = queue[at]!;
+      if (ends[probe]! > file) break;
+      answers[rows[probe]!] = last[ids[probe]!]!;
     }
-    this.#bound = this.#boundOf(this.#next);
-    return this.#bound;
-  }
-
-  #boundOf(probe: number): number {
-    return probe < this.#probes.ends.length ? this.#probes.ends[probe]! * fileFactor : Infinity;
+    this.#answered = at;
   }
 }
 
-/** Rows of some files, as the engine gives them. */
-export interface PlacedRows {
-  readonly ids: Int32Array;
-  readonly positions: Float64Array;
+function queueByEnd(ends: Int32Array, fileCount: number): Int32Array {
+  const next = new Int32Array(fileCount + 2);
+  for (let i = 0; i < ends.length; i++) next[ends[i]! + 1]!++;
+  for (let end = 0; end <= fileCount; end++) next[end + 1]! += next[end]!;
+  const queue = new Int32Array(ends.length);
+  for (let i = 0; i < ends.length; i++) queue[next[ends[i]!]!++] = i;
+  return queue;
 }
 
-/** The same rows file by file, whatever order the engine gives them in: its threads may take turns. */
-export function byFile(batches: readonly PlacedRows[]): PlacedRows[] {
-  const runs: PlacedRows[] = [];
-  for (const { ids, positions } of batches) {
-    let start = 0;
-    let low = 0;
-    let high = 0;
-    for (let i = 0; i <= positions.length; i++) {
-      const position = positions[i] ?? Infinity;
-      if (position >= low && position < high) continue;
-      if (i > start) runs.push({ ids: ids.subarray(start, i), positions: positions.subarray(start, i) });
-      start = i;
-      low = Math.floor(position / fileFactor) * fileFactor;
-      high = low + fileFactor;
-    }
+/** Rows of one file: some of the packed ones. */
+export interface RowsOfFile {
+  readonly file: number;
+  readonly words: Int32Array;
+}
+
+/** Packed rows file by file, whatever order the engine gives them in: its threads may take turns. */
+export function byFile(packed: BigInt64Array, firstFile: number): RowsOfFile[] {
+  // Two words instead of a bigint per row: little-endian, as every machine that runs Node is.
+  const words = new Int32Array(packed.buffer, packed.byteOffset, 2 * packed.length);
+  const runs: RowsOfFile[] = [];
+  for (let start = 0, end = 0; start < words.length; start = end) {
+    const file = words[start]! >>> rowBits;
+    while (end < words.length && words[end]! >>> rowBits === file) end += 2;
+    runs.push({ file: firstFile + file, words: words.subarray(start, end) });
   }
-  return runs.sort((a, b) => Math.floor(a.positions[0]! / fileFactor) - Math.floor(b.positions[0]! / fileFactor));
+  return runs.sort((a, b) => a.file - b.file);
 }

@@ -93,16 +93,21 @@ export async function pointInTimeJoin(
       rowsPerSweep: options.rowsPerSweep,
       signal: options.signal,
     });
-    joins.push(
-      `LEFT JOIN (SELECT h.spine_row, f.* FROM ${found.table} h JOIN (${
-        positionedSql(view.rows, found, storedColumns(view.read, options))
-      }) f ` +
-        `USING (position)) ${alias} ON ${alias}.spine_row = s.${rowColumn}`,
-    );
+    const rows = positionedSql(view.rows, found, storedColumns(view.read, options));
+    if (joins.length === 0) {
+      // Its rows are read once, straight into the result: nothing of them is kept.
+      beside.push(`POSITIONAL JOIN ${found.table} h`);
+      joins.push(`LEFT JOIN (${rows}) ${alias} ON ${alias}.position = h.position`);
+    } else {
+      joins.push(
+        `LEFT JOIN (SELECT h.rowid AS spine_row, f.* FROM ${found.table} h JOIN (${rows}) f USING (position)) ${alias} ` +
+          `ON ${alias}.spine_row = s.${rowColumn}`,
+      );
+    }
     columns.push(...viewColumns(view.read, alias, spine, options));
   }
   for (const { table } of idsByKeys.values()) await session.run(`DROP TABLE ${table}`);
-  // Tables of windows have a row for each of the spine's, in order, and so does what is put together of them.
+  // Tables of windows and positions have a row for each of the spine's, in order, and so does what is put together of them.
   const from = [spine.table, "s", ...beside, ...joins].join(" ");
   const sql = `SELECT ${columns.join(", ")} FROM ${from}${joins.length > 0 ? ` ORDER BY s.${rowColumn}` : ""}`;
   return { sql, schema };
@@ -120,7 +125,7 @@ export function cutoffSql(read: FeatureRead, time: string, asOf: AsOf): string {
 function viewColumns(read: FeatureRead, alias: string, spine: SpineTable, options: PointInTimeOptions): string[] {
   const { ttl } = timing(read.definition);
   const event = `${alias}.${reservedColumns.eventTimestamp}`;
-  const isFound = `${alias}.spine_row IS NOT NULL`;
+  const isFound = `${alias}.position IS NOT NULL`;
   const isValid = ttl === undefined
     ? undefined
     : `epoch_us(${event}) > epoch_us(s.${quoteName(spine.eventTimestamp)}) - ${ttl}`;

@@ -1,12 +1,12 @@
 /** Positions of feature rows: finds the row that each spine row reaches, and reads rows by position. */
 import { reservedColumns } from "../define/definitions.ts";
-import { type ColumnVector, type EngineSession, quoteName } from "../engine/engine.ts";
+import { type ColumnBatch, type EngineSession, quoteName } from "../engine/engine.ts";
 import { fileFactor, fileRowsSql, positionSql } from "../engine/file_rows.ts";
 import type { Field } from "../schema.ts";
 import type { Micros, TimeRange } from "../time.ts";
 import { emptySql } from "./literal_sql.ts";
-import { LatestSweep, noPosition, type Probes, type Times } from "./latest_sweep.ts";
-import { byFile, dealByEnd, type PlaceOrder, placeOrder, PlaceSweep } from "./place_sweep.ts";
+import { LatestSweep, noPosition, type Times } from "./latest_sweep.ts";
+import { byFile, mostFiles, packedSql, type PlaceOrder, placeOrder, PlaceSweep } from "./place_sweep.ts";
 
 /** Where the rows of a view are: files of its table, or a temporary table. Both have the columns of stored tables, without ties. */
 export type FeatureRows = FeatureFiles | FeatureTable;
@@ -56,9 +56,9 @@ export interface FindOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** (`spine_row`, `position`) of the spine rows that reach a row. */
+/** What the spine's rows reach. */
 export interface Positions {
-  /** A temporary table, or a subquery. */
+  /** A temporary table: row n has the `position` that row n of the spine reaches, or null. */
   readonly table: string;
   /** Files that positions point into, in order. */
   readonly files: readonly FeatureFile[];
@@ -100,76 +100,128 @@ export async function findPositions(session: EngineSession, options: FindOptions
   const order = placeOrder(given, options.interval);
   const files = order?.files ?? given;
   const bounds = order?.bounds ?? await timeBounds(session, options);
-  const found: string[] = [];
   const isHit = new Uint8Array(files.length);
-  for (let start = 0; bounds && start < spineRows; start += rowsPerSweep) {
-    const probes = await readProbes(session, options, bounds, start, start + rowsPerSweep, order === undefined);
-    if (probes.rows.length === 0) continue;
-    const { rows, positions } = order
-      ? await sweepByPlace(session, options, order, probes)
-      : await sweepByTime(session, options, files, bounds, probes);
-    found.push(await storePositions(session, rows, positions, isHit, signal));
+  const table = temporaryName("found");
+  await session.fill(table, foundSchema, [], signal);
+  for (let start = 0; start < spineRows; start += rowsPerSweep) {
+    const range = { start, end: Math.min(start + rowsPerSweep, spineRows) };
+    const answers = new Float64Array(range.end - start).fill(noPosition);
+    if (order) await sweepByPlace(session, options, order, range, answers);
+    else if (bounds) await sweepByTime(session, options, files, bounds, range, answers);
+    await session.append(table, foundSchema, [foundBatch(answers, isHit)], signal);
   }
-  return joined(found, files, isHit);
+  const firstFile = Math.max(0, isHit.indexOf(1));
+  return { table, files: files.slice(firstFile, isHit.lastIndexOf(1) + 1), firstFile };
 }
 
-interface Found {
-  /** Rows of the spine, and the position that each reaches. */
-  readonly rows: Int32Array;
-  readonly positions: Float64Array;
+/** Rows of the spine: from `start` up to `end`. */
+interface RowRange {
+  readonly start: number;
+  readonly end: number;
 }
 
+/** Finds what the rows of the range reach in files whose places are in the order of time. */
 async function sweepByPlace(
   session: EngineSession,
   options: FindOptions,
   order: PlaceOrder<FeatureFile>,
-  { ids, cutoffs, rows }: SpineProbes,
-): Promise<Found> {
-  const ends = Int32Array.from(cutoffs as Float64Array, (cutoff) => order.filesBy(cutoff));
-  const probes = dealByEnd({ ids, ends, rows }, order.files.length);
-  const sweep = new PlaceSweep(probes, options.ids.count);
-  for (const { start, end } of groupsOf(order.files)) {
-    const sql = keyedSql(options, positionSql(start), scanSql(order.files.slice(start, end)));
-    const batches = await session.collectBatches(sql, keyedSchema, options.signal);
-    const placed = batches.map(({ columns }) => ({
-      ids: columns[0]!.values as Int32Array,
-      positions: columns[1]!.values as Float64Array,
-    }));
-    for (const batch of byFile(placed)) sweep.add(batch.ids, batch.positions);
+  range: RowRange,
+  answers: Float64Array,
+): Promise<void> {
+  const { bounds: { min, max }, ended } = order;
+  const interval = `((least(cutoff, ${max}) - (${min})) // ${options.interval!})::INTEGER`;
+  const probes = probesSql(options, range, interval, min);
+  const { ids, cutoffs: ends, rows } = await readProbes(
+    session,
+    probes,
+    new Int32Array(answers.length),
+    options.signal,
+  );
+  if (ids.length === 0) return;
+  for (let i = 0; i < ends.length; i++) ends[i] = ended[ends[i]!]!;
+  const sweep = new PlaceSweep({ ids, ends, rows }, options.ids.count, order.files.length, answers);
+  const groups = [...groupsOf(order.files, mostFiles)];
+  const room = new BigInt64Array(Math.max(...groups.map((group) => group.rows)));
+  for (const { start, end } of groups) {
+    const sql = keyedSql(options, packedSql("k.id"), scanSql(order.files.slice(start, end)));
+    const count = await session.collectInto(sql, [room], options.signal);
+    for (const run of byFile(room.subarray(0, count), start)) sweep.add(run);
   }
-  return { rows: probes.rows, positions: sweep.finish() };
+  sweep.finish();
 }
 
+/** Finds what the rows of the range reach in rows of any order. */
 async function sweepByTime(
   session: EngineSession,
   options: FindOptions,
   files: readonly FeatureFile[],
   bounds: Bounds,
-  { ids, cutoffs, rows }: SpineProbes,
-): Promise<Found> {
+  range: RowRange,
+  answers: Float64Array,
+): Promise<void> {
+  const type = isExact(bounds) ? "float64" : "int64";
+  const cutoff = offsetSql(`least(cutoff, ${bounds.max})`, bounds);
+  const probes = `${probesSql(options, range, cutoff, bounds.min)} ORDER BY id, t`;
+  const room: Times = type === "float64" ? new Float64Array(answers.length) : new BigInt64Array(answers.length);
+  const { ids, cutoffs, rows } = await readProbes(session, probes, room, options.signal);
+  if (ids.length === 0) return;
   const sweep = new LatestSweep({ ids, cutoffs, keyCount: options.ids.count });
   const time = offsetSql(`epoch_us(r.${reservedColumns.eventTimestamp})`, bounds);
-  const schema: Field[] = [...keyedSchema, { name: "t", type: isExact(bounds) ? "float64" : "int64" }];
+  const keyed = (position: string, from: string) =>
+    keyedSql(options, `k.id, (${position})::DOUBLE AS position, ${time} AS t`, from);
   const sources = options.rows.kind === "table"
-    ? [keyedSql(options, "r.rowid", options.rows.table, time)]
-    : [...groupsOf(files)].map(({ start, end }) =>
-      keyedSql(options, positionSql(start), scanSql(files.slice(start, end)), time)
-    );
+    ? [keyed("r.rowid", options.rows.table)]
+    : [...groupsOf(files)].map(({ start, end }) => keyed(positionSql(start), scanSql(files.slice(start, end))));
+  const schema: Field[] = [{ name: "id", type: "int32" }, { name: "position", type: "float64" }, { name: "t", type }];
   for (const sql of sources) {
     for await (const { columns } of session.batches(sql, schema, options.signal)) {
       const [key, position, at] = columns;
       sweep.add(key!.values as Int32Array, at!.values as Times, position!.values as Float64Array);
     }
   }
-  return { rows, positions: sweep.finish() };
+  const positions = sweep.finish();
+  for (let i = 0; i < rows.length; i++) answers[rows[i]!] = positions[i]!;
 }
 
-const keyedSchema: readonly Field[] = [{ name: "id", type: "int32" }, { name: "position", type: "float64" }];
+const foundSchema: readonly Field[] = [{ name: "position", type: "int64" }];
 
-/** (key id, position, time if asked for) of the rows whose keys the spine has. */
-function keyedSql({ ids, joinKeys }: FindOptions, position: string, from: string, time?: string): string {
-  return `SELECT k.id, (${position})::DOUBLE AS position${time === undefined ? "" : `, ${time} AS t`} ` +
-    `FROM ${from} r JOIN ${ids.table} k ON ${ids.on("r", joinKeys.map(({ name }) => name))}`;
+/** What spine rows ask: the ids of their keys, cutoffs in some form, and the rows. */
+interface SpineProbes<T> {
+  readonly ids: Int32Array;
+  readonly cutoffs: T;
+  readonly rows: Int32Array;
+}
+
+/** Reads what {@link probesSql} gives; cutoffs into `room`, which has a place for each row. */
+async function readProbes<T extends Int32Array | Times>(
+  session: EngineSession,
+  sql: string,
+  room: T,
+  signal: AbortSignal | undefined,
+): Promise<SpineProbes<T>> {
+  const ids = new Int32Array(room.length);
+  const rows = new Int32Array(room.length);
+  const count = await session.collectInto(sql, [ids, room, rows], signal);
+  return { ids: ids.subarray(0, count), cutoffs: room.subarray(0, count) as T, rows: rows.subarray(0, count) };
+}
+
+/** Columns of the rows `r` whose keys `k` the spine has. */
+function keyedSql({ ids, joinKeys }: FindOptions, columns: string, from: string): string {
+  return `SELECT ${columns} FROM ${from} r JOIN ${ids.table} k ` +
+    `ON ${ids.on("r", joinKeys.map(({ name }) => name))}`;
+}
+
+/** (key id, cutoff in some form, row within the range) of the spine rows that have a key and see anything. */
+function probesSql(
+  { spineTable, rowColumn, keys, ids, cutoff }: FindOptions,
+  { start, end }: RowRange,
+  form: string,
+  least: Micros,
+): string {
+  const rows =
+    `SELECT k.id, ${cutoff} AS cutoff, s.${rowColumn} - ${start} AS n FROM ${spineTable} s JOIN ${ids.table} k ` +
+    `ON ${ids.on("s", keys.map(({ name }) => name))} WHERE s.${rowColumn} >= ${start} AND s.${rowColumn} < ${end}`;
+  return `SELECT id, ${form} AS t, n FROM (${rows}) WHERE cutoff >= ${least}`;
 }
 
 /** Numbers of the spine's distinct keys, in a temporary table. */
@@ -234,116 +286,41 @@ function offsetSql(micros: string, { min, max }: Bounds): string {
   return max - min < exactSpan ? `(${micros} - (${min}))::DOUBLE` : `(${micros} - (${min}))::BIGINT`;
 }
 
-/** Probes and the spine row of each. */
-interface SpineProbes extends Omit<Probes, "keyCount"> {
-  readonly rows: Int32Array;
-}
-
-async function readProbes(
-  session: EngineSession,
-  { spineTable, rowColumn, keys, ids, cutoff, signal }: FindOptions,
-  bounds: Bounds,
-  start: number,
-  end: number,
-  isSorted: boolean,
-): Promise<SpineProbes> {
-  const time = offsetSql(`least(cutoff, ${bounds.max})`, bounds);
-  const batches = await session.collectBatches(
-    `SELECT id, ${time} AS t, ${rowColumn} FROM (SELECT k.id, ${cutoff} AS cutoff, s.${rowColumn} FROM ${spineTable} s JOIN ${ids.table} k ` +
-      `ON ${
-        ids.on("s", keys.map(({ name }) => name))
-      } WHERE s.${rowColumn} >= ${start} AND s.${rowColumn} < ${end}) WHERE cutoff >= ${bounds.min}${
-        isSorted ? " ORDER BY id, t" : ""
-      }`,
-    [{ name: "id", type: "int32" }, { name: "t", type: isExact(bounds) ? "float64" : "int64" }, {
-      name: rowColumn,
-      type: "int32",
-    }],
-    signal,
-  );
-  const count = batches.reduce((sum, batch) => sum + batch.rowCount, 0);
-  const cutoffs: Times = isExact(bounds) ? new Float64Array(count) : new BigInt64Array(count);
-  const probes = { ids: new Int32Array(count), cutoffs, rows: new Int32Array(count) };
-  let at = 0;
-  for (const { columns, rowCount } of batches) {
-    probes.ids.set(columns[0]!.values as Int32Array, at);
-    probes.cutoffs.set(columns[1]!.values as never, at);
-    probes.rows.set(columns[2]!.values as Int32Array, at);
-    at += rowCount;
-  }
-  return probes;
-}
-
 function isExact({ min, max }: Bounds): boolean {
   return max - min < exactSpan;
 }
 
 /** Files that are read by one query: as many as fit a batch. */
-function* groupsOf(files: readonly FeatureFile[]): Iterable<{ start: number; end: number }> {
+function* groupsOf(
+  files: readonly FeatureFile[],
+  mostFiles: number = files.length,
+): Iterable<{ start: number; end: number; rows: number }> {
   for (let start = 0; start < files.length;) {
     let end = start + 1;
-    let count = files[start]!.rows;
-    while (end < files.length && count + files[end]!.rows <= rowsPerBatch) count += files[end++]!.rows;
-    yield { start, end };
+    let { rows } = files[start]!;
+    while (end < files.length && end - start < mostFiles && rows + files[end]!.rows <= rowsPerBatch) {
+      rows += files[end++]!.rows;
+    }
+    yield { start, end, rows };
     start = end;
   }
 }
 
-/** Writes (spine row, position) of the probes that found a row, in order of spine rows, and notes which files they are in. */
-async function storePositions(
-  session: EngineSession,
-  rows: Int32Array,
-  positions: Float64Array,
-  isHit: Uint8Array,
-  signal?: AbortSignal,
-): Promise<string> {
-  let first = rows[0]!;
-  let last = first;
-  for (const row of rows) {
-    if (row < first) first = row;
-    else if (row > last) last = row;
-  }
-  const byRow = new Float64Array(last - first + 1).fill(noPosition);
-  let count = 0;
-  for (let i = 0; i < rows.length; i++) {
-    if (positions[i] === noPosition) continue;
-    byRow[rows[i]! - first] = positions[i]!;
-    if (isHit.length > 0) isHit[Math.floor(positions[i]! / fileFactor)] = 1;
-    count++;
-  }
-  const foundRows = new Int32Array(count);
-  const foundPositions = new BigInt64Array(count);
+/** Positions as a column of the engine's, null where there is none; notes which files they are in. */
+function foundBatch(answers: Float64Array, isHit: Uint8Array): ColumnBatch {
+  const values = new BigInt64Array(answers.length);
   // Two words instead of a bigint per row: little-endian, as every machine that runs Node is.
-  const words = new Uint32Array(foundPositions.buffer);
-  for (let i = 0, at = 0; at < count; i++) {
-    const position = byRow[i]!;
+  const words = new Uint32Array(values.buffer);
+  let found = 0;
+  for (let row = 0; row < answers.length; row++) {
+    const position = answers[row]!;
     if (position === noPosition) continue;
-    foundRows[at] = first + i;
-    words[2 * at] = position % fileFactor;
-    words[2 * at++ + 1] = position / fileFactor;
+    const file = Math.floor(position / fileFactor);
+    words[2 * row] = position - file * fileFactor;
+    words[2 * row + 1] = file;
+    if (isHit.length > 0) isHit[file] = 1;
+    found++;
   }
-  const table = temporaryName("found");
-  const schema: Field[] = [{ name: "spine_row", type: "int32" }, { name: "position", type: "int64" }];
-  await session.fill(
-    table,
-    schema,
-    [{ rowCount: count, columns: [filled(foundRows), filled(foundPositions)] }],
-    signal,
-  );
-  return table;
-}
-
-function filled(values: Int32Array | BigInt64Array): ColumnVector {
-  return { values, hasNulls: false, isNull: () => false };
-}
-
-/** One relation of all positions, into the files from the first to the last that is needed. */
-function joined(found: readonly string[], files: readonly FeatureFile[], isHit: Uint8Array): Positions {
-  const table = found.length === 0
-    ? "(SELECT 0 AS spine_row, 0::BIGINT AS position WHERE false)"
-    : found.length === 1
-    ? found[0]!
-    : `(${found.map((name) => `FROM ${name}`).join(" UNION ALL ")})`;
-  const firstFile = Math.max(0, isHit.indexOf(1));
-  return { table, files: files.slice(firstFile, isHit.lastIndexOf(1) + 1), firstFile };
+  const column = { values, hasNulls: found < answers.length, isNull: (row: number) => answers[row] === noPosition };
+  return { rowCount: answers.length, columns: [column] };
 }
