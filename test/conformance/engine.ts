@@ -368,6 +368,16 @@ export function testEngine(name: string, make: () => Engine): void {
       expect(batches[0]!.columns[0]!.isNull(1)).toBe(true);
     });
 
+    it("collectInto puts a whole result into arrays of the caller's, and refuses more rows than there is room for", async () => {
+      const rows = 5_000; // more than the engine gives at a time
+      const sql = `SELECT range::INTEGER AS i, range * 2 AS l, range / 4 AS d FROM range(${rows})`;
+      const columns = [new Int32Array(rows), new BigInt64Array(rows + 1), new Float64Array(rows)] as const;
+      expect(await session.collectInto(sql, columns)).toBe(rows);
+      expect(columns.map((values) => values[rows - 1])).toEqual([4_999, 9_998n, 1_249.75]);
+      expect(await session.collectInto(`${sql} WHERE range < 3`, [new Int32Array(3)])).toBe(3);
+      await expect(session.collectInto(sql, [new Int32Array(rows - 1)])).rejects.toThrow("5000 rows where 4999");
+    });
+
     it("an aborted signal interrupts a running query, and the session lives", async () => {
       const abort = new AbortController();
       const endless = session.rows(
