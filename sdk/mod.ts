@@ -192,7 +192,14 @@ export { StorePlan } from "./store_plan.ts";
 export type { Applied, ApplyPlanOptions } from "./store_plan.ts";
 export type { DoneView, WaitOptions } from "./store_jobs.ts";
 export { ReadResult } from "./store_result.ts";
-export type { FailedJob, OnlineStatus, StoreStatus, VersionStatus, ViewStatus } from "./store_status.ts";
+export type {
+  FailedJob,
+  OnlineStatus,
+  RealtimeViewStatus,
+  StoreStatus,
+  VersionStatus,
+  ViewStatus,
+} from "./store_status.ts";
 export { Explanation } from "./store_explain.ts";
 export type { ExplainedFeature, ExplainedRow, ExplainedRows, ExplainOptions } from "./store_explain.ts";
 export type { FeatureLeak, LeakExample, LeakOptions, LeakReport } from "./store_leaks.ts";
@@ -206,7 +213,7 @@ export { LabelProfile } from "./retrieve/label_profile.ts";
 export type { LabelFacts, LabelFeature, LabelOptions, LabelPart } from "./retrieve/label_profile.ts";
 export type { Plan, PlanItem } from "./registry/plan.ts";
 export type { Change } from "./registry/state.ts";
-export type { Answer, ServedFeature } from "./retrieve/online.ts";
+export type { Answer, ComputedInputs, ServedFeature } from "./retrieve/online.ts";
 export type { FeatureStatus } from "./retrieve/status.ts";
 
 // How long work looks

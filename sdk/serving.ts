@@ -25,7 +25,14 @@ import type { OnlineStore, ViewState } from "./storage/online_store.ts";
 import { systemClock } from "./time.ts";
 import type { Clock } from "./time.ts";
 
-export type { Answer, FeatureRequest, ReadFeaturesOptions, ServedFeature, ServiceReader } from "./retrieve/online.ts";
+export type {
+  Answer,
+  ComputedInputs,
+  FeatureRequest,
+  ReadFeaturesOptions,
+  ServedFeature,
+  ServiceReader,
+} from "./retrieve/online.ts";
 export type { FeatureStatus } from "./retrieve/status.ts";
 export type { LookupCounts, ReadObserver } from "./retrieve/observe.ts";
 export type { AuditCounts, AuditSettings } from "./audit/audit_log.ts";

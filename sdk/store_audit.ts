@@ -3,11 +3,15 @@
  * from the very commits that were loaded then (S11), and compared. Unlike `skew` it looks at what clients got.
  */
 import { auditParts, auditRows, type LoggedRow } from "./audit/log_reader.ts";
-import type { AuditedRead, AuditShape } from "./audit/served_rows.ts";
+import type { AuditedComputation, AuditedRead, AuditShape } from "./audit/served_rows.ts";
 import type { ViewDefinition } from "./define/definitions.ts";
+import { realtimeSchema } from "./define/realtime_checks.ts";
+import { rowValue, userValue } from "./engine/value_form.ts";
 import { messageOf, VarveError } from "./errors.ts";
+import { requestTimeColumn } from "./frame/expr_node.ts";
 import type { RegistryState } from "./registry/state.ts";
 import { type FeatureRead, keyColumns, timing } from "./retrieve/feature_read.ts";
+import { realtimeComputer } from "./retrieve/realtime_compute.ts";
 import { floatTolerance, sameValue } from "./retrieve/same_value.ts";
 import { rebuildTrainingSet } from "./retrieve/training.ts";
 import type { Row } from "./schema.ts";
@@ -214,22 +218,59 @@ class ShapeAudit {
   }
 
   async check(rows: readonly LoggedRow[]): Promise<void> {
-    const plain = rows.filter(({ keys }) => keys !== undefined);
+    const { joinKeys, features, computed } = this.#shape;
+    const asked = [...joinKeys, ...computed?.fields ?? []];
+    const plain = rows.filter(({ keys, request }) => asked.length === 0 || keys !== undefined || request !== undefined);
     if (plain.length < rows.length) {
+      const answered = features.length + (computed?.views.reduce((sum, view) => sum + view.features.length, 0) ?? 0);
       this.#tally.uncompared(
-        (rows.length - plain.length) * this.#shape.features.length,
+        (rows.length - plain.length) * answered,
         "keys are hashed; VARVE_AUDIT_KEYS=plain lets answers be computed again",
       );
     }
-    const { reads, features } = this.#shape;
-    const others = features.filter(({ namespace }) => !reads.some(({ alias }) => alias === namespace));
-    if (others.length > 0) {
-      this.#tally.uncompared(
-        plain.length * others.length,
-        "features that are computed at the request are not logged whole",
-      );
+    for (const read of this.#shape.reads) await this.#checkView(read, plain);
+    for (const each of this.#shape.computed?.views ?? []) await this.#checkComputed(each, plain);
+  }
+
+  /** What was computed of what was looked up, and of what the request gave, is computed again: by the version that did so. */
+  async #checkComputed(
+    { view, version, features, inputs }: AuditedComputation,
+    rows: readonly LoggedRow[],
+  ): Promise<void> {
+    const definition = this.#state.realtimeViews[view]?.versions.find((each) => each.version === version)?.definition;
+    if (!definition) {
+      this.#tally.uncompared(rows.length * features.length, `realtime view "${view}" version ${version} is gone`);
+      return;
     }
-    for (const read of reads) await this.#checkView(read, plain);
+    const types = new Map(realtimeSchema(definition).map(({ name, type }) => [name, type]));
+    const columns = new Map(inputs.map(({ name, column }) => [name, column]));
+    const given = rows.map(({ request, features: lookedUp, request_time: at }) => {
+      const row: Row = { [requestTimeColumn]: at.micros };
+      for (const { name } of definition.request) row[name] = rowValue(request?.[name], types.get(name)!);
+      for (const { name } of definition.inputs) row[name] = rowValue(lookedUp[columns.get(name)!], types.get(name)!);
+      return row;
+    });
+    const values = await realtimeComputer(definition, this.#parts.functions).compute(
+      given,
+      (r) => `the request at ${String(rows[r]!.request_time)}`,
+    );
+    for (const [r, row] of rows.entries()) {
+      for (const { feature, as, type } of features) {
+        const computed = userValue(values[r]![definition.features.findIndex(({ name }) => name === feature)], type);
+        const served: unknown = row.computed![as];
+        if (sameValue(served, computed, 0)) this.#tally.matched(as);
+        else {
+          this.#tally.differs("mismatches", {
+            at: String(row.request_time),
+            key: { ...row.keys, ...row.request },
+            feature: as,
+            served,
+            offline: computed,
+            status: "PRESENT",
+          });
+        }
+      }
+    }
   }
 
   async #checkView(read: AuditedRead, rows: readonly LoggedRow[]): Promise<void> {

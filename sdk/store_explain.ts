@@ -1,19 +1,22 @@
 /** Why a value is what it is: for one key, the source rows behind each feature, and those left out with the rule that left them out. */
 import { Displayed, type Rendering } from "./display.ts";
 import { type OptionNames, VarveError } from "./errors.ts";
+import { type ExplainedComputation, explainedComputations, givenValue } from "./explain_realtime.ts";
 import { literalOf, type Plain } from "./frame/expr_literal.ts";
 import { quoteName } from "./engine/engine.ts";
 import { commitTimes } from "./materialize/late_rows.ts";
 import { explanationBundle, type ExplanationTable } from "./notebook/explanation_table.ts";
 import { type KeyRow, KeyRows, type RuledRows, type StoredSlices, windowsAt } from "./retrieve/explained_rows.ts";
-import { type AnyRead, type FeatureRead, isRealtime, keyColumns, timing } from "./retrieve/feature_read.ts";
+import { type AnyRead, type FeatureRead, keyColumns, timing } from "./retrieve/feature_read.ts";
 import { literalSql } from "./retrieve/literal_sql.ts";
+import { requestFieldsOfReads, requestRows } from "./retrieve/request_fields.ts";
 import { floatTolerance, sameValue } from "./retrieve/same_value.ts";
 import type { FeatureStatus } from "./retrieve/status.ts";
+import { type ComputedRead, isHidden, splitReads } from "./retrieve/stored_reads.ts";
 import { trainingSet } from "./retrieve/training.ts";
 import type { Field, Row } from "./schema.ts";
 import type { StoreParts } from "./store_parts.ts";
-import { type OnlineReaders, type Readable, readsFor } from "./store_reads.ts";
+import { nameOf, type OnlineReaders, type Readable, readsFor } from "./store_reads.ts";
 import {
   alignDown,
   formatRange,
@@ -32,6 +35,8 @@ export interface ExplainOptions {
   readonly from?: "offline" | "source";
   /** Only these features. @default all */
   readonly features?: readonly string[];
+  /** What realtime views ask of a request: every field, null included. */
+  readonly request?: Row;
   /** How many rows to show of each rule, the newest first; all are counted. @default 5 */
   readonly limit?: number;
   /** Stops it. */
@@ -43,6 +48,7 @@ export const explainOptions: OptionNames<ExplainOptions> = {
   at: true,
   from: true,
   features: true,
+  request: true,
   limit: true,
   signal: true,
 };
@@ -85,11 +91,11 @@ export interface ExplainedFeature {
   readonly status: FeatureStatus;
   /** Its windows, the oldest first; absent for attributes. */
   readonly windows?: readonly string[];
-  /** The rows behind the value. */
+  /** The rows behind the value; of a feature of a realtime view its expression, under the rule `"computed"`. */
   readonly used: ExplainedRows;
   /** The others, by rule. */
   readonly leftOut: readonly ExplainedRows[];
-  /** What else explains it: where what is stored, served and in the source differ. */
+  /** What else explains it: what it was computed of, where what is stored, served and in the source differ. */
   readonly notes: readonly string[];
 }
 
@@ -163,14 +169,26 @@ export async function explain(
     throw new VarveError("INVALID_REQUEST", `Cannot show ${limit} rows of a rule: limit is a whole number from 0 on`);
   }
   const at = options.at === undefined ? parts.clock.now() : toMicros(options.at);
-  const { reads, from } = await chosenReads(parts, readable, options);
+  const { reads: all, from } = await chosenReads(parts, readable, options);
+  const { stored: reads, computed } = splitReads(all);
   const request = checkedKeys(reads, keys);
+  const fields = requestFieldsOfReads(all);
+  const context = givenFields(fields, options.request ?? {});
+  const [rowFields] = requestRows(`"${nameOf(readable)}"`, fields, [context], 1);
+  const called = inputNames(computed);
   const values = await trained(parts, reads, request, at, from, signal);
   const source = from === "offline"
     ? await trained(parts, reads, request, at, "source", signal).catch(asProblem)
     : values;
-  const served = from === "offline" ? await servedNow(parts, readers, readable, reads, request, at, signal) : undefined;
+  const served = from === "offline"
+    ? await servedNow(parts, readers, readable, reads, { ...request, context }, at, signal)
+    : undefined;
   const features: ExplainedFeature[] = [];
+  for (const each of computed) {
+    const nameOf = (column: string) => called.get(column) ?? column;
+    const options = { looked: values, fields: rowFields!, at, nameOf, functions: parts.functions };
+    for (const found of await explainedComputations(each, options)) features.push(explainedComputation(found, served));
+  }
   const session = await (await parts.engine()).session();
   try {
     for (const read of reads) {
@@ -192,7 +210,8 @@ export async function explain(
         const windows = windowsAt(definition, each.feature, at).map(formatRange);
         const rules = shared ??
           shownRules(await rows?.windows(each.feature, limit, signal) ?? [], windows, definition.ttl);
-        features.push(explained(read, each, { rules, windows }, told));
+        const found = explained(read, each, { rules, windows }, told);
+        features.push({ ...found, feature: called.get(each.as) ?? each.as });
       }
     }
   } finally {
@@ -213,29 +232,25 @@ async function chosenReads(
   parts: StoreParts,
   readable: Readable,
   { from, features }: ExplainOptions,
-): Promise<{ reads: FeatureRead[]; from: "offline" | "source" }> {
+): Promise<{ reads: AnyRead[]; from: "offline" | "source" }> {
   const state = await parts.registry.state();
-  const wanted = (all: readonly AnyRead[]): FeatureRead[] => {
-    const reads = all.flatMap((read) => {
-      if (!isRealtime(read)) return [read];
-      throw new VarveError(
-        "UNSUPPORTED",
-        `Cannot explain realtime view "${read.definition.name}": explain the views that it reads`,
-      );
-    });
+  const wanted = (reads: AnyRead[]): AnyRead[] => {
     if (!features) return reads;
     const known = reads.flatMap((read) => read.features.map(({ as }) => as));
     const unknown = features.find((name) => !known.includes(name));
     if (unknown !== undefined) {
       throw new VarveError("NOT_FOUND", `Cannot explain feature "${unknown}": features are ${known.join(", ")}`);
     }
-    return reads.map((read) => ({ ...read, features: read.features.filter(({ as }) => features.includes(as)) }))
+    return reads.map((read): AnyRead => ({
+      ...read,
+      features: read.features.filter(({ as }) => features.includes(as)),
+    }))
       .filter((read) => read.features.length > 0);
   };
   if (from !== undefined) return { reads: wanted(readsFor(state, readable, from)), from };
   try {
     const reads = wanted(readsFor(state, readable, "offline"));
-    if (reads.every(({ definition }) => definition.offline)) return { reads, from: "offline" };
+    if (splitReads(reads).stored.every(({ definition }) => definition.offline)) return { reads, from: "offline" };
   } catch (error) {
     if (!(error instanceof VarveError) || error.code !== "NOT_FOUND" || typeof readable === "string") throw error;
   }
@@ -259,15 +274,47 @@ function checkedKeys(reads: readonly FeatureRead[], keys: Row): KeyRequest {
       } (null where there is none)`,
     );
   }
-  return { row: Object.fromEntries(fields.map(({ name, type }) => [name, keyValue(keys[name], type)])), fields };
+  return {
+    row: Object.fromEntries(fields.map(({ name, type }) => [name, givenValue(keys[name], { name, type })])),
+    fields,
+  };
 }
 
-/** Numbers may come as text: from a command line, or from JSON (S9). */
-function keyValue(value: unknown, type: Field["type"]): unknown {
-  if (typeof value !== "string") return value;
-  if (type === "boolean" && (value === "true" || value === "false")) return value === "true";
-  if (!/^-?[0-9]{1,19}$/.test(value)) return value;
-  return type === "int64" ? BigInt(value) : type === "int32" ? Number(value) : value;
+function givenFields(fields: readonly Field[], given: Row): Row {
+  const byName = new Map(fields.map((field) => [field.name, field]));
+  return Object.fromEntries(
+    Object.entries(given).map((
+      [name, value],
+    ) => [name, byName.has(name) ? givenValue(value, byName.get(name)!) : value]),
+  );
+}
+
+/** Inputs that nobody asked for are called after the realtime view that reads them. */
+function inputNames(computed: readonly ComputedRead[]): Map<string, string> {
+  const names = new Map<string, string>();
+  for (const { read, inputs } of computed) {
+    for (const { name, column } of inputs) {
+      if (isHidden(column) && !names.has(column)) names.set(column, `${read.alias}.${name}`);
+    }
+  }
+  return names;
+}
+
+function explainedComputation(
+  { inputs, computed, ...found }: ExplainedComputation,
+  served: Row | undefined,
+): ExplainedFeature {
+  const isOther = served && !sameValue(served[found.feature], found.value, 0);
+  return Object.freeze({
+    ...found,
+    status: "PRESENT",
+    used: { rule: "computed", reason: `at the request: ${computed}`, count: 0, rows: [] },
+    leftOut: [],
+    notes: [
+      ...inputs.map(({ name, value, from }) => `${name} = ${text(value)}, from ${from}`),
+      ...(isOther ? [`Served is another value: ${text(served[found.feature])}`] : []),
+    ],
+  });
 }
 
 /** Values as a training set has them, with the status of each view. */
@@ -305,7 +352,7 @@ async function servedNow(
   readers: OnlineReaders,
   readable: Readable,
   reads: readonly FeatureRead[],
-  { row }: KeyRequest,
+  { row, context }: KeyRequest & { readonly context: Row },
   at: Micros,
   signal: AbortSignal | undefined,
 ): Promise<Row | undefined> {
@@ -319,9 +366,10 @@ async function servedNow(
     }
   }
   const reader = await readers.reader(readable);
-  // Features that are not explained may be looked up by more keys: those are not asked for.
+  // Features that are not explained may be looked up by more keys, and computed of more fields: those are not asked for.
   const unasked = Object.fromEntries(reader.joinKeys.map(({ name }) => [name, null]));
-  const [answer] = await reader.read([{ ...unasked, ...row }], { at, signal });
+  const ungiven = Object.fromEntries(reader.requestFields.map(({ name }) => [name, null]));
+  const [answer] = await reader.read([{ ...unasked, ...row }], { at, context: [{ ...ungiven, ...context }], signal });
   return Object.fromEntries(reader.features.map(({ name }, i) => [name, answer!.values[i]]));
 }
 
@@ -399,7 +447,7 @@ function notesOf(
         `materialize the slices of the rows in question again, with overwrite`,
     );
   }
-  if (served && !sameValue(served[as], values[as], tolerance)) {
+  if (served && as in served && !sameValue(served[as], values[as], tolerance)) {
     notes.push(`Served is another value: ${text(served[as])}. What was stored since is loaded with the next run`);
   }
   const found = definition.features.find(({ name }) => name === feature);

@@ -5,13 +5,14 @@
 import type { ViewDefinition } from "./define/definitions.ts";
 import { VarveError } from "./errors.ts";
 import type { Query } from "./frame/query.ts";
+import type { RegistryState } from "./registry/state.ts";
 import { timing } from "./retrieve/feature_read.ts";
 import { floatTolerance, sameValue } from "./retrieve/same_value.ts";
 import { trainingSet } from "./retrieve/training.ts";
 import { readOfView } from "./retrieve/feature_read.ts";
 import type { Row } from "./schema.ts";
 import type { StoreParts } from "./store_parts.ts";
-import { OnlineReaders, requireView } from "./store_reads.ts";
+import { newestRealtimeView, OnlineReaders, requireView } from "./store_reads.ts";
 import { formatTimestamp, type Micros, Timestamp, type TimestampLike, toMicros } from "./time.ts";
 
 /** What is compared. */
@@ -85,7 +86,9 @@ export async function skew(parts: StoreParts, name: string, options: SkewOptions
       `Cannot compare ${wanted} keys of view "${name}": keys is a whole number from 1 to ${maxKeys}`,
     );
   }
-  const view = requireView(await parts.registry.state(), name);
+  const state = await parts.registry.state();
+  refuseRealtime(state, name);
+  const view = requireView(state, name);
   const at = options.at === undefined ? await comparableAt(parts, view) : toMicros(options.at);
   const keys = await drawKeys(parts, view.definition, { count: wanted, seed, signal });
   const spine = keys.map((key) => ({ ...key, [timeColumn]: new Timestamp(at) }));
@@ -96,6 +99,20 @@ export async function skew(parts: StoreParts, name: string, options: SkewOptions
 }
 
 type Defined = ReturnType<typeof requireView>;
+
+/** One function computes realtime views for requests and for training, of what requests alone know: there are no two sides to compare. */
+function refuseRealtime(state: RegistryState, name: string): void {
+  const found = newestRealtimeView(state, name);
+  if (!found) return;
+  const read = found.definition.from.map(({ view }) => `"${view}"`).join(", ");
+  throw new VarveError(
+    "INVALID_REQUEST",
+    `Cannot compare realtime view "${name}": nothing of it is stored; ${
+      read === "" ? "it reads no view" : `compare what it reads, ${read}`
+    }, and what was answered by store.audit`,
+    { details: { view: name } },
+  );
+}
 
 /** Offline everything that is known by an instant is read; online what has been loaded: the same until the next slice is due. */
 async function comparableAt(parts: StoreParts, { definition, version }: Defined): Promise<Micros> {

@@ -6,7 +6,8 @@ import { onlineLayout } from "./materialize/online_layout.ts";
 import { lateNoteKey, lateScans, lateSlices, readLateNote } from "./materialize/late_rows.ts";
 import type { JobRecord, JobState } from "./queue/queue.ts";
 import { describeJob } from "./queue/jobs.ts";
-import type { RegisteredView, ViewVersion } from "./registry/state.ts";
+import { servedRealtimeView } from "./registry/fold.ts";
+import type { RegisteredView, RegistryState, ViewVersion } from "./registry/state.ts";
 import type { ViewState } from "./storage/online_store.ts";
 import type { StoreParts } from "./store_parts.ts";
 import { alignDown, formatDuration, formatTimestamp } from "./time.ts";
@@ -91,6 +92,18 @@ export interface ViewStatus {
   readonly failures: readonly FailedJob[];
 }
 
+/** One realtime view: nothing of it is stored. */
+export interface RealtimeViewStatus {
+  /** The view. */
+  readonly name: string;
+  /** The version that requests and training read. */
+  readonly serving: number;
+  /** The version that was published last, where that waits for a view that it reads. */
+  readonly waiting?: number;
+  /** The views that it reads. */
+  readonly reads: readonly string[];
+}
+
 /** See the file's sentence. */
 export interface StoreStatus {
   /** The workspace. */
@@ -109,6 +122,8 @@ export interface StoreStatus {
   readonly services: readonly string[];
   /** Every view. */
   readonly views: readonly ViewStatus[];
+  /** Every realtime view. */
+  readonly realtimeViews: readonly RealtimeViewStatus[];
   /** Jobs by state, as far as the queue remembers them. */
   readonly jobs: Readonly<Partial<Record<JobState, number>>>;
 }
@@ -131,7 +146,19 @@ export async function storeStatus(parts: StoreParts): Promise<StoreStatus> {
     entities: Object.keys(state.entities),
     services: Object.keys(state.services),
     views: await Promise.all(views.map((view) => viewStatus(parts, view, online, records))),
+    realtimeViews: Object.keys(state.realtimeViews).map((name) => realtimeStatus(state, name)),
     jobs,
+  };
+}
+
+function realtimeStatus(state: RegistryState, name: string): RealtimeViewStatus {
+  const newest = state.realtimeViews[name]!.versions.at(-1)!;
+  const { version, definition } = servedRealtimeView(state, name)!;
+  return {
+    name,
+    serving: version,
+    ...(newest.version !== version && { waiting: newest.version }),
+    reads: [...new Set(definition.from.map(({ view }) => view))],
   };
 }
 

@@ -28,6 +28,16 @@ const lines: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     /is too late for 09:30 +┆ null/,
     "ORDER BY",
   ],
+  "12_realtime.ts": [
+    "+ realtime view amount_ratio, version 1",
+    "ratio = amount / listMean(amounts_30d)",
+    "60 is 3.0 times what user 1 pays; it is night",
+    "[ 1, 1 ]",
+    /05:30:00 UTC +┆ 60\.0 +┆ true +┆ \[10\.0, 20\.0, 30\.0\] +┆ 3\.0 +┆ true/,
+    /12:00:00 UTC +┆ 60\.0 +┆ false +┆ \[10\.0\] +┆ 6\.0 +┆ false/,
+    "amount = 60, from the request",
+    'request field "amount" is missing',
+  ],
   "02_definitions.ts": [
     "fraud_model reads customer_spent, customer_payments, shop_mean",
     /ada +┆ 40\.0 +┆ 2/,

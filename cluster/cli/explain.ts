@@ -13,7 +13,7 @@ export async function explain(
   options: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   const row = Object.fromEntries(keys.map(keyOf));
-  const { at, from, features, limit } = options;
+  const { at, from, features, limit, request } = options;
   if (from !== undefined && from !== "offline" && from !== "source") {
     throw new VarveError(
       "INVALID_REQUEST",
@@ -27,6 +27,7 @@ export async function explain(
       ...(at !== undefined && { at: String(at) }),
       ...(from !== undefined && { from }),
       ...(Array.isArray(features) && { features: features.map(String) }),
+      ...(Array.isArray(request) && { request: Object.fromEntries(request.map((each) => keyOf(String(each)))) }),
     });
     context.print(context.json ? JSON.stringify(found, plain, 2) : String(found));
   } finally {
@@ -38,7 +39,7 @@ export async function explain(
 function keyOf(text: string): [name: string, value: string | null] {
   const place = text.indexOf("=");
   if (place < 1) {
-    throw new VarveError("INVALID_REQUEST", `Cannot read "${text}" as a join key: write it as origin=ATL`);
+    throw new VarveError("INVALID_REQUEST", `Cannot read "${text}" as a name with its value: write it as origin=ATL`);
   }
   return [text.slice(0, place), place + 1 === text.length ? null : text.slice(place + 1)];
 }

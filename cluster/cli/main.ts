@@ -77,7 +77,7 @@ program.command("notebook [folder]")
   );
 program.command("plan <file>")
   .description("show what publishing the definitions of a file would change")
-  .option("--delete <name...>", "delete these: view:x, service:y, entity:z")
+  .option("--delete <name...>", "delete these: view:x, realtimeView:x, service:y, entity:z")
   .action(computing(async (context, [file], options) => (await import("./apply.ts")).plan(context, file!, options)));
 program.command("apply <file>")
   .description("publish the definitions of a file and wait for their backfill")
@@ -85,11 +85,12 @@ program.command("apply <file>")
   .option("--reason <text>", "why; kept in the history")
   .option("--no-wait", "return once the change is committed and its jobs are in line")
   .action(computing(async (context, [file], options) => (await import("./apply.ts")).apply(context, file!, options)));
-program.command("explain <name> <key...>")
+program.command("explain <name> [key...]")
   .description("why features of a service or view are what they are, for join keys such as origin=ATL")
   .option("--at <instant>", "for which instant (default: now)")
   .option("--from <place>", "offline or source (default: offline where everything is published)")
   .option("--features <name...>", "only these")
+  .option("--request <field...>", "what realtime views ask of a request, such as amount=12")
   .option("--limit <count>", "how many rows to show of each rule", "5")
   .action(
     computing(async (context, [name, ...keys], options) =>

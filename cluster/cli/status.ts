@@ -40,6 +40,7 @@ export function statusText(found: StoreStatus, workers: readonly WorkerRecord[] 
     ...(workers === undefined
       ? []
       : [`workers   ${workers.length === 0 ? "none is alive; start one with `varve worker`" : workersText(workers)}`]),
+    ...(found.realtimeViews.length === 0 ? [] : [`realtime  ${realtimeText(found)}`]),
     `services  ${found.services.join(", ") || "none"}`,
     "",
     viewsText(found.views),
@@ -56,6 +57,14 @@ export function statusText(found: StoreStatus, workers: readonly WorkerRecord[] 
     );
   }
   return parts.join("\n");
+}
+
+function realtimeText({ realtimeViews }: StoreStatus): string {
+  return realtimeViews.map(({ name, serving, waiting, reads }) =>
+    `${name} version ${serving}${reads.length === 0 ? "" : ` of ${reads.join(", ")}`}${
+      waiting === undefined ? "" : ` (version ${waiting} waits for it)`
+    }`
+  ).join("; ");
 }
 
 function jobsText({ jobs }: StoreStatus): string {

@@ -3,8 +3,9 @@
  * as Parquet parts some time later. What there is no room for is dropped and counted; a request never fails for its log.
  */
 import { messageOf, VarveError } from "../errors.ts";
-import { type AnyRead, isRealtime } from "../retrieve/feature_read.ts";
+import type { AnyRead } from "../retrieve/feature_read.ts";
 import type { FeatureRequest, FindState, ServiceReader } from "../retrieve/online.ts";
+import { splitReads } from "../retrieve/stored_reads.ts";
 import type { ObjectStore } from "../storage/object_store.ts";
 import { parquetFile } from "../storage/parquet_file.ts";
 import type { Clock } from "../time.ts";
@@ -13,6 +14,7 @@ import { dayOf, newPartKey, partOf, partsPrefix } from "./layout.ts";
 import {
   type AuditShape,
   bytesOf,
+  computedPlaces,
   fieldsOf,
   groupsOf,
   type ServedRow,
@@ -129,10 +131,9 @@ export class AuditLog {
 
   /** A reader whose answers are logged, for the keys that are among the share. */
   audited(reader: ServiceReader, all: readonly AnyRead[], findState: FindState): ServiceReader {
-    const reads = all.flatMap((read) => isRealtime(read) ? [] : [read]);
-    // Its answers cannot be computed again from what is logged.
-    if (reads.length < all.length) return reader;
-    const shape = shapeOf(reader, reads);
+    const { stored: reads } = splitReads(all);
+    const shape = shapeOf(reader, all);
+    const places = computedPlaces(reader, shape);
     const hash = shapeHash(shape);
     const { service, features, joinKeys } = reader;
     const isIn = sampler(service, this.#options.share);
@@ -159,7 +160,17 @@ export class AuditLog {
             const key = keys[i];
             if (key === undefined) return;
             const values = joinKeys.map(({ name }) => requests[i]![name]);
-            this.#take({ shape, hash }, { at: options.at, key, keys: values, answer, states });
+            const computed = places.map((place) => answer.values[place]);
+            const { lookedUp = answer, fields = {} } = answer.inputs ?? {};
+            this.#take({ shape, hash }, {
+              at: options.at,
+              key,
+              keys: values,
+              fields,
+              answer: lookedUp,
+              computed,
+              states,
+            });
           });
           return answers;
         });

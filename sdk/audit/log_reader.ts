@@ -10,10 +10,15 @@ import { type AuditShape, shapeName } from "./served_rows.ts";
 export interface LoggedRow {
   readonly request_time: Timestamp;
   readonly key_hash: string;
-  /** Absent where keys are hashed. */
+  /** Absent where keys are hashed, and where there are none. */
   readonly keys?: Row;
   readonly views: Readonly<Record<string, LoggedView>>;
+  /** What was looked up. */
   readonly features: Row;
+  /** What the request gave beside keys; absent where keys are hashed. */
+  readonly request?: Row;
+  /** What was computed. */
+  readonly computed?: Row;
 }
 
 /** What a row says of one view. */

@@ -1,8 +1,9 @@
 /** What the audit log keeps of a request that was served, as rows of a Parquet file that tells its own meaning. */
 import { createHash } from "node:crypto";
-import type { FeatureRead } from "../retrieve/feature_read.ts";
+import { type AnyRead, featureOf, type FeatureRead } from "../retrieve/feature_read.ts";
 import type { Answer, ServiceReader } from "../retrieve/online.ts";
-import type { DataType, Field } from "../schema.ts";
+import { splitReads } from "../retrieve/stored_reads.ts";
+import type { DataType, Field, Row } from "../schema.ts";
 import type { ViewState } from "../storage/online_store.ts";
 import type { ParquetRows } from "../storage/parquet_file.ts";
 import { type Micros, toMicros } from "../time.ts";
@@ -13,8 +14,27 @@ export interface AuditShape {
   readonly service: string;
   readonly joinKeys: readonly Field[];
   readonly reads: readonly AuditedRead[];
-  /** What was answered, in order. */
+  /** What was looked up, in order: all that was answered, unless something was computed. */
   readonly features: readonly { readonly name: string; readonly namespace: string; readonly type: DataType }[];
+  /** What was computed of it; absent: nothing. */
+  readonly computed?: AuditedComputations;
+}
+
+/** The realtime views of a service as they were then. */
+export interface AuditedComputations {
+  /** What a request gives beside join keys. */
+  readonly fields: readonly Field[];
+  readonly views: readonly AuditedComputation[];
+}
+
+/** One realtime view of a service as it was then. */
+export interface AuditedComputation {
+  readonly view: string;
+  readonly version: number;
+  /** What was answered of it. */
+  readonly features: readonly { readonly feature: string; readonly as: string; readonly type: DataType }[];
+  /** What its expressions call what was looked up. */
+  readonly inputs: readonly { readonly name: string; readonly column: string }[];
 }
 
 /** One view of a service as it was then. */
@@ -28,18 +48,24 @@ export interface AuditedRead {
 
 /** One request and its answer. */
 export interface ServedRow {
+  /** What its features of realtime views are, in the order of the shape. */
+  readonly computed: readonly unknown[];
   readonly at: Micros;
   /** Its join keys by structure. */
   readonly key: Uint8Array;
   /** Its join keys as they were given, in the order of the shape. */
   readonly keys: readonly unknown[];
+  /** What it gave beside join keys, in row form. */
+  readonly fields: Row;
+  /** What was looked up, in the order of the shape. */
   readonly answer: Answer;
   /** What was loaded of each read's view. */
   readonly states: readonly (ViewState | undefined)[];
 }
 
 /** The shape of a reader's answers. */
-export function shapeOf(reader: ServiceReader, reads: readonly FeatureRead[]): AuditShape {
+export function shapeOf(reader: ServiceReader, all: readonly AnyRead[]): AuditShape {
+  const { stored: reads, computed } = splitReads(all);
   return {
     format: 1,
     service: reader.service,
@@ -51,8 +77,25 @@ export function shapeOf(reader: ServiceReader, reads: readonly FeatureRead[]): A
       features,
       joinKeyMap,
     })),
-    features: reader.features.map(({ name, namespace, type }) => ({ name, namespace, type })),
+    features: (reader.lookedUp ?? reader).features.map(({ name, namespace, type }) => ({ name, namespace, type })),
+    ...(computed.length > 0 && {
+      computed: {
+        fields: reader.requestFields,
+        views: computed.map(({ read, inputs }) => ({
+          view: read.definition.name,
+          version: read.version,
+          features: read.features.map(({ feature, as }) => ({ feature, as, type: featureOf(read, feature).type })),
+          inputs: inputs.map(({ name, column }) => ({ name, column })),
+        })),
+      },
+    }),
   };
+}
+
+/** Where the computed features of a shape are among those of a reader. */
+export function computedPlaces(reader: ServiceReader, { computed }: AuditShape): readonly number[] {
+  const places = new Map(reader.features.map(({ name }, i) => [name, i]));
+  return computed?.views.flatMap(({ features }) => features.map(({ as }) => places.get(as)!)) ?? [];
 }
 
 /** Names a shape in the keys of its parts. */
@@ -78,24 +121,34 @@ export const shapeName = "varve.audit";
 const rowsPerGroup = 250;
 
 /** The columns of a part. `keys` is there where keys are kept as they are. */
-export function fieldsOf({ joinKeys, reads, features }: AuditShape, plain: boolean): Field[] {
+export function fieldsOf({ joinKeys, reads, features, computed }: AuditShape, plain: boolean): Field[] {
   const views = reads.map(({ alias }): Field => ({ name: alias, type: { struct: viewFields } }));
+  const answered = computed?.views.flatMap((view) => view.features.map(({ as, type }) => ({ name: as, type }))) ?? [];
+  // A struct needs a part: there is none where nothing is asked for, looked up or computed.
+  const structs = [
+    ["keys", plain ? joinKeys : []],
+    ["views", views],
+    ["features", features.map(({ name, type }) => ({ name, type }))],
+    ["request", plain ? computed?.fields ?? [] : []],
+    ["computed", answered],
+  ] as const;
   return [
     { name: "request_time", type: "timestamp" },
     { name: "service", type: "string" },
     { name: "key_hash", type: "string" },
-    ...plain ? [{ name: "keys", type: { struct: joinKeys } }] : [],
-    { name: "views", type: { struct: views } },
-    { name: "features", type: { struct: features.map(({ name, type }) => ({ name, type })) } },
+    ...structs.flatMap(([name, struct]) => struct.length > 0 ? [{ name, type: { struct } }] : []),
   ];
 }
 
 /** The values of these columns, a few rows at a time. */
 export function* groupsOf(
-  { service, joinKeys, reads, features }: AuditShape,
+  shape: AuditShape,
   rows: readonly ServedRow[],
   { hashOf, plain }: { readonly hashOf: (key: Uint8Array) => string; readonly plain: boolean },
 ): Generator<ParquetRows> {
+  const { service, joinKeys, reads, features } = shape;
+  const answered = shape.computed?.views.flatMap((view) => view.features.map(({ as }) => as)) ?? [];
+  const columns = fieldsOf(shape, plain).map(({ name }) => name);
   const aliases = reads.map(({ alias }) => alias);
   const first = aliases.map((alias) => features.findIndex(({ namespace }) => namespace === alias));
   const viewOf = ({ answer, states }: ServedRow, v: number) => ({
@@ -113,19 +166,31 @@ export function* groupsOf(
   const featureNames = features.map(({ name }) => name);
   for (let start = 0; start < rows.length; start += rowsPerGroup) {
     const group = rows.slice(start, start + rowsPerGroup);
-    yield [
-      group.map(({ at }) => at),
-      group.map(() => service),
-      group.map(({ key }) => hashOf(key)),
-      ...plain ? [group.map(({ keys }) => struct(keyNames, (i) => keys[i]))] : [],
-      group.map((row) => struct(aliases, (v) => viewOf(row, v))),
-      group.map(({ answer }) => struct(featureNames, (i) => answer.values[i])),
-    ];
+    const valueOf: Readonly<Record<string, (row: ServedRow) => unknown>> = {
+      request_time: ({ at }) => at,
+      service: () => service,
+      key_hash: ({ key }) => hashOf(key),
+      keys: ({ keys }) => struct(keyNames, (i) => keys[i]),
+      views: (row) => struct(aliases, (v) => viewOf(row, v)),
+      features: ({ answer }) => struct(featureNames, (i) => answer.values[i]),
+      request: ({ fields }) => fields,
+      computed: ({ computed }) => struct(answered, (i) => computed[i]),
+    };
+    yield columns.map((name) => group.map(valueOf[name]!));
   }
 }
 
 /** About how much memory a row holds. */
-export function bytesOf({ key, keys, answer }: Omit<ServedRow, "states" | "at">): number {
+export function bytesOf({ key, keys, answer, computed, fields }: Omit<ServedRow, "states" | "at">): number {
+  const given = Object.values(fields).reduce((sum: number, each) => sum + sizeOf(each), 0);
   const texts = keys.reduce((sum: number, each) => sum + (typeof each === "string" ? 2 * each.length : 8), 0);
-  return 512 + key.length + texts + 48 * answer.values.length + 2 * answer.storedBytes;
+  const values = 48 * (answer.values.length + computed.length);
+  return 512 + key.length + texts + given + values + 2 * answer.storedBytes;
+}
+
+/** What a request gave may be long: texts and lists. */
+function sizeOf(value: unknown): number {
+  if (typeof value === "string") return 16 + 2 * value.length;
+  if (value instanceof Uint8Array) return 16 + value.length;
+  return Array.isArray(value) ? value.reduce((sum: number, each) => sum + sizeOf(each), 16) : 16;
 }

@@ -56,6 +56,13 @@ export function fitsViews(view: RealtimeViewDefinition, find: (name: string) => 
   return realtimeViewIssues(view, views).length === 0;
 }
 
+/** The columns that a feature is computed from, of {@link realtimeSchema}. */
+export function columnsOfFeature(view: RealtimeViewDefinition, feature: string): string[] {
+  return view.compute.kind === "function"
+    ? columnNames(realtimeSchema(view))
+    : columnsOf(view.compute.expressions[feature]!);
+}
+
 /** The type of an expression over request fields, inputs and the time of the request, or why it has none. */
 export function computedType(
   node: ExprNode,

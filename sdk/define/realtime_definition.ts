@@ -1,5 +1,5 @@
 /** From what a user says about a realtime view to the plain data that the registry stores. */
-import { type Issue, messageOf, throwIssues } from "../errors.ts";
+import { type Issue, messageOf, optionIssues, type OptionNames, throwIssues } from "../errors.ts";
 import { Expr } from "../frame/expr.ts";
 import type { ExprNode } from "../frame/expr_node.ts";
 import { type DataType, type Field, parseType, type SchemaTypes } from "../schema.ts";
@@ -12,13 +12,26 @@ import type { ViewSelection } from "./selection.ts";
 import { differingViews, inputsOf, keysOf } from "./uses.ts";
 import { storedOptions } from "./view_base.ts";
 
+const realtimeOptions: OptionNames<RealtimeInput> = {
+  request: true,
+  from: true,
+  features: true,
+  output: true,
+  compute: true,
+  defaults: true,
+  descriptions: true,
+  description: true,
+  owner: true,
+  tags: true,
+};
+
 /** Makes and checks the plain data of a realtime view; every problem is told at once. */
 export function realtimeDefinition(
   name: string,
   selections: readonly ViewSelection[],
   options: RealtimeInput,
 ): RealtimeViewDefinition {
-  const issues: Issue[] = [];
+  const issues: Issue[] = optionIssues(options, realtimeOptions);
   const from = selections.map((selection) => selection.use);
   const views = new Map(selections.map(({ view }) => [view.name, view]));
   const request = fieldsOf(options.request ?? {}, "request", issues);

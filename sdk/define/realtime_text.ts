@@ -12,7 +12,7 @@ export function realtimeText(view: RealtimeViewDefinition): string {
   ];
   const lines = features.map((feature) =>
     `  ${feature.name} ${formatType(feature.type)}${
-      compute.kind === "function" ? "" : ` = ${exprText(compute.expressions[feature.name]!)}`
+      compute.kind === "function" ? "" : ` = ${computedText(view, feature.name)}`
     }${feature.default === undefined ? "" : `, default ${JSON.stringify(feature.default)}`}`
   );
   return [
@@ -20,6 +20,11 @@ export function realtimeText(view: RealtimeViewDefinition): string {
     ...lines,
     ...(compute.kind === "function" ? [`  ${functionText(compute).replaceAll("\n", "\n  ")}`] : []),
   ].join("\n");
+}
+
+/** What a feature is computed by, in a few words. */
+export function computedText({ compute }: RealtimeViewDefinition, feature: string): string {
+  return compute.kind === "function" ? `function ${shortHash(compute)}` : exprText(compute.expressions[feature]!);
 }
 
 /** A function by the beginning of its hash, then its text. */

@@ -17,10 +17,10 @@ export type RealtimeRow<Request, Parts extends readonly ServicePart[]> = Simplif
 /** What the inputs of a realtime view are looked up by. */
 export type KeysOfParts<Parts extends readonly ServicePart[]> = Simplify<Intersection<Parts[number]["types"]["keys"]>>;
 
-/** The features of expressions over a row, without null where there is a default. */
-export type ComputedFeatures<R, E, Defaults extends string> = {
-  [P in keyof E & string]: P extends Defaults ? NonNullable<Resolved<R, E[P]>> : Resolved<R, E[P]>;
-};
+/** The features of expressions over a row, without null where there is a default. Spelled out, so that editors show them. */
+export type ComputedFeatures<R, E, Defaults extends string> = Simplify<
+  { -readonly [P in keyof E & string]: P extends Defaults ? NonNullable<Resolved<R, E[P]>> : Resolved<R, E[P]> }
+>;
 
 /** The options of `realtimeView`. */
 export interface RealtimeOptions<

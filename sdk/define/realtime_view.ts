@@ -16,7 +16,7 @@ import type {
 } from "./realtime_types.ts";
 import { SelectableView } from "./selectable.ts";
 import { ViewSelection } from "./selection.ts";
-import { definitionsOf, type RequestKeys, selectionOf, type ServicePart } from "./service.ts";
+import { definitionsOf, type RequestKeys, selectionOf, type ServicePart, type Simplify } from "./service.ts";
 import { DefinitionSource } from "./source/definition_source.ts";
 import { type ModuleOptions, moduleSource } from "./source/module_source.ts";
 import type { PublishOptions } from "./view.ts";
@@ -93,7 +93,7 @@ export function realtimeView<
 ): RealtimeView<
   KeysOfParts<Parts>,
   ComputedFeatures<RealtimeRow<Request, Parts>, E, Defaults>,
-  RequestKeys<Request>
+  Simplify<RequestKeys<Request>>
 >;
 /**
  * Makes a realtime view whose features a function gives. Its text is published with a hash, and runs in a sandbox wherever features

@@ -1,4 +1,7 @@
 /** What frames and definitions look like in a notebook. Import it from a composition root for its effect. */
+import type { RealtimeViewDefinition } from "../define/definitions.ts";
+import { computedText, fieldsText, useText } from "../define/realtime_text.ts";
+import { RealtimeView } from "../define/realtime_view.ts";
 import { FeatureService } from "../define/service.ts";
 import { requestKeys } from "../define/selection.ts";
 import { FeatureView } from "../define/view.ts";
@@ -35,6 +38,7 @@ export function render(value: object): Rendering {
   if (value instanceof KeyedFrame) return render(value.frame);
   if (value instanceof WindowedFrame) return { first: windowsTable(value) };
   if (value instanceof FeatureView) return viewRendering(value);
+  if (value instanceof RealtimeView) return { first: realtimeTable(value.definition) };
   if (value instanceof TrainingSet) return { first: textBundle(String(value)), later: trainingBundle(value) };
   // Its class is of a room that is reached through contracts only.
   if ("frame" in value && isDataFrame(value.frame)) return { first: dataFrameBundle(value.frame) };
@@ -79,6 +83,8 @@ function countsCheaply(query: Query): boolean {
 }
 
 function serviceTable(service: FeatureService): MimeBundle {
+  const given = service.views.flatMap((view) => view.kind === "realtimeView" ? view.request : []);
+  const fields = [...new Map(given.map((field) => [field.name, field])).values()];
   return tableBundle({
     title: `feature service ${service.name}`,
     head: ["feature", "type", "from"],
@@ -88,7 +94,23 @@ function serviceTable(service: FeatureService): MimeBundle {
       );
       return features.map(({ feature, as }) => [as, types.get(feature) ?? "", `${view}.${feature}`]);
     }),
-    note: `looked up by ${keysOf(service).join(", ")}`,
+    note: [
+      ...(keysOf(service).length > 0 ? [`looked up by ${keysOf(service).join(", ")}`] : []),
+      ...(fields.length > 0 ? [`requests give ${fieldsText(fields)}`] : []),
+    ].join(" · "),
+  });
+}
+
+function realtimeTable(view: RealtimeViewDefinition): MimeBundle {
+  const { name, request, from, features } = view;
+  return tableBundle({
+    title: `realtime view ${name}`,
+    head: ["feature", "type", "computed"],
+    rows: features.map((feature) => [feature.name, formatType(feature.type), computedText(view, feature.name)]),
+    note: [
+      ...(request.length > 0 ? [`requests give ${fieldsText(request)}`] : []),
+      ...(from.length > 0 ? [`reads ${from.map(useText).join("; ")}`] : []),
+    ].join(" · "),
   });
 }
 

@@ -15,6 +15,7 @@ export interface ShownStatus {
   readonly online?: string;
   readonly queue: string;
   readonly services: readonly string[];
+  readonly realtimeViews: readonly RealtimeShown[];
   readonly views: readonly {
     readonly name: string;
     readonly entity: string;
@@ -33,6 +34,21 @@ export interface ShownStatus {
     }[];
     readonly failures: readonly { readonly job: string; readonly state: string; readonly reason: string }[];
   }[];
+}
+
+interface RealtimeShown {
+  readonly name: string;
+  readonly serving: number;
+  readonly waiting?: number;
+  readonly reads: readonly string[];
+}
+
+/** Realtime views on one line: what they read, and which version waits for it. */
+function realtimeText(views: readonly RealtimeShown[]): string {
+  return views.map(({ name, serving, waiting, reads }) => {
+    const of = reads.length === 0 ? "" : ` of ${reads.join(", ")}`;
+    return `${name} version ${serving}${of}${waiting === undefined ? "" : ` (version ${waiting} waits for it)`}`;
+  }).join("; ");
 }
 
 /** What is registered, stored, served and missing. */
@@ -57,6 +73,7 @@ export function statusBundle(status: ShownStatus): MimeBundle {
     align: ["left", "right", "left", "right", "right", "right"],
     first: [5, 7],
     note: [
+      ...(status.realtimeViews.length === 0 ? [] : [`realtime views: ${realtimeText(status.realtimeViews)}`]),
       status.services.length === 0 ? "no services" : `services: ${status.services.join(", ")}`,
       places.join(" · "),
     ].join("\n"),

@@ -48,8 +48,18 @@ export interface Answer {
   readonly eventTimes: (Micros | undefined)[];
   /** How many bytes the store gave for it. */
   readonly storedBytes: number;
+  /** Where something is computed: what that was computed of. */
+  readonly inputs?: ComputedInputs;
   /** Aliases of views that leave out rows, since windows reach back to more than are kept online; absent: none. */
   readonly cut?: readonly string[];
+}
+
+/** What features of realtime views were computed of. */
+export interface ComputedInputs {
+  /** What was looked up, in the order of {@link ServiceReader.lookedUp}'s features. */
+  readonly lookedUp: Answer;
+  /** What the request gave, in row form. */
+  readonly fields: Row;
 }
 
 /** One request: join keys by name. Keys may be null (S7), but not left out. What it gives beside keys is a read's `context`. */
@@ -77,6 +87,8 @@ export interface ServiceReader {
   readonly joinKeys: readonly Field[];
   /** What realtime views need of every request beside join keys. */
   readonly requestFields: readonly Field[];
+  /** Where something is computed: the reader of all that is looked up for it. */
+  readonly lookedUp?: ServiceReader;
   /** Answers requests in their order, with one look-up in the store for all. */
   read(requests: readonly FeatureRequest[], options: ReadFeaturesOptions): Promise<Answer[]>;
 }

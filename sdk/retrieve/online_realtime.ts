@@ -8,6 +8,7 @@ import { type AnyRead, featureOf, type FeatureRead, isRealtime } from "./feature
 import {
   type Answer,
   compileService,
+  type ComputedInputs,
   type FeatureRequest,
   type FindState,
   type ReadFeaturesOptions,
@@ -75,8 +76,8 @@ class RealtimeReader implements ServiceReader {
   readonly features: readonly ServedFeature[];
   readonly joinKeys: readonly Field[];
   readonly requestFields: readonly Field[];
+  readonly lookedUp: ServiceReader;
   readonly #title: string;
-  readonly #inner: ServiceReader;
   readonly #computations: readonly Computation[];
   readonly #places: readonly Place[];
   /** The realtime view for which a look-up is made that the service did not ask for, by its alias. */
@@ -92,7 +93,7 @@ class RealtimeReader implements ServiceReader {
   ) {
     this.service = service;
     this.#title = title;
-    this.#inner = inner;
+    this.lookedUp = inner;
     this.joinKeys = inner.joinKeys;
     this.requestFields = requestFieldsOfReads(reads);
     const storedPlaces = new Map(inner.features.map(({ name }, i) => [name, i]));
@@ -146,7 +147,7 @@ class RealtimeReader implements ServiceReader {
 
   async read(requests: readonly FeatureRequest[], options: ReadFeaturesOptions): Promise<Answer[]> {
     const fields = requestRows(this.#title, this.requestFields, options.context ?? [], requests.length);
-    const stored = await this.#inner.read(requests, { at: options.at, signal: options.signal });
+    const stored = await this.lookedUp.read(requests, { at: options.at, signal: options.signal });
     const computed: unknown[][][] = [];
     const title = (row: number) => requests.length === 1 ? "the request" : `row ${row} of ${requests.length}, from 0`;
     for (const { computer, inputs } of this.#computations) {
@@ -161,10 +162,11 @@ class RealtimeReader implements ServiceReader {
         throw cannotServe(this.#title, error);
       }
     }
-    return stored.map((answer, r) => this.#answer(answer, computed, r, options.at));
+    return stored.map((lookedUp, r) => this.#answer({ lookedUp, fields: fields[r]! }, computed, r, options.at));
   }
 
-  #answer(stored: Answer, computed: readonly unknown[][][], r: number, at: bigint): Answer {
+  #answer(inputs: ComputedInputs, computed: readonly unknown[][][], r: number, at: bigint): Answer {
+    const stored = inputs.lookedUp;
     const count = this.#places.length;
     const values = new Array<unknown>(count);
     const statuses: Answer["statuses"] = new Array(count);
@@ -187,7 +189,7 @@ class RealtimeReader implements ServiceReader {
       eventTimes[i] = at;
     }
     const { storedBytes, cut } = stored;
-    const answer = { values, statuses, effectiveTimes, eventTimes, storedBytes };
+    const answer = { values, statuses, effectiveTimes, eventTimes, storedBytes, inputs };
     return cut ? { ...answer, cut: [...new Set(cut.map((alias) => this.#owners.get(alias) ?? alias))] } : answer;
   }
 }

@@ -16,6 +16,8 @@ export interface SplitReads {
   readonly computed: readonly ComputedRead[];
 }
 
+const hiddenPrefix = "__input_";
+
 /** A read to which features are added that are only inputs. */
 type GrowingRead = FeatureRead & { readonly features: { readonly feature: string; readonly as: string }[] };
 
@@ -33,7 +35,7 @@ export function splitReads(reads: readonly AnyRead[]): SplitReads {
       if (!found) stored.push(found = { ...input, alias: `__${read.alias}_${input.alias}`, features: [] });
       for (const { feature, as } of input.features) {
         let column = found.features.find((each) => each.feature === feature)?.as;
-        if (column === undefined) found.features.push({ feature, as: column = `__input_${hidden++}` });
+        if (column === undefined) found.features.push({ feature, as: column = `${hiddenPrefix}${hidden++}` });
         columns.set(as, column);
       }
     }
@@ -41,6 +43,11 @@ export function splitReads(reads: readonly AnyRead[]): SplitReads {
     return { read, inputs };
   });
   return { stored, computed };
+}
+
+/** Whether a column is only an input. */
+export function isHidden(column: string): boolean {
+  return column.startsWith(hiddenPrefix);
 }
 
 /** Equal for reads that one look-up serves. */

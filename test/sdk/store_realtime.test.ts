@@ -6,6 +6,7 @@ import { last } from "../../sdk/frame/aggregates.ts";
 import { col } from "../../sdk/frame/expr.ts";
 import { requestTimestamp } from "../../sdk/frame/request_time.ts";
 import { fromRows } from "../../sdk/frame/sources.ts";
+import { render } from "../../sdk/notebook/render.ts";
 import type { Store } from "../../sdk/store.ts";
 import { driver, StoreRig, trips } from "./store_rig.ts";
 
@@ -259,5 +260,52 @@ describe("a store, of realtime views", () => {
     });
     const report = await store.leaks(model, spine);
     expect(report.features.map(({ feature, rows }) => [feature, rows])).toContainEqual(["hour", 0]);
+  });
+
+  it("explains what was computed, of what, and where that comes from", async () => {
+    const { ratio, spend, model } = seed();
+    const keys = { ...x };
+    const fresh = await store.explain(ratio, keys, { request: { amount: 14 }, from: "source" });
+    expect(fresh.features.map(({ feature, view, value }) => [feature, view, value])).toEqual([
+      ["ratio", "amount_ratio", 6],
+      ["hour", "amount_ratio", 0],
+      ["amount_ratio.newest_5d", "spend", [1, 2, 4]],
+    ]);
+    await (await store.publish(model)).apply();
+    const found = await store.explain(model, keys, { request: { amount: "14" }, at: "2001-01-06T09:00Z" });
+    expect(found.from).toBe("offline");
+    expect(found.feature("ratio")).toMatchObject({
+      value: 6,
+      status: "PRESENT",
+      used: { rule: "computed", reason: "at the request: amount / listMean(newest_5d)", count: 0 },
+      notes: ["amount = 14, from the request", "newest_5d = [1,2,4], from newest_5d"],
+    });
+    expect(found.feature("hour")).toMatchObject({
+      value: 9,
+      notes: ['requestTimestamp() = "2001-01-06T09:00:00Z", from the request'],
+    });
+    expect(found.feature("newest_5d").used.count).toBe(3);
+    expect(String(found)).toContain("computed");
+    const one = await store.explain(model, keys, { request: { amount: 14 }, features: ["ratio"] });
+    expect(one.features.map(({ feature }) => feature)).toEqual(["ratio", "amount_ratio.newest_5d"]);
+    await expect(store.explain(model, keys)).rejects.toThrow('request field "amount" is missing');
+    expect((await store.explain(spend, keys)).features).toHaveLength(1);
+  });
+
+  it("is written back, listed and shown", async () => {
+    const { ratio, model } = seed();
+    await (await store.publish(model)).apply();
+    const text = String(await store.source("amount_ratio"));
+    expect(text).toContain("export const spend = view(");
+    expect(text).toContain("export const amountRatio = realtimeView(");
+    const status = await store.status();
+    expect(status.realtimeViews).toEqual([{ name: "amount_ratio", serving: 1, reads: ["spend"] }]);
+    expect(String(status)).toContain("realtime views: amount_ratio version 1 of spend");
+    const shown = (value: object) => render(value).first["text/plain"];
+    expect(shown(ratio)).toContain("amount / listMean(newest_5d)");
+    expect(shown(ratio)).toContain("requests give amount float64 · reads spend.newest_5d");
+    expect(shown(model)).toContain("looked up by driver, zone · requests give amount float64");
+    await expect(store.skew("amount_ratio")).rejects.toThrow('compare what it reads, "spend"');
+    await expect(store.preview("amount_ratio").rows()).rejects.toThrow('Cannot find view "amount_ratio"');
   });
 });

@@ -3,9 +3,12 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { entity } from "../../../sdk/define/entity.ts";
+import { realtimeView } from "../../../sdk/define/realtime_view.ts";
 import { service } from "../../../sdk/define/service.ts";
 import { view } from "../../../sdk/define/view.ts";
 import { count, last, mean } from "../../../sdk/frame/aggregates.ts";
+import { col } from "../../../sdk/frame/expr.ts";
+import { requestTimestamp } from "../../../sdk/frame/request_time.ts";
 import { fromRows, parquet } from "../../../sdk/frame/sources.ts";
 import { openServing } from "../../../sdk/serving.ts";
 import type { AuditSettings, Serving } from "../../../sdk/serving.ts";
@@ -230,6 +233,57 @@ describe("Store.audit() (S11)", () => {
       offline: 4,
       status: "PRESENT",
     }]);
+  });
+
+  it("computes features of realtime views again, of what was looked up for them and what requests gave", async () => {
+    const scored = (factor: number) =>
+      realtimeView("scored", {
+        request: { spent: "float64", since: "timestamp", words: { list: "string" } },
+        from: [rig.view()],
+        features: {
+          ratio: col("spent").divide(col("amount")).times(factor),
+          age: requestTimestamp().minus(col("since")),
+          last: col("words").list.last(),
+        },
+      });
+    await (await store.publish(service("m", [scored(1)]))).apply();
+    const serving = await open({ share: 1, keys: "plain" });
+    const context = [{ spent: 5, since: "2001-01-05", words: ["a", null] }, { spent: NaN, since: null, words: null }];
+    const read = async () => {
+      const requests = [x, { driver: "nobody", zone: 1 }];
+      return await (await serving.service("m")).read(requests, { at: rig.clock.now(), context });
+    };
+    await read();
+    await (await store.publish(scored(2))).apply();
+    await serving.definitions();
+    await read();
+    await serving.close();
+    const found = await store.audit("m");
+    // An amount that was looked up, and three features that were computed, for each of four requests.
+    expect(found).toMatchObject({ rows: 4, values: 16, matches: 16, uncompared: 0, notes: [] });
+    const [part] = await parts();
+    const rows = await parquet(part!).rows();
+    expect(Object.keys(rows[0]!)).toEqual(
+      ["request_time", "service", "key_hash", "keys", "views", "features", "request", "computed"],
+    );
+    await (await store.delete("service:m", "realtimeView:scored")).apply();
+    expect(await store.audit("m")).toMatchObject({
+      values: 4,
+      uncompared: 12,
+      notes: expect.arrayContaining(['realtime view "scored" version 1 is gone']),
+    });
+  });
+
+  it("keeps what requests gave to itself where keys are hashed", async () => {
+    const doubled = realtimeView("doubled", { request: { n: "int64" }, features: { twice: col("n").times(2n) } });
+    await (await store.publish(service("m", [doubled, rig.view()]))).apply();
+    const serving = await open({ share: 1, keys: "hashed" });
+    await (await serving.service("m")).read([x], { at: rig.clock.now(), context: [{ n: 4n }] });
+    await serving.close();
+    const [row] = await parquet((await parts())[0]!).rows();
+    expect(row).toMatchObject({ features: { amount: 4 }, computed: { twice: 8n } });
+    expect(row).not.toHaveProperty("request");
+    expect(await store.audit("m")).toMatchObject({ values: 0, uncompared: 2 });
   });
 
   it("says what it cannot compare", async () => {

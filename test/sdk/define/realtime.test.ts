@@ -112,6 +112,10 @@ describe("realtimeView()", () => {
       "defaults.y: there is no such feature; features are x",
     ],
     [{ from: [spend], features: { x: "n" }, defaults: { x: "many" } }, "features.x.default"],
+    [
+      { from: [spend], feature: { x: "n" }, features: { x: "n" } },
+      "feature: there is no such option; there are request",
+    ],
     [{ from: [spend], features: { x: "n" }, descriptions: { y: "?" } }, "descriptions.y"],
   ])("refuses %j", (options, message) => {
     expect(refused(options)).toThrow(message);
