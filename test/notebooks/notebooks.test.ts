@@ -72,10 +72,12 @@ const shown: Readonly<Record<string, Readonly<Record<number, readonly RegExp[]>>
     12: [/117\/117 slices/, /0\.33045/, /0\.18903/],
     13: [/0\.33045.*true/],
     14: [/serves version 1 of view/, /late is more than half an hour/],
-    15: [/p50 ms/],
-    16: [/<svg/, /Time of a request/],
-    17: [/varve_lookups_total\{view=\\"airport_hours\\",status=\\"PRESENT\\"\}/],
-    18: [/0 mismatches among 800/],
+    15: [/realtime view/, /weighed = minutes \* late_3h/],
+    16: [/weighed/, /true/],
+    17: [/p50 ms/],
+    18: [/<svg/, /Time of a request/],
+    19: [/varve_lookups_total\{view=\\"airport_hours\\",status=\\"PRESENT\\"\}/],
+    20: [/0 mismatches among 800/],
   },
 };
 
