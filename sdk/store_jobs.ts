@@ -128,6 +128,7 @@ class WatchedJobs {
   readonly #parts: StoreParts;
   readonly #options: WaitOptions;
   readonly #ids = new Set<string>();
+  readonly #ended = new Set<string>();
   readonly #views = new Map<string, Tally>();
   readonly #unwatch: () => void;
 
@@ -157,7 +158,12 @@ class WatchedJobs {
     if (signal?.aborted) cancel();
     signal?.addEventListener("abort", cancel, { once: true });
     try {
-      const ended = await Promise.allSettled(records.map(({ id }) => this.#parts.queue.finished(id)));
+      const ended = await Promise.allSettled(records.map(async ({ id }) => {
+        const record = await this.#parts.queue.finished(id);
+        // Whoever slept, or was away from the queue, has not heard of it.
+        this.#see({ kind: "completed", record });
+        return record;
+      }));
       const failures = ended.flatMap((result) => result.status === "rejected" ? [result.reason as unknown] : []);
       if (failures.length > 0) throw failure(failures, jobs.length);
       return ended.map((result) => (result as PromiseFulfilledResult<JobRecord>).value);
@@ -180,6 +186,9 @@ class WatchedJobs {
 
   #see({ kind, record }: QueueEvent): void {
     if (!this.#ids.has(record.id) || (kind !== "progress" && kind !== "completed")) return;
+    // To whoever slept, what a job told on its way may come after its end.
+    if (kind === "completed") this.#ended.add(record.id);
+    else if (this.#ended.has(record.id)) return;
     const { name, view, version } = record.job;
     const tally = this.#views.get(`${view}/${version}`);
     if (!tally) return;

@@ -2,6 +2,7 @@
 import type { ViewDefinition } from "./define/definitions.ts";
 import type { ViewFacts } from "./define/view_facts.ts";
 import type { ViewProfile } from "./define/view_profile.ts";
+import { viewDifferences } from "./registry/differences.ts";
 import { viewProfile } from "./retrieve/view_profile.ts";
 import type { StoreParts } from "./store_parts.ts";
 import { type VersionStatus, viewStatusOf } from "./store_status.ts";
@@ -23,7 +24,17 @@ export async function storeViewFacts(parts: StoreParts, definition: ViewDefiniti
     ? [`version ${status.building} is being computed`]
     : [];
   const lines = [[...versionFacts(version), ...building].join(" · ")];
-  const profile = await cheapProfile(parts, definition, version);
+  const { views } = await parts.registry.state();
+  const newest = views[definition.name]?.versions.at(-1);
+  const stored = views[definition.name]?.versions.find((each) => each.version === version.version)?.definition;
+  if (!newest || !stored) return { lines };
+  const differences = viewDifferences(newest.definition, definition);
+  if (differences.length > 0) {
+    lines.push(`not published as it is here: ${differences.map(({ text }) => text.replaceAll("\n", " ")).join("; ")}`);
+  }
+  // What another definition gave would be taken for what this one gives.
+  if (viewDifferences(stored, definition).length > 0) return { lines };
+  const profile = await cheapProfile(parts, stored, version);
   return profile ? { lines, profile } : { lines };
 }
 
@@ -48,13 +59,9 @@ async function cheapProfile(
   { version, state, rows }: VersionStatus,
 ): Promise<ViewProfile | undefined> {
   if (state !== "serving" || rows > cheapRows[definition.mode]) return undefined;
-  const { views } = await parts.registry.state();
-  const stored = views[definition.name]?.versions.find((each) => each.version === version)?.definition;
-  const names = (of: ViewDefinition) => of.features.map(({ name }) => name).join("\0");
-  if (!stored || names(stored) !== names(definition)) return undefined;
   const table = parts.table(definition.name, version);
   const signal = AbortSignal.timeout(patienceMs);
   const options = { maxRows: shownRows, entities: 0, now: parts.clock.now(), signal };
-  return await viewProfile(await parts.engine(), { definition: stored, version }, table, options)
+  return await viewProfile(await parts.engine(), { definition, version }, table, options)
     .catch(() => undefined);
 }

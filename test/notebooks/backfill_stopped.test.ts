@@ -99,6 +99,30 @@ describe.each(["node", "deno"] as const)("a backfill in the %s kernel", (name) =
     }
   }, 120_000);
 
+  it("is finished by another kernel while its own sleeps, which finds it done when it wakes", async () => {
+    const work = await workFolder("overtaken");
+    const [sleeper, other] = await Promise.all([JupyterKernel.start(name, work), JupyterKernel.start(name, work)]);
+    try {
+      expect((await sleeper.run(definitions)).status).toBe("ok");
+      const overtakes = async () => {
+        expect((await other.run(definitions)).status).toBe("ok");
+        await finishes(other);
+      };
+      let overtaken: Promise<void> = Promise.reject(new Error("it was done before it could sleep"));
+      overtaken.catch(() => undefined);
+      const slept = await applied(sleeper, () => {
+        sleeper.signal("SIGSTOP");
+        overtaken = overtakes().finally(() => sleeper.signal("SIGCONT"));
+        overtaken.catch(() => undefined);
+      });
+      await overtaken;
+      expect(slept.status, textOf(slept.outputs)).toBe("ok");
+      await finishes(sleeper);
+    } finally {
+      await Promise.all([sleeper.close(), other.close()]);
+    }
+  }, 120_000);
+
   it("does not mind that the computer sleeps", async () => {
     const kernel = await JupyterKernel.start(name, await workFolder("asleep"));
     try {
