@@ -187,6 +187,7 @@ export type {
   Publishable,
   PublishFrameOptions,
   ReadRangeOptions,
+  SpineRow,
 } from "./store.ts";
 export { StorePlan } from "./store_plan.ts";
 export type { Applied, ApplyPlanOptions } from "./store_plan.ts";

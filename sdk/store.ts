@@ -12,6 +12,7 @@ import { rememberProfile } from "./define/view_facts.ts";
 import type { ProfileOptions, ViewProfile } from "./define/view_profile.ts";
 import { Displayed, type Rendering } from "./display.ts";
 import { checkOptions, type OptionNames, VarveError } from "./errors.ts";
+import type { Frame } from "./frame/frame.ts";
 import type { Query } from "./frame/query.ts";
 import { closedRange, sliceLength } from "./materialize/due_slices.ts";
 import { report, reportList } from "./notebook/report.ts";
@@ -112,6 +113,9 @@ export type AnswerOf<R extends Readable> =
     // deno-lint-ignore no-explicit-any
     : R extends SelectableView<any, infer F, any> ? F
     : Row;
+
+/** The rows of a spine, where they are known: those of a frame or of a list. */
+export type SpineRow<S> = S extends Frame<infer R> ? R : S extends readonly (infer R extends Row)[] ? R : Row;
 
 /** The features of a view; any text where there is only a name. */
 // deno-lint-ignore no-explicit-any
@@ -350,7 +354,19 @@ export class Store extends Displayed {
   }
 
   /** A training set: features of a service or view for the rows of a spine, as they were known at each row's time. */
-  async train(features: Readable, spine: SpineInput, options: TrainOptions = {}): Promise<TrainingSet> {
+  train<F extends Readable, S extends SpineInput>(
+    features: F,
+    spine: S,
+    options?: TrainOptions & { readonly statuses?: false; readonly effectiveTimestamps?: false },
+  ): Promise<TrainingSet<SpineRow<S> & AnswerOf<F>, keyof AnswerOf<F> & string, keyof SpineRow<S> & string>>;
+  /** The same with columns that say why a value is not there, and when it became known. */
+  train<F extends Readable, S extends SpineInput>(
+    features: F,
+    spine: S,
+    options: TrainOptions,
+  ): Promise<TrainingSet<SpineRow<S> & AnswerOf<F> & Row, keyof AnswerOf<F> & string, keyof SpineRow<S> & string>>;
+  // deno-lint-ignore no-explicit-any
+  async train(features: Readable, spine: SpineInput, options: TrainOptions = {}): Promise<any> {
     this.#checkOpen("train");
     checkOptions("Cannot read a training set", options, trainOptions);
     const reads = readsFor(await this.#parts.registry.state(), features, options.from ?? "offline");

@@ -47,13 +47,29 @@ const s = service("s", [v]);`;
       `store.online(s, { k: "a" }).then(({ x }): number | null => x);`,
       `store.online(v, [{ k: "a" }]).then(([first]): number | null => first!.x);`,
       `store.online("s", { any: "a" }).then(({ any }): unknown => any);`,
+      `store.train(s, rows).then((set) => set.rows()).then(([row]) => row!.xx);`,
+      `store.train(s, rows).then((set) => set.profile({ label: "xx" }));`,
+      `store.train(s, rows).then((set) => set.profile({ label: "k", features: ["xx"] }));`,
+      `store.train(s, rows, { asof: "event" });`,
+      `store.train(s, [{ k: "a", at: new Date() }]).then((set) => set.head()).then(([row]): Date => row!.at);`,
+      `store.train(v, rows).then((set) => set.rows()).then(([row]): number | null => row!.x);`,
+      `store.train(s, rows).then((set) => set.profile({ label: "k", features: ["x"] })).then((found) => found.plot("x"));`,
+      `store.train(s, rows, { statuses: true }).then((set) => set.rows()).then(([row]): unknown => row!["v__status"]);`,
+      `store.train("s", "spine.parquet").then((set) => set.rows()).then(([row]): unknown => row!["any"]);`,
     ]);
-    expect([...said.keys()]).toHaveLength(5);
+    expect([...said.keys()]).toHaveLength(9);
     expect(said.get(`rows.select("k", "xx");`)).toMatch(/'"xx"' is not assignable to parameter of type/);
     expect(said.get(`store.online(s, { kk: "a" });`)).toMatch(/'kk' does not exist in type/);
     expect(said.get(`store.online(v, { kk: "a" });`)).toMatch(/'kk' does not exist in type/);
     expect(said.get(`store.online(s, { k: 5 });`)).toMatch(/'number' is not assignable to type 'string'/);
     expect(said.get(`store.online(v, { k: "a" }).then(({ xx }) => xx);`)).toMatch(/'xx' does not exist on type/);
+    expect(said.get(`store.train(s, rows).then((set) => set.rows()).then(([row]) => row!.xx);`)).toMatch(
+      /'xx' does not exist on type/,
+    );
+    expect(said.get(`store.train(s, rows).then((set) => set.profile({ label: "xx" }));`)).toMatch(
+      /'"xx"' is not assign/,
+    );
+    expect(said.get(`store.train(s, rows, { asof: "event" });`)).toMatch(/'asof' does not exist in type/);
   }, 60_000);
 });
 

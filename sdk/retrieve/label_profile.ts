@@ -6,11 +6,11 @@ import { Plot, type PlotOptions, plotSpec } from "../frame/plots.ts";
 import { formatCount, formatShare } from "../text.ts";
 
 /** What a profile of a training set looks at. */
-export interface LabelOptions {
+export interface LabelOptions<Feature extends string = string, Label extends string = string> {
   /** The column of the spine that is to be told. @default the only boolean or number among the spine's other columns */
-  readonly label?: string;
+  readonly label?: Label;
   /** The features. @default all */
-  readonly features?: readonly string[];
+  readonly features?: readonly Feature[];
   /** Of more rows than this a sample is looked at, and the profile says so. @default 200_000 */
   readonly maxRows?: number;
 }
@@ -63,7 +63,7 @@ export interface LabelFacts {
 }
 
 /** The features of a training set against its label, as `train.profile()` found them. */
-export class LabelProfile extends Displayed implements LabelFacts {
+export class LabelProfile<Feature extends string = string> extends Displayed implements LabelFacts {
   /** The label, and whether it was named or found. */
   readonly label: LabelFacts["label"];
   /** Whether the label is taken as yes or no, or as a number. */
@@ -79,7 +79,7 @@ export class LabelProfile extends Displayed implements LabelFacts {
   /** The mean of the label: of a boolean, the share of true. */
   readonly labelMean: number | null;
   /** The features, the strongest first. */
-  readonly features: readonly LabelFeature[];
+  readonly features: readonly (LabelFeature & { readonly feature: Feature })[];
   /** What looks as if it told the future. */
   readonly warnings: readonly string[];
 
@@ -93,13 +93,13 @@ export class LabelProfile extends Displayed implements LabelFacts {
     this.rowsRead = facts.rowsRead;
     this.unlabelled = facts.unlabelled;
     this.labelMean = facts.labelMean;
-    this.features = facts.features;
+    this.features = facts.features as LabelProfile<Feature>["features"];
     this.warnings = facts.warnings;
     Object.freeze(this);
   }
 
   /** One feature. */
-  feature(name: string): LabelFeature {
+  feature(name: Feature): LabelFeature {
     const found = this.features.find(({ feature }) => feature === name);
     if (found) return found;
     throw new VarveError(
@@ -118,7 +118,7 @@ export class LabelProfile extends Displayed implements LabelFacts {
   }
 
   /** A picture of the label by the values of a feature. */
-  plot(feature: string, options: PlotOptions = {}): Plot {
+  plot(feature: Feature, options: PlotOptions = {}): Plot {
     const { parts } = this.feature(feature);
     const { name } = this.label;
     const encoding = {

@@ -77,8 +77,12 @@ export interface ReadVersion {
 /** A session that nobody closed is closed when its training set is gone. */
 const forgotten = new FinalizationRegistry<EngineSession>((session) => session.close());
 
-/** One row per spine row, in its order (S2): the spine's columns, then the features. The join runs once, when first needed. */
-export class TrainingSet extends Displayed {
+/**
+ * One row per spine row, in its order (S2): the spine's columns, then the features. The join runs once, when first needed.
+ * `R` is such a row; `Features` are the features' names, and `Label` those of the spine's columns.
+ */
+export class TrainingSet<R extends Row = Row, Features extends string = string, Label extends string = string>
+  extends Displayed {
   /** Everything that decides this training set beside its spine; keep it to rebuild it (S11). */
   readonly record: TrainingRecord;
   /** The spine's columns, then the features. */
@@ -138,13 +142,14 @@ export class TrainingSet extends Displayed {
   }
 
   /** The training set as plain objects: for small ones. */
-  async rows(): Promise<Row[]> {
-    return await this.#run((sql, { session, signal }) => session.rows(sql, signal));
+  async rows(): Promise<R[]> {
+    return await this.#run((sql, { session, signal }) => session.rows(sql, signal)) as R[];
   }
 
   /** The first rows, as plain objects. */
-  async head(count = 10): Promise<Row[]> {
-    return await this.#run((sql, { session, signal }) => session.rows(`SELECT * FROM (${sql}) LIMIT ${count}`, signal));
+  async head(count = 10): Promise<R[]> {
+    const first = (sql: string) => `SELECT * FROM (${sql}) LIMIT ${count}`;
+    return await this.#run((sql, { session, signal }) => session.rows(first(sql), signal)) as R[];
   }
 
   /** The share of rows, from 0 to 1, in which each feature is null. */
@@ -159,7 +164,9 @@ export class TrainingSet extends Displayed {
   }
 
   /** The features against the label: nulls, how values lie, how much each tells of the label by itself; the strongest first. */
-  async profile(options: LabelOptions = {}): Promise<LabelProfile> {
+  async profile(
+    options: LabelOptions<Features, Label> = {},
+  ): Promise<LabelProfile<Features>> {
     const { reads, spine } = this.#parts;
     const taken = new Set([
       spine.eventTimestamp,
@@ -171,7 +178,10 @@ export class TrainingSet extends Displayed {
       features: reads.flatMap((read) => read.features.map(({ as }) => as)),
       extras: spine.schema.filter(({ name }) => !taken.has(name)),
     };
-    return await this.#run((sql, { session, signal }) => labelProfile(session, { ...rows, sql, signal }, options));
+    const found = await this.#run((sql, { session, signal }) =>
+      labelProfile(session, { ...rows, sql, signal }, options)
+    );
+    return found as LabelProfile<Features>;
   }
 
   /** What it is made of, in a few lines. */

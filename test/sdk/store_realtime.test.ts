@@ -243,7 +243,7 @@ describe("a store, of realtime views", () => {
     expect((await (await store.train("model", spine)).rows())[0]).toMatchObject({ ratio: 14.5, hour: 30 });
     const again = await store.retrain(record, spine);
     expect(await again.rows()).toEqual(await first.rows());
-    const bytes = async (set: typeof first, name: string) => {
+    const bytes = async (set: Pick<typeof first, "parquet">, name: string) => {
       const { readFile } = await import("node:fs/promises");
       const path = `${rig.folder}/${name}.parquet`;
       await set.parquet(path);
