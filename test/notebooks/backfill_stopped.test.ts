@@ -82,7 +82,7 @@ describe.each(["node", "deno"] as const)("a backfill in the %s kernel", (name) =
     } finally {
       await kernel.close();
     }
-  }, 120_000);
+  }, 240_000);
 
   it("outlives its kernel: nothing of it is in the way of the next one", async () => {
     const work = await workFolder("killed");
@@ -97,7 +97,7 @@ describe.each(["node", "deno"] as const)("a backfill in the %s kernel", (name) =
     } finally {
       await kernel.close();
     }
-  }, 120_000);
+  }, 240_000);
 
   it("is finished by another kernel while its own sleeps, which finds it done when it wakes", async () => {
     const work = await workFolder("overtaken");
@@ -121,7 +121,7 @@ describe.each(["node", "deno"] as const)("a backfill in the %s kernel", (name) =
     } finally {
       await Promise.all([sleeper.close(), other.close()]);
     }
-  }, 120_000);
+  }, 240_000);
 
   it("does not mind that the computer sleeps", async () => {
     const kernel = await JupyterKernel.start(name, await workFolder("asleep"));
@@ -137,5 +137,5 @@ describe.each(["node", "deno"] as const)("a backfill in the %s kernel", (name) =
     } finally {
       await kernel.close();
     }
-  }, 120_000);
+  }, 240_000);
 });

@@ -105,7 +105,7 @@ describe.each(["node", "deno"] as const)("a backfill by workers for a cell of th
     } finally {
       await kernel.close();
     }
-  }, 120_000);
+  }, 240_000);
 
   it("goes on when the kernel dies", async () => {
     const { work } = await open(`${name}-died`);
@@ -121,7 +121,7 @@ describe.each(["node", "deno"] as const)("a backfill by workers for a cell of th
     } finally {
       await kernel.close();
     }
-  }, 120_000);
+  }, 240_000);
 
   it("is cancelled by the stop button, as the cell says, and goes on when the cell is run again", async () => {
     const { work } = await open(`${name}-stopped`);
@@ -138,5 +138,5 @@ describe.each(["node", "deno"] as const)("a backfill by workers for a cell of th
     } finally {
       await kernel.close();
     }
-  }, 120_000);
+  }, 240_000);
 });
