@@ -46,6 +46,11 @@ type WriteDisplay = (
   update: boolean,
 ) => void;
 
+interface TslabJupyter {
+  /** Null until it has run a cell. */
+  readonly lastWriteDisplayData?: WriteDisplay | null;
+}
+
 /** Which kernel runs this process. */
 export function kernel(): Kernel | undefined {
   if ("__tslab__" in globalThis) return "tslab";
@@ -64,10 +69,12 @@ function denoJupyter(): DenoJupyter | undefined {
 /** The running kernel's own writer: of the cell that runs now, whatever runs when it is called. */
 function tslabWriter(): WriteDisplay {
   const { __tslab__: tslab } = globalThis as unknown as { __tslab__: Tslab & { require: { cache?: object } } };
-  const modules = Object.entries(tslab.require.cache ?? {}) as [string, { exports?: object }][];
-  const found = modules.find(([path]) => /[/\\]tslab[/\\]dist[/\\]jupyter\.js$/.test(path))?.[1].exports;
-  const write = (found as { lastWriteDisplayData?: WriteDisplay } | undefined)?.lastWriteDisplayData;
-  if (typeof write === "function") return write;
+  const modules = Object.entries(tslab.require.cache ?? {}) as [string, { exports?: TslabJupyter }][];
+  // One that is installed for all may have loaded the one of the project: only one of them runs cells.
+  const writers = modules.filter(([path]) => /[/\\]tslab[/\\]dist[/\\]jupyter\.js$/.test(path))
+    .map(([, { exports }]) => exports?.lastWriteDisplayData);
+  const write = writers.find((each) => typeof each === "function");
+  if (write) return write;
   // Another release may have moved it: then what it has for users shows one form, and cannot replace it.
   const { display } = tslab.require("tslab");
   return ({ data }, update) => {

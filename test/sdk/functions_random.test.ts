@@ -177,7 +177,7 @@ describe.each(["lmdb", "redis"] as const)("functions over %s", (kind) => {
           eventTimestamp: "at",
         });
         const train = await store.train(features, spine, { eventTimestamp: "at" });
-        const rows = await train.rows();
+        const rows: Record<string, unknown>[] = await train.rows();
         train.close();
         const names = Object.keys(online[0]!);
         expect(rows.map((row) => Object.fromEntries(names.map((name) => [name, row[name]])))).toStrictEqual(online);
