@@ -14,8 +14,7 @@ import type { Registry } from "./registry/registry.ts";
 import type { RegistryState } from "./registry/state.ts";
 import { readsOf } from "./retrieve/feature_read.ts";
 import { type FeatureRef, readsOfRefs } from "./retrieve/feature_refs.ts";
-import { countedReader, timedStore } from "./retrieve/observe.ts";
-import type { ReadObserver, ReadStore } from "./retrieve/observe.ts";
+import type { ReadObserver } from "./retrieve/observe.ts";
 import { compileReads } from "./retrieve/online_realtime.ts";
 import type { ServiceReader } from "./retrieve/online.ts";
 import { FunctionRunner } from "./sandbox/runner.ts";
@@ -139,8 +138,6 @@ class LiveServing implements Serving {
   readonly #online: OnlineStore;
   readonly #objects: ObjectStore;
   readonly #options: ServingOptions;
-  /** The online store as readers see it. */
-  readonly #store: ReadStore;
   readonly #audit: AuditLog | undefined;
   readonly #functions: FunctionRunner;
   #state: RegistryState;
@@ -161,7 +158,6 @@ class LiveServing implements Serving {
     this.#online = online;
     this.#objects = objects;
     this.#options = options;
-    this.#store = options.observer ? timedStore(online, options.observer) : online;
     this.#state = registry.cached;
     // A process that has nothing to do waits: a request after a quiet hour is as fast as any.
     this.#functions = new FunctionRunner({ ...options.functions, idleMs: Infinity });
@@ -243,10 +239,10 @@ class LiveServing implements Serving {
     const reads = readsOfRefs(refs, this.#state);
     const label = refs.map(({ view, feature }) => `${view}:${feature}`).join(", ");
     const title = `features of ${reads.map(({ alias }) => `"${alias}"`).join(", ")}`;
-    const reader = compileReads(label, reads, this.#store, this.#findState, {
-      ...this.#computing(),
+    const reader = compileReads(label, reads, this.#online, this.#findState, {
+      functions: this.#functions,
       title,
-      observe: (stored) => this.#counted(stored),
+      observer: this.#options.observer,
     });
     if (this.#looseReaders.size >= maxLooseReaders) {
       for (const oldest of this.#looseReaders.keys()) {
@@ -267,18 +263,6 @@ class LiveServing implements Serving {
     if (performance.now() - this.#lastMiss <= missesEveryMs) return;
     this.#lastMiss = performance.now();
     await raced(this.refresh(), signal, `${this.#objects.description} and ${this.#online.description}`);
-  }
-
-  #computing() {
-    const { observer } = this.#options;
-    return {
-      functions: this.#functions,
-      functionTook: observer && ((...told: Parameters<typeof observer.functionTook>) => observer.functionTook(...told)),
-    };
-  }
-
-  #counted(reader: ServiceReader): ServiceReader {
-    return this.#options.observer ? countedReader(reader, this.#options.observer) : reader;
   }
 
   loaded(): ViewState[] {
@@ -317,9 +301,9 @@ class LiveServing implements Serving {
       );
     }
     const reads = readsOf(definition, (view) => servedView(this.#state, view) ?? servedRealtimeView(this.#state, view));
-    const compiled = compileReads(name, reads, this.#store, this.#findState, {
-      ...this.#computing(),
-      observe: (stored) => this.#counted(stored),
+    const compiled = compileReads(name, reads, this.#online, this.#findState, {
+      functions: this.#functions,
+      observer: this.#options.observer,
     });
     const reader = this.#audit ? this.#audit.audited(compiled, reads, this.#findState) : compiled;
     this.#readers.set(name, reader);

@@ -58,26 +58,30 @@ function isAnyWanted(wanted: Wanted | undefined): wanted is Wanted {
 }
 
 /** Rows are undefined when they did not come in time and whoever asked wants to know that. */
-async function readRows(
+function readRows(
   reader: ServiceReader,
   rows: readonly VectorRow[],
-  { allowPartialResults, metadataOptions, requestOptions = {} }: VectorOptions,
+  { allowPartialResults, metadataOptions, requestOptions }: VectorOptions,
   { at, signal }: GetFeaturesContext,
 ): Promise<readonly Row[]> {
-  const { latencyBudgetMs, ignoreExtraRequestContextFields = false } = requestOptions;
   refuseUnknown(reader, rows);
-  const context = reader.requestFields.length > 0 || rows.some(({ requestContextMap }) => requestContextMap)
-    ? rows.map(({ requestContextMap = {} }) => contextOf(reader, requestContextMap, ignoreExtraRequestContextFields))
-    : undefined;
+  const keys = rows.map(({ joinKeyMap = {} }) => joinKeyMap);
+  const context = requestContext(reader, rows, requestOptions?.ignoreExtraRequestContextFields ?? false);
   const times = metadataOptions?.["includeEffectiveTimes"] === true;
-  try {
-    return await reader.read(rows.map(({ joinKeyMap = {} }) => joinKeyMap), { at, context, times, signal });
-  } catch (error) {
-    // Whoever names a budget, or takes partial results, wants an answer then and looks at the statuses.
-    const isPartialWanted = latencyBudgetMs !== undefined || allowPartialResults === true;
-    if (!isPartialWanted || !(error instanceof VarveError) || error.code !== "TIMEOUT") throw error;
-    return rows.map(() => undefined);
-  }
+  const reading = reader.read(keys, { at, context, times, signal });
+  // Whoever names a budget, or takes partial results, wants an answer then and looks at the statuses.
+  if (requestOptions?.latencyBudgetMs === undefined && allowPartialResults !== true) return reading;
+  return reading.catch((error: unknown) => {
+    if (error instanceof VarveError && error.code === "TIMEOUT") return rows.map(() => undefined);
+    throw error;
+  });
+}
+
+/** What rows give beside join keys; undefined where nothing is given and nothing wanted. */
+function requestContext(reader: ServiceReader, rows: readonly VectorRow[], ignoreExtra: boolean) {
+  const isThere = reader.requestFields.length > 0 || rows.some(({ requestContextMap }) => requestContextMap);
+  if (!isThere) return undefined;
+  return rows.map(({ requestContextMap = {} }) => contextOf(reader, requestContextMap, ignoreExtra));
 }
 
 /** A name that nothing reads is a mistake of the client: better told than ignored. */

@@ -64,31 +64,30 @@ function answersFrom({ serving, workspace, clock, config }: ReadRoutes): Answers
     const budgetMs = Math.min(config.requestTimeoutMs, params.requestOptions?.latencyBudgetMs ?? Infinity);
     return { at: clock.now(), signal: deadlines.after(budgetMs, startedAt), started: startedAt };
   };
-  const readerOf = async (request: FastifyRequest, params: Params, signal: AbortSignal): Promise<ServiceReader> => {
-    const reader = await serving.service(serviceMeant(workspace, params, namesInPath(request)), signal);
-    request.service = reader.service;
-    return reader;
-  };
+  const readerOf = (request: FastifyRequest, params: Params, signal: AbortSignal): Promise<ServiceReader> =>
+    serving.service(serviceMeant(workspace, params, namesInPath(request)), signal);
   return {
     getFeatures: async (request, reply) => {
       const params = paramsOf(request);
       const context = contextOf(request, params);
       const reader = await readerOf(request, params, context.signal);
-      const text = await getFeatures(reader, params, params, context);
+      request.service = reader.service;
       reply.header("content-type", jsonType);
-      return text;
+      return await getFeatures(reader, params, params, context);
     },
     getFeaturesBatch: async (request, reply) => {
       const params = paramsOf(request);
       const context = contextOf(request, params);
       const reader = await readerOf(request, params, context.signal);
-      const text = await getFeaturesBatch(reader, params.requestData!, params, context);
+      request.service = reader.service;
       reply.header("content-type", jsonType);
-      return text;
+      return await getFeaturesBatch(reader, params.requestData!, params, context);
     },
     metadata: async (request) => {
       const params = paramsOf(request);
-      return serviceMetadata(await readerOf(request, params, contextOf(request, params).signal));
+      const reader = await readerOf(request, params, contextOf(request, params).signal);
+      request.service = reader.service;
+      return serviceMetadata(reader);
     },
   };
 }

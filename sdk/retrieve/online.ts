@@ -8,9 +8,10 @@ import { literalValue } from "../frame/expr_literal.ts";
 import { type DataType, type Field, formatType, type Row } from "../schema.ts";
 import type { Micros } from "../time.ts";
 import { encodeKey, rowLayout, tilesBehind, tilesKey } from "../storage/encoding.ts";
-import type { Collection, OnlineStore, ViewState } from "../storage/online_store.ts";
+import type { Collection, ViewState } from "../storage/online_store.ts";
 import { type FeatureRead, keyColumns } from "./feature_read.ts";
 import { AttributeValues } from "./online_attributes.ts";
+import type { LookupCounts, ReadObserver, ReadStore } from "./observe.ts";
 import type { Found, ViewValues } from "./online_values.ts";
 import { WindowValues } from "./online_windows.ts";
 import { checkNoFields } from "./request_fields.ts";
@@ -96,13 +97,21 @@ export interface ServiceReader {
 /** The state of a view version as the server knows it now: asked at every request, so that it can move under a reader. */
 export type FindState = (view: string, version: number) => ViewState | undefined;
 
-/** Compiles a service's reads into a reader. Errors call it by its title. */
+/** How a reader is made. */
+export interface CompileOptions {
+  /** What errors call what is read. @default `service "…"` */
+  readonly title?: string;
+  /** Told of look-ups in the store, and how long they took. */
+  readonly observer?: ReadObserver | undefined;
+}
+
+/** Compiles a service's reads into a reader. */
 export function compileService(
   service: string,
   reads: readonly FeatureRead[],
-  store: Pick<OnlineStore, "getMany">,
+  store: ReadStore,
   findState: FindState,
-  title = `service "${service}"`,
+  { title = `service "${service}"`, observer }: CompileOptions = {},
 ): ServiceReader {
   const joinKeys: Field[] = [];
   const keySets = new Map<string, KeySet>();
@@ -121,7 +130,8 @@ export function compileService(
     keySets.set(signature, keys);
     return compileUse(read, keys);
   });
-  return new CompiledReader(service, Object.freeze(joinKeys), [...keySets.values()], uses, store, findState, title);
+  const sets = [...keySets.values()];
+  return new CompiledReader(service, Object.freeze(joinKeys), sets, uses, store, findState, title, observer);
 }
 
 /** Columns of a request that make one encoded key: views of one entity share it. */
@@ -186,18 +196,22 @@ class CompiledReader implements ServiceReader {
   readonly requestFields: readonly Field[] = noFields;
   readonly #keySets: readonly KeySet[];
   readonly #uses: readonly ViewUse[];
-  readonly #store: Pick<OnlineStore, "getMany">;
+  readonly #store: ReadStore;
   readonly #findState: FindState;
   readonly #title: string;
+  readonly #observer: ReadObserver | undefined;
+  /** Where the look-ups of each view are counted. */
+  readonly #counts: readonly LookupCounts[] | undefined;
 
   constructor(
     service: string,
     joinKeys: readonly Field[],
     keySets: readonly KeySet[],
     uses: readonly ViewUse[],
-    store: Pick<OnlineStore, "getMany">,
+    store: ReadStore,
     findState: FindState,
     title: string,
+    observer: ReadObserver | undefined,
   ) {
     this.service = service;
     this.#title = title;
@@ -206,6 +220,8 @@ class CompiledReader implements ServiceReader {
     this.#uses = uses;
     this.#store = store;
     this.#findState = findState;
+    this.#observer = observer;
+    this.#counts = observer && uses.map(({ read }) => observer.countsOf(read.definition.name));
     this.features = Object.freeze(
       uses.flatMap(({ read, features }) =>
         features.map(({ type, description }, i) => {
@@ -247,12 +263,46 @@ class CompiledReader implements ServiceReader {
         }
       }
     }
-    const found = keys.length === 0 ? [] : await this.#store.getMany(collections, keys, signal);
+    const found = keys.length === 0 ? [] : await this.#look(collections, keys, signal);
     const lookups: Lookups = { found, places, served, at, times };
     const answers: (Answer | undefined)[] = [];
     for (let r = 0; r < requests.length; r++) answers.push(this.#answer(lookups, r));
     if (lookups.insufficient) await this.#fetchTiles(lookups.insufficient, lookups, { collections, keys, signal });
-    return lookups.insufficient ? answers.map((answer, r) => answer ?? this.#whole(lookups, r)) : answers as Answer[];
+    if (lookups.insufficient) {
+      for (let r = 0; r < requests.length; r++) answers[r] ??= this.#whole(lookups, r);
+    }
+    if (this.#counts) this.#count(answers as Answer[], this.#counts);
+    return answers as Answer[];
+  }
+
+  /** One look-up of the store, told of. */
+  #look(
+    collections: readonly Collection[],
+    keys: readonly Uint8Array[],
+    signal: AbortSignal | undefined,
+  ): Promise<(Uint8Array | undefined)[]> {
+    const looking = this.#store.getMany(collections, keys, signal);
+    const observer = this.#observer;
+    if (!observer) return looking;
+    const started = performance.now();
+    const told = () => observer.storeTook(performance.now() - started);
+    looking.then(told, told);
+    return looking;
+  }
+
+  /** One look-up per view and request, as the features of a view are found or missing together. */
+  #count(answers: readonly Answer[], counts: readonly LookupCounts[]): void {
+    for (let r = 0; r < answers.length; r++) {
+      const { statuses, cut } = answers[r]!;
+      for (let v = 0, feature = 0; v < this.#uses.length; v++) {
+        const { read, features } = this.#uses[v]!;
+        const of = counts[v]!;
+        const status = statuses[feature]!;
+        of[status] = (of[status] ?? 0) + 1;
+        if (cut?.includes(read.alias)) of.CUT = (of.CUT ?? 0) + 1;
+        feature += features.length;
+      }
+    }
   }
 
   /**
@@ -270,7 +320,7 @@ class CompiledReader implements ServiceReader {
   ): Promise<void> {
     const wanted = places.map((place) => keys[place]!);
     const where = places.map((place) => collections[place]!);
-    const values = await this.#store.getMany([...where, ...where], [...wanted, ...wanted.map(tilesKey)], signal);
+    const values = await this.#look([...where, ...where], [...wanted, ...wanted.map(tilesKey)], signal);
     for (const [i, place] of places.entries()) {
       const totals = values[i] ?? found[place]!;
       found[place] = tilesBehind(totals, values[places.length + i]) ?? totals;

@@ -7,6 +7,7 @@ import { type DataType, type Field, isListType, isStructType } from "../schema.t
 import { type AnyRead, featureOf, type FeatureRead, isRealtime } from "./feature_read.ts";
 import {
   type Answer,
+  type CompileOptions,
   compileService,
   type ComputedInputs,
   type FeatureRequest,
@@ -22,15 +23,9 @@ import { requestFieldsOfReads, requestRows } from "./request_fields.ts";
 import { type ComputedRead, splitReads } from "./stored_reads.ts";
 
 /** What compiling reads needs. */
-export interface CompileReadsOptions {
+export interface CompileReadsOptions extends CompileOptions {
   /** Runs the functions of realtime views. */
   readonly functions: FunctionRuns;
-  /** Told how long functions took. */
-  readonly functionTook?: ReadObserver["functionTook"] | undefined;
-  /** What errors call what is read. @default `service "…"` */
-  readonly title?: string;
-  /** Looks at the reads of what is stored, as metrics do. */
-  readonly observe?: (reader: ServiceReader) => ServiceReader;
 }
 
 /** Compiles the reads of a service into a reader. */
@@ -41,12 +36,12 @@ export function compileReads(
   findState: FindState,
   options: CompileReadsOptions,
 ): ServiceReader {
-  const { title = `service "${service}"`, observe = (reader: ServiceReader) => reader } = options;
   if (!reads.some(isRealtime)) {
-    return observe(compileService(service, reads as readonly FeatureRead[], store, findState, title));
+    return compileService(service, reads as readonly FeatureRead[], store, findState, options);
   }
   const { stored, computed } = splitReads(reads);
-  const inner = observe(compileService(service, stored, store, findState, title));
+  const inner = compileService(service, stored, store, findState, options);
+  const { title = `service "${service}"` } = options;
   return new RealtimeReader(service, title, reads, inner, computed, options);
 }
 
@@ -89,7 +84,7 @@ class RealtimeReader implements ServiceReader {
     reads: readonly AnyRead[],
     inner: ServiceReader,
     computed: readonly ComputedRead[],
-    { functions, functionTook }: CompileReadsOptions,
+    { functions, observer }: CompileReadsOptions,
   ) {
     this.service = service;
     this.#title = title;
@@ -99,7 +94,7 @@ class RealtimeReader implements ServiceReader {
     const storedPlaces = new Map(inner.features.map(({ name }, i) => [name, i]));
     this.#computations = computed.map(({ read, inputs }) => ({
       alias: read.alias,
-      computer: timedComputer(realtimeComputer(read.definition, functions), read.definition, functionTook),
+      computer: timedComputer(realtimeComputer(read.definition, functions), read.definition, observer),
       inputs: inputs.map(({ name, type, column }) => ({
         name,
         place: storedPlaces.get(column)!,
@@ -198,9 +193,9 @@ class RealtimeReader implements ServiceReader {
 function timedComputer(
   computer: RealtimeComputer,
   { name, compute }: RealtimeViewDefinition,
-  took: ReadObserver["functionTook"] | undefined,
+  observer: ReadObserver | undefined,
 ): RealtimeComputer {
-  if (!took || compute.kind !== "function") return computer;
+  if (!observer || compute.kind !== "function") return computer;
   return {
     async compute(...args) {
       const started = performance.now();
@@ -211,7 +206,7 @@ function timedComputer(
         failure = error instanceof VarveError ? error.code : "INTERNAL";
         throw error;
       } finally {
-        took(name, performance.now() - started, failure);
+        observer.functionTook(name, performance.now() - started, failure);
       }
     },
   };

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { AggregateView, WindowDefinition } from "../../../sdk/define/definitions.ts";
-import { countedReader, type LookupCounts } from "../../../sdk/retrieve/observe.ts";
+import type { LookupCounts, ReadObserver } from "../../../sdk/retrieve/observe.ts";
 import { encodeKey, readHeader, tileLayout, TileReader, tilesKey } from "../../../sdk/storage/encoding.ts";
 import { packed } from "../../../sdk/storage/encoding_batch.ts";
 import { lmdbOnlineStore } from "../../../sdk/storage/online_lmdb.ts";
@@ -423,8 +423,12 @@ describe("loadOnline() of exact edges", () => {
     // The day reaches back to rows that are not kept, the hour does not.
     expect([ann!.cut, bob!.cut]).toEqual([["values"], undefined]);
     const counts: LookupCounts = {};
-    const observer = { countsOf: () => counts, storeTook: () => undefined, functionTook: () => undefined };
-    await countedReader(await views.reader(of, online), observer)
+    const observer: ReadObserver = {
+      countsOf: () => counts,
+      storeTook: () => undefined,
+      functionTook: () => undefined,
+    };
+    await (await views.reader(of, online, undefined, observer))
       .read([{ user: "ann" }, { user: "bob" }], { at: BigInt(start + day) });
     expect(counts).toEqual({ PRESENT: 2, CUT: 1 });
     expect(await views.read(of, online, ["ann"], start + day, ["count_0"])).not.toHaveProperty("0.cut");

@@ -15,6 +15,7 @@ import type { LoadOnlineContext } from "../../../sdk/materialize/load_context.ts
 import { loadOnline, type LoadOnlineResult } from "../../../sdk/materialize/load_online.ts";
 import { materialize } from "../../../sdk/materialize/materialize.ts";
 import { readOfView } from "../../../sdk/retrieve/feature_read.ts";
+import type { ReadObserver } from "../../../sdk/retrieve/observe.ts";
 import { type Answer, compileService, type ServiceReader } from "../../../sdk/retrieve/online.ts";
 import type { DataType, Schema } from "../../../sdk/schema.ts";
 import type { OnlineStore } from "../../../sdk/storage/online_store.ts";
@@ -202,11 +203,12 @@ export class OnlineRig {
     view: AggregateView,
     online: OnlineStore,
     names: readonly string[] = view.features.map(({ name }) => name),
+    observer?: ReadObserver,
   ): Promise<ServiceReader> {
     const state = await online.state(view.name, 1);
     const features = names.map((name) => ({ feature: name, as: name }));
     const read = { ...readOfView({ definition: view, version: 1 }), features };
-    return compileService("model", [read], online, () => state);
+    return compileService("model", [read], online, () => state, { observer });
   }
 
   /** What requests get at an instant. */
