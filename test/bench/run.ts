@@ -1,8 +1,10 @@
 /**
  * Runs one benchmark and prints what it measured: `npm run bench NAME`; without a name, lists them. With `-- --json` the last
- * line is `{ name, ratios, rows }` for programs. A benchmark NAME is `test/bench/<name with _>.ts` and exports `run()`.
+ * line is `{ name, ratios, rows }` for programs, and those that run for a while take `--minutes`. A benchmark NAME is
+ * `test/bench/<name with _>.ts` and exports `run()`.
  */
 import { cpus, totalmem } from "node:os";
+import { parseArgs } from "node:util";
 import { textTable } from "../../sdk/notebook/table_text.ts";
 
 /** What every benchmark gives. */
@@ -59,10 +61,15 @@ const benches: Readonly<Record<string, Bench>> = {
       hmget_vs_vector: least(2.2),
       batch_us_per_key: most(8),
       windows_vs_vector: most(1.5),
+      realtime_vs_vector: most(1.5),
       metadata_vs_vector: most(1.5),
       lmdb_vs_redis: most(1),
       rss_mb: most(200),
     },
+  },
+  "serving-soak": {
+    about: "varve serve at 80 % of what it can do, for --minutes (10): requests that failed, and what memory grew by",
+    goals: { errors: most(0), rss_growth: most(1.1), heap_growth: most(1.1) },
   },
   "windows": {
     about:
@@ -94,7 +101,11 @@ const benches: Readonly<Record<string, Bench>> = {
 };
 
 async function main(args: readonly string[]): Promise<void> {
-  const names = args.filter((arg) => arg !== "--json");
+  const { positionals: names, values } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { json: { type: "boolean" }, minutes: { type: "string" } },
+  });
   const [name] = names;
   if (name === undefined) {
     console.log(
@@ -109,12 +120,12 @@ async function main(args: readonly string[]): Promise<void> {
     return;
   }
   const file = new URL(`${name.replaceAll("-", "_")}.ts`, import.meta.url);
-  const { run } = await import(file.href) as { run(): Promise<BenchResult> };
-  const result = await run();
+  const { run } = await import(file.href) as { run(options: { readonly minutes?: number }): Promise<BenchResult> };
+  const result = await run(values.minutes === undefined ? {} : { minutes: Number(values.minutes) });
   console.log(`${name}: ${bench.about}\n${machine()}\n`);
   console.log(`${rowsTable(result.rows)}\n`);
   console.log(ratiosTable(result.ratios, bench.goals));
-  if (args.includes("--json")) {
+  if (values.json) {
     const { ratios, rows } = result;
     console.log(JSON.stringify({ name, ratios, rows }));
   }

@@ -37,6 +37,7 @@ const openSeconds = 5;
 
 const one = "/api/v1/feature-service/get-features";
 const many = "/api/v1/feature-service/get-features-batch";
+const context = { requestContextMap: { amount: 12.5 } };
 const allMetadata = Object.fromEntries(
   ["Names", "EffectiveTimes", "DataTypes", "SloInfo", "ServingStatus"].map((each) => [`include${each}`, true]),
 );
@@ -65,6 +66,7 @@ export async function run(): Promise<BenchResult> {
     const [answer, ours] = [await get.load.body(byHand()[7]!), await vector.load.body(vectors[7]!)];
     if (answer !== ours || answer !== await hmget.load.body(byHand()[7]!)) throw new Error(`${answer} is not ${ours}`);
     const windows = await caseOf("vector of windows", varve, requestsOf(key, "windows"));
+    const realtime = await caseOf("vector and a realtime view", varve, requestsOf(key, "realtime", context));
     const metadata = await caseOf(
       "vector with metadata",
       varve,
@@ -72,7 +74,7 @@ export async function run(): Promise<BenchResult> {
     );
     const batch = await caseOf(`batch of ${batchKeys} keys`, varve, batchesOf(key), 8, 40);
     const embedded = await caseOf("vector from LMDB", lmdb, requestsOf(lmdbKey, "model"));
-    const cases = [vector, get, hmget, windows, metadata, batch, embedded];
+    const cases = [vector, get, hmget, windows, realtime, metadata, batch, embedded];
     await byTurns(cases);
     const latencies = await openLoop([vector, get]);
     await askEveryService(varve, key);
@@ -81,6 +83,7 @@ export async function run(): Promise<BenchResult> {
       hmget_vs_vector: ratio(hmget, vector),
       batch_us_per_key: median(batch.costs) / batchKeys,
       windows_vs_vector: ratio(windows, vector),
+      realtime_vs_vector: ratio(realtime, vector),
       metadata_vs_vector: ratio(metadata, vector),
       lmdb_vs_redis: ratio(embedded, vector),
       rss_mb: varve.rss(),

@@ -2,9 +2,12 @@
 import { join } from "node:path";
 import { connect } from "../../sdk/connect.ts";
 import { entity } from "../../sdk/define/entity.ts";
+import { realtimeView } from "../../sdk/define/realtime_view.ts";
 import { service } from "../../sdk/define/service.ts";
 import { view } from "../../sdk/define/view.ts";
 import { count, max, mean, min, sum } from "../../sdk/frame/aggregates.ts";
+import { col } from "../../sdk/frame/expr.ts";
+import { requestTimestamp } from "../../sdk/frame/request_time.ts";
 import { fromRows } from "../../sdk/frame/sources.ts";
 import { openKeys } from "../../sdk/serving.ts";
 import { formatTimestamp, systemClock } from "../../sdk/time.ts";
@@ -43,7 +46,8 @@ function valueOf(kind: string, at: number): unknown {
 
 const attributes = [0, 1, 2].map((v) => {
   const names = kinds.map((kind, i) => ({ name: `${kind}${v}${i}`, kind: kind as keyof typeof types }));
-  const schema = Object.fromEntries(names.map(({ name, kind }) => [name, types[kind]]));
+  // The compiler need know but the one that an expression reads.
+  const schema = Object.fromEntries(names.map(({ name, kind }) => [name, types[kind]])) as { readonly d00: "float64" };
   const rows = Array.from({ length: users }, (_, u) => ({
     user: BigInt(u),
     at: today - dayMicros / 2n,
@@ -71,6 +75,13 @@ const windows = [0, 1, 2].map((v) => {
     ),
     settings,
   );
+});
+
+/** What an expression makes of the request and of a stored feature. */
+const ratio = realtimeView("ratio", {
+  request: { amount: "float64" },
+  from: [attributes[0]!],
+  features: { ratio: col("amount").divide(col("d00")), hour: requestTimestamp().dt.hour() },
 });
 
 /** Publishes into a folder, and loads what is served; gives the text of a key that may read. */
