@@ -6,63 +6,62 @@ import { answerWriter } from "./tecton_answer.ts";
 import type { Row, Wanted } from "./tecton_answer.ts";
 import type { VectorOptions, VectorRow } from "./tecton_params.ts";
 
-export interface GetFeaturesContext {
+/** When, and until when, rows are read. */
+export interface ReadContext {
   /** Request time (S3), micros. */
   readonly at: bigint;
   readonly signal: AbortSignal;
-  /** `performance.now()` when the request came in. */
+}
+
+/** What `performance.now()` was when the request came in, when the store was asked, and when it had answered. */
+export interface AnswerTimes {
   readonly started: number;
+  readonly asked: number;
+  readonly answered: number;
 }
 
 /** Answers above these do not count when latency is judged: the store, not the server, is slow then. */
 const sloLimits = { bytes: 2 * 1024 * 1024, seconds: 0.025 } as const;
 
-/** The answer's body for one row. */
-export async function getFeatures(
+/** The answer's body for one row, which took so long to read. */
+export function oneAnswer(
   reader: ServiceReader,
-  row: VectorRow,
-  options: VectorOptions,
-  context: GetFeaturesContext,
-): Promise<string> {
-  const asked = performance.now();
-  const [answer] = await readRows(reader, [row], options, context);
-  const answered = performance.now();
+  row: Row,
+  { metadataOptions: wanted }: VectorOptions,
+  times: AnswerTimes,
+): string {
   const writer = answerWriter(reader);
-  const result = writer.vector(answer);
-  const wanted = options.metadataOptions;
+  const result = writer.vector(row);
   if (!isAnyWanted(wanted)) return `{"result":${result}}`;
-  const slo = wanted["includeSloInfo"] ? `,"sloInfo":${sloInfo([answer], answered - asked, context)}` : "";
-  return `{"result":${result},"metadata":{"features":${writer.metadata(wanted, answer)}${slo}}}`;
+  const slo = wanted["includeSloInfo"] ? `,"sloInfo":${sloInfo([row], times)}` : "";
+  return `{"result":${result},"metadata":{"features":${writer.metadata(wanted, row)}${slo}}}`;
 }
 
 /** The answer's body for many rows: statuses are lists with an entry per row. */
-export async function getFeaturesBatch(
+export function batchAnswer(
   reader: ServiceReader,
-  rows: readonly VectorRow[],
-  options: VectorOptions,
-  context: GetFeaturesContext,
-): Promise<string> {
-  const asked = performance.now();
-  const answers = await readRows(reader, rows, options, context);
-  const answered = performance.now();
+  rows: readonly Row[],
+  { metadataOptions: wanted }: VectorOptions,
+  times: AnswerTimes,
+): string {
   const writer = answerWriter(reader);
-  const result = `[${answers.map((answer) => writer.vector(answer)).join(",")}]`;
-  const wanted = options.metadataOptions;
-  if (!isAnyWanted(wanted)) return `{"result":${result}}`;
-  const slo = wanted["includeSloInfo"] ? batchSloInfo(answers, answered - asked, context) : "";
-  return `{"result":${result},"metadata":{"features":${writer.batchMetadata(wanted, answers)}${slo}}}`;
+  let result = "";
+  for (let r = 0; r < rows.length; r++) result += r === 0 ? writer.vector(rows[r]) : `,${writer.vector(rows[r])}`;
+  if (!isAnyWanted(wanted)) return `{"result":[${result}]}`;
+  const slo = wanted["includeSloInfo"] ? batchSloInfo(rows, times) : "";
+  return `{"result":[${result}],"metadata":{"features":${writer.batchMetadata(wanted, rows)}${slo}}}`;
 }
 
 function isAnyWanted(wanted: Wanted | undefined): wanted is Wanted {
   return wanted !== undefined && Object.values(wanted).includes(true);
 }
 
-/** Rows are undefined when they did not come in time and whoever asked wants to know that. */
-function readRows(
+/** Reads rows; undefined are those that did not come in time, where whoever asks wants to know that. */
+export function readRows(
   reader: ServiceReader,
   rows: readonly VectorRow[],
   { allowPartialResults, metadataOptions, requestOptions }: VectorOptions,
-  { at, signal }: GetFeaturesContext,
+  { at, signal }: ReadContext,
 ): Promise<readonly Row[]> {
   refuseUnknown(reader, rows);
   const keys = rows.map(({ joinKeyMap = {} }) => joinKeyMap);
@@ -115,13 +114,13 @@ function quoted(names: readonly string[]): string {
   return names.map((name) => JSON.stringify(name)).join(", ");
 }
 
-function batchSloInfo(rows: readonly Row[], storeMs: number, context: GetFeaturesContext): string {
-  const each = rows.map((row) => sloInfo([row], storeMs, context));
-  return `,"sloInfo":[${each.join(",")}],"batchSloInfo":${sloInfo(rows, storeMs, context)}`;
+function batchSloInfo(rows: readonly Row[], times: AnswerTimes): string {
+  const each = rows.map((row) => sloInfo([row], times));
+  return `,"sloInfo":[${each.join(",")}],"batchSloInfo":${sloInfo(rows, times)}`;
 }
 
-function sloInfo(rows: readonly Row[], storeMs: number, { started }: GetFeaturesContext): string {
-  const storeSeconds = storeMs / 1_000;
+function sloInfo(rows: readonly Row[], { started, asked, answered }: AnswerTimes): string {
+  const storeSeconds = (answered - asked) / 1_000;
   const bytes = rows.reduce((sum, row) => sum + (row?.storedBytes ?? 0), 0);
   const reasons = [
     ...(bytes > sloLimits.bytes ? ["REDIS_RESPONSE_SIZE_LIMIT_EXCEEDED"] : []),

@@ -27,12 +27,13 @@ function check(value: unknown, limits: JsonLimits, depth: number): void {
     for (let i = 0; i < value.length; i++) check(value[i], limits, depth + 1);
     return;
   }
-  const keys = Object.keys(value);
-  checkCount("an object", keys.length, limits);
-  for (const key of keys) {
+  let count = 0;
+  for (const key in value) {
+    count++;
     if (key.length > limits.maxTextLength) check(key, limits, depth);
     check((value as Readonly<Record<string, unknown>>)[key], limits, depth + 1);
   }
+  checkCount("an object", count, limits);
 }
 
 function checkCount(what: string, count: number, { maxListLength }: JsonLimits): void {

@@ -5,8 +5,8 @@ import type { ServerConfig } from "../config.ts";
 import { Deadlines } from "./deadlines.ts";
 import { errorAnswer } from "./errors_http.ts";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "./fastify.ts";
-import { getFeatures, getFeaturesBatch } from "./get_features.ts";
-import type { GetFeaturesContext } from "./get_features.ts";
+import { batchAnswer, oneAnswer, readRows } from "./get_features.ts";
+import type { ReadContext } from "./get_features.ts";
 import { answerWriter } from "./tecton_answer.ts";
 import { tectonType } from "./tecton_json.ts";
 import { camelCased, serviceMeant } from "./tecton_params.ts";
@@ -60,9 +60,9 @@ export async function tectonRoutes(app: FastifyInstance, options: ReadRoutes): P
 
 function answersFrom({ serving, workspace, clock, config }: ReadRoutes): Answers {
   const deadlines = new Deadlines();
-  const contextOf = ({ startedAt }: FastifyRequest, params: Params): GetFeaturesContext => {
+  const contextOf = ({ startedAt }: FastifyRequest, params: Params): ReadContext => {
     const budgetMs = Math.min(config.requestTimeoutMs, params.requestOptions?.latencyBudgetMs ?? Infinity);
-    return { at: clock.now(), signal: deadlines.after(budgetMs, startedAt), started: startedAt };
+    return { at: clock.now(), signal: deadlines.after(budgetMs, startedAt) };
   };
   const readerOf = (request: FastifyRequest, params: Params, signal: AbortSignal): Promise<ServiceReader> =>
     serving.service(serviceMeant(workspace, params, namesInPath(request)), signal);
@@ -72,16 +72,20 @@ function answersFrom({ serving, workspace, clock, config }: ReadRoutes): Answers
       const context = contextOf(request, params);
       const reader = await readerOf(request, params, context.signal);
       request.service = reader.service;
+      const asked = performance.now();
+      const [row] = await readRows(reader, [params], params, context);
       reply.header("content-type", jsonType);
-      return await getFeatures(reader, params, params, context);
+      return oneAnswer(reader, row, params, { started: request.startedAt, asked, answered: performance.now() });
     },
     getFeaturesBatch: async (request, reply) => {
       const params = paramsOf(request);
       const context = contextOf(request, params);
       const reader = await readerOf(request, params, context.signal);
       request.service = reader.service;
+      const asked = performance.now();
+      const rows = await readRows(reader, params.requestData!, params, context);
       reply.header("content-type", jsonType);
-      return await getFeaturesBatch(reader, params.requestData!, params, context);
+      return batchAnswer(reader, rows, params, { started: request.startedAt, asked, answered: performance.now() });
     },
     metadata: async (request) => {
       const params = paramsOf(request);
@@ -96,12 +100,13 @@ function paramsOf(request: FastifyRequest): Params {
   return (request.body as { readonly params: Params } | undefined)?.params ?? {};
 }
 
+const noNames: ServiceNames = {};
+
 function namesInPath(request: FastifyRequest): ServiceNames {
   const { workspace, featureService } = request.params as { workspace?: string; featureService?: string };
-  return {
-    ...(workspace !== undefined && { workspaceName: workspace }),
-    ...(featureService !== undefined && { featureServiceName: featureService }),
-  };
+  // Version 1 has none.
+  if (workspace === undefined || featureService === undefined) return noNames;
+  return { workspaceName: workspace, featureServiceName: featureService };
 }
 
 function serviceMetadata(reader: ServiceReader): object {

@@ -46,7 +46,7 @@ export class AnswerWriter {
    */
   readonly #slots: readonly Slot[];
   /** What does not change in the metadata of features, by what is wanted of it. */
-  readonly #described = new Map<string, readonly string[]>();
+  readonly #described: (readonly string[])[] = [];
 
   constructor(reader: ServiceReader) {
     this.#slots = reader.features
@@ -71,24 +71,22 @@ export class AnswerWriter {
   /** `{"features":[…]}`. */
   vector(row: Row): string {
     const slots = this.#slots;
-    const features = new Array<unknown>(slots.length).fill(null);
-    if (row !== undefined) {
-      const { values } = row;
-      for (let i = 0; i < slots.length; i++) {
-        const { encode, index } = slots[i]!;
-        features[i] = encode(values[index]);
-      }
+    const features: unknown[] = [];
+    for (let i = 0; i < slots.length; i++) {
+      const { encode, index } = slots[i]!;
+      const value = row === undefined ? null : row.values[index];
+      features.push(value === null ? null : encode(value));
     }
     return `{"features":${JSON.stringify(features)}}`;
   }
 
   /** The list of features in an answer's metadata. */
   metadata(wanted: Wanted, row: Row): string {
-    const { includeEffectiveTimes: times, includeServingStatus: statuses } = wanted;
-    return this.#metadata(wanted, [row], () => [
-      ...(times ? [`"effectiveTime":${timeText(this.#time(row))}`] : []),
-      ...(statuses ? [`"status":"${tectonStatus(this.#status(row))}","reason":"${this.#status(row)}"`] : []),
-    ]);
+    return this.#metadata(wanted, [row], (place, times, statuses) => {
+      const reason = statusAt(row, place);
+      return (times ? `,"effectiveTime":${timeText(row?.effectiveTimes[place])}` : "") +
+        (statuses ? `,"status":"${tectonStatus(reason)}","reason":"${reason}"` : "");
+    });
   }
 
   /**
@@ -96,54 +94,65 @@ export class AnswerWriter {
    * had its value. Each row's own stands beside it.
    */
   batchMetadata(wanted: Wanted, rows: readonly Row[]): string {
-    const { includeEffectiveTimes: times, includeServingStatus: statuses } = wanted;
-    return this.#metadata(wanted, rows, () => [
-      ...(times ? [timesText(rows.map((row) => this.#time(row)))] : []),
-      ...(statuses ? [statusesText(rows.map((row) => this.#status(row)))] : []),
-    ]);
+    return this.#metadata(
+      wanted,
+      rows,
+      (place, times, statuses) =>
+        (times ? timesText(rows.map((row) => row?.effectiveTimes[place])) : "") +
+        (statuses ? statusesText(rows.map((row) => statusAt(row, place))) : ""),
+    );
   }
 
-  /** The place of the feature that {@link #time} and {@link #status} are of. */
-  #place = 0;
-
-  #time(row: Row): bigint | undefined {
-    return row?.effectiveTimes[this.#place];
-  }
-
-  #status(row: Row): string {
-    return row === undefined ? "TIME_OUT" : row.statuses[this.#place]!;
-  }
-
-  /** What was looked up together has the same times and statuses: their text is made once. */
-  #metadata(wanted: Wanted, rows: readonly Row[], changing: () => readonly string[]): string {
+  /** What was looked up together has the same times and statuses: their text, behind a comma, is made once. */
+  #metadata(
+    wanted: Wanted,
+    rows: readonly Row[],
+    changing: (place: number, times: boolean, statuses: boolean) => string,
+  ): string {
     const described = this.#describedBy(wanted);
-    let previous: number | undefined;
-    let changed: readonly string[] = [];
-    const features = this.#slots.map(({ index }, i) => {
-      if (previous === undefined || rows.some((row) => row !== undefined && !isSame(row, index, previous!))) {
-        this.#place = index;
-        changed = changing();
-        previous = index;
-      }
-      const parts = described[i] === "" ? changed : [described[i], ...changed];
-      return `{${parts.join(",")}}`;
-    });
-    return `[${features.join(",")}]`;
+    const times = wanted["includeEffectiveTimes"] === true;
+    const statuses = wanted["includeServingStatus"] === true;
+    let text = "";
+    let changed = "";
+    let previous = -1;
+    for (let i = 0; i < this.#slots.length; i++) {
+      const { index } = this.#slots[i]!;
+      if (previous < 0 || !isSame(rows, index, previous)) changed = changing(index, times, statuses);
+      previous = index;
+      const inside = described[i] === "" ? changed.slice(1) : described[i]! + changed;
+      text += i === 0 ? `{${inside}}` : `,{${inside}}`;
+    }
+    return `[${text}]`;
   }
 
   #describedBy(wanted: Wanted): readonly string[] {
-    const parts = ["Names", "DataTypes", "ExactTypes", "FeatureDescriptions", "FeatureTags"].filter((part) =>
-      wanted[`include${part}`]
-    );
-    const name = parts.join();
-    let described = this.#described.get(name);
-    if (!described) this.#described.set(name, described = this.#slots.map((slot) => describe(slot, wanted)));
-    return described;
+    let mask = 0;
+    for (let i = 0; i < describing.length; i++) if (wanted[describing[i]!]) mask |= 1 << i;
+    return this.#described[mask] ??= this.#slots.map((slot) => describe(slot, wanted));
   }
 }
 
-function isSame({ statuses, effectiveTimes }: Answer, index: number, other: number): boolean {
-  return statuses[index] === statuses[other] && effectiveTimes[index] === effectiveTimes[other];
+/** What is the same in every answer. */
+const describing = [
+  "includeNames",
+  "includeDataTypes",
+  "includeExactTypes",
+  "includeFeatureDescriptions",
+  "includeFeatureTags",
+];
+
+function isSame(rows: readonly Row[], place: number, other: number): boolean {
+  for (let r = 0; r < rows.length; r++) {
+    const row = rows[r];
+    if (row === undefined) continue;
+    const { statuses, effectiveTimes } = row;
+    if (statuses[place] !== statuses[other] || effectiveTimes[place] !== effectiveTimes[other]) return false;
+  }
+  return true;
+}
+
+function statusAt(row: Row, place: number): string {
+  return row === undefined ? "TIME_OUT" : row.statuses[place]!;
 }
 
 /** The inside of an object. */
@@ -164,12 +173,12 @@ function tectonStatus(reason: string): string {
 }
 
 function statusesText(reasons: readonly string[]): string {
-  return `"status":${JSON.stringify(reasons.map(tectonStatus))},"reason":${JSON.stringify(reasons)}`;
+  return `,"status":${JSON.stringify(reasons.map(tectonStatus))},"reason":${JSON.stringify(reasons)}`;
 }
 
 function timesText(times: readonly (bigint | undefined)[]): string {
   const newest = times.reduce((a, b) => a === undefined || (b !== undefined && b > a) ? b : a, undefined);
-  return `"effectiveTime":${timeText(newest)},"effectiveTimes":[${times.map(timeText).join(",")}]`;
+  return `,"effectiveTime":${timeText(newest)},"effectiveTimes":[${times.map(timeText).join(",")}]`;
 }
 
 function timeText(micros: bigint | undefined): string {

@@ -62,10 +62,9 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 /** A field that is null was not given: the public Java client sends such. */
 function camelKeys(value: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const keys = Object.keys(value);
-  if (!keys.some((key) => key.includes("_") || value[key] === null)) return value;
+  if (isCamel(value)) return value;
   const found: Record<string, unknown> = {};
-  for (const key of keys) {
+  for (const key of Object.keys(value)) {
     if (value[key] === null) continue;
     const name = key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
     if (Object.hasOwn(found, name)) {
@@ -75,6 +74,11 @@ function camelKeys(value: Readonly<Record<string, unknown>>): Readonly<Record<st
     found[name] = value[key];
   }
   return found;
+}
+
+function isCamel(value: Readonly<Record<string, unknown>>): boolean {
+  for (const key in value) if (value[key] === null || key.includes("_")) return false;
+  return true;
 }
 
 /** The service that is meant; what the path and the body both name must be the same. */

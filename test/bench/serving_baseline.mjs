@@ -49,4 +49,5 @@ function parse(name, text) {
 }
 
 app.post("/", { schema: { body } }, kind === "get" ? get : hmget);
+process.once("SIGTERM", () => process.exit());
 process.send({ url: await app.listen({ host: "127.0.0.1", port: 0 }) });

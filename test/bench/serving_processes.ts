@@ -63,7 +63,7 @@ export async function startVarve(variables: Readonly<Record<string, string>>): P
 
 /** A route written by hand: see serving_baseline.mjs. */
 export async function startBaseline(kind: "get" | "hmget", redis: string): Promise<ServerProcess> {
-  const words = [`${root}test/bench/serving_baseline.mjs`, kind, redis];
+  const words = [...nodeOptions(), `${root}test/bench/serving_baseline.mjs`, kind, redis];
   const child = spawn("taskset", ["-c", serverCore, process.execPath, ...words], {
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
