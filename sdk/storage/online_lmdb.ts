@@ -93,7 +93,8 @@ class LmdbOnlineStore implements OnlineStore {
     keys: readonly Uint8Array[],
     signal?: AbortSignal,
   ): Promise<(Uint8Array | undefined)[]> {
-    await this.#turnEnd();
+    if (this.#turn) await this.#turn;
+    else this.#beginTurn();
     if (signal?.aborted) throw abortError(signal, "read");
     const values = new Array<Uint8Array | undefined>(keys.length);
     try {
@@ -107,11 +108,11 @@ class LmdbOnlineStore implements OnlineStore {
   }
 
   /**
-   * Reads of one event-loop turn are made together at its end, with one look at the newest data. A server then answers many requests in
-   * a row: answers that go out one by one wake their clients one by one, which costs more than the reads.
+   * The first read of an event-loop turn is made at once, the others together at its end. A busy server then answers many requests in a
+   * row: answers that go out one by one wake their clients one by one, which costs more than the reads.
    */
-  #turnEnd(): Promise<void> {
-    return this.#turn ??= new Promise((resolve) =>
+  #beginTurn(): void {
+    this.#turn = new Promise((resolve) =>
       setImmediate(() => {
         this.#turn = undefined;
         resolve();

@@ -91,6 +91,7 @@ export async function publish(folder: string, redis?: string): Promise<string> {
   const many = Array.from({ length: services }, (_, i) => service(`service${i}`, attributes));
   await (await store.plan([
     service("model", attributes),
+    service("realtime", [...attributes, ratio]),
     service("windows", windows.map((each, v) => each.prefix(`w${v}_`))),
     ...many,
   ])).apply();
