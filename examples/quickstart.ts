@@ -29,6 +29,7 @@ import {
   view,
 } from "varve";
 import type { Row } from "varve";
+import { featureClient } from "varve/client";
 
 const style = (code: number, text: string) => process.stdout.isTTY ? `\x1b[${code}m${text}\x1b[0m` : text;
 const title = (text: string) =>
@@ -135,8 +136,9 @@ title("4. Serve: the same numbers over HTTP");
 const server = await startServer();
 const keys = await flights.select("origin", "destination").distinct().sort("origin", "destination").limit(1_000).rows();
 const began = performance.now();
-const answers: Record<string, unknown>[] = [];
-for (const key of keys) answers.push(await ask(key));
+const client = featureClient({ url: server.url, key: "none", retries: 10 });
+const answers: Row[] = [];
+for (const key of keys) answers.push(await client.features(model, key));
 console.log(
   `${formatCount(keys.length)} routes asked at ${server.url}, one after the other: ${
     formatSeconds((performance.now() - began) / 1000 / keys.length)
@@ -189,6 +191,8 @@ async function startServer(): Promise<{ url: string; stop(): Promise<void> }> {
     env: { ...process.env, VARVE_PORT: "0", VARVE_LOG_LEVEL: "warn" },
     stdio: ["ignore", "pipe", "inherit"],
   });
+  // Whatever happens here, it is not left behind.
+  process.once("exit", () => child.kill("SIGTERM"));
   const [line] = await once(child.stdout, "data") as [Buffer];
   const url = /http:\S+/.exec(String(line))![0];
   return {
@@ -200,31 +204,8 @@ async function startServer(): Promise<{ url: string; stop(): Promise<void> }> {
   };
 }
 
-/** The features of one route, by name, as the server says them. */
-async function ask(joinKeyMap: Row): Promise<Record<string, unknown>> {
-  const params = { featureServiceName: "delay_model", joinKeyMap, metadataOptions: { includeNames: true } };
-  const response = await fetch(`${server.url}/api/v1/feature-service/get-features`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ params }),
-  });
-  if (!response.ok) throw new Error(await response.text());
-  const { result, metadata } = await response.json() as {
-    result: { features: unknown[] };
-    metadata: { features: { name: string }[] };
-  };
-  // Names are `view.feature`; a training set's columns are the features alone.
-  return Object.fromEntries(metadata.features.map(({ name }, i) => [name.split(".")[1]!, result.features[i]]));
-}
-
-/** JSON writes int64 as text and has no NaN; everything else must be the very same. */
-function isSame(row: Row, answer: Readonly<Record<string, unknown>>): boolean {
-  return model.featureNames.every((name) => isDeepStrictEqual(told(row[name]), answer[name]));
-}
-
-function told(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(told);
-  return typeof value === "bigint" || (typeof value === "number" && !Number.isFinite(value)) ? String(value) : value;
+function isSame(row: Row, answer: Row): boolean {
+  return model.featureNames.every((name) => isDeepStrictEqual(row[name], answer[name]));
 }
 
 function printRows(rows: readonly Row[]): void {
