@@ -79,7 +79,9 @@ export async function windowJoin(
     );
     for (const { probes, count, features, seen } of parts) {
       // The time of an answer is when it could be served.
-      for (let i = 0; i < count; i++) if (!Number.isNaN(seen[i])) seen[i] = plan.effectiveOf(seen[i]!);
+      for (let i = 0; showsEffective && i < count; i++) {
+        if (!Number.isNaN(seen[i])) seen[i] = plan.effectiveOf(seen[i]!);
+      }
       blocks.answers.add({
         ids: (probes.columns[0]!.values as Int32Array).subarray(0, count),
         times: seen.subarray(0, count),

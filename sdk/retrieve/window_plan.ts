@@ -50,7 +50,7 @@ export function windowPlan(view: AggregateView, names: readonly string[], asOf: 
   const dataDelay = durationToMicros(view.dataDelay, "dataDelay", { allowZero: true });
   const end = view.end === undefined ? Infinity : Number(alignUp(toMicros(view.end), schedule));
   const known = asOf === "event" ? edges.happenedAt : edges.visibleAt;
-  const visibleAt = (t: number) => Math.min(known(t), end);
+  const visibleAt = end === Infinity ? known : (t: number) => Math.min(known(t), end);
   return {
     view,
     inputs,

@@ -151,11 +151,10 @@ export class RowBlocks {
   #deal({ ids, times, columns }: RowBatch): void {
     const count = ids.length;
     if (count === 0) return;
-    this.#countByPart(ids);
-    this.#noteBatch(times[0]!);
     this.#weigh(columns, count);
-    this.#reserve();
+    this.#reserve(count);
     const { low, high } = this.#place(ids);
+    this.#noteBatch(times[0]!);
     const places = this.#places;
     const copied = columns.map(({ values, nulls }) => ({ values: copiedOf(values), nulls }));
     for (const { arena, place } of this.#arenas) {
@@ -258,13 +257,6 @@ export class RowBlocks {
     if (this.#heldObjectBytes > 0 && this.#heldObjectBytes > this.#options.memory / 2) this.#spill();
   }
 
-  #countByPart(ids: Int32Array): void {
-    const dealt = this.#dealt.fill(0);
-    const { firstId } = this.#options;
-    const shift = this.#shift;
-    for (let i = 0; i < ids.length; i++) dealt[(ids[i]! - firstId) >> shift]!++;
-  }
-
   #noteBatch(first: number): void {
     const at = this.#firsts.length * this.#dealt.length;
     if (this.#counts.length < at + this.#dealt.length) {
@@ -277,11 +269,12 @@ export class RowBlocks {
     this.#batchOrder = undefined;
   }
 
-  /** Gives every row of the batch a place; there are enough free blocks. Gives the lowest and the highest. */
+  /** Gives every row of the batch a place; there are enough free blocks. Gives the lowest and the highest place. */
   #place(ids: Int32Array): { readonly low: number; readonly high: number } {
     const count = ids.length;
     if (this.#places.length < count) this.#places = new Int32Array(count);
     const places = this.#places;
+    const dealt = this.#dealt.fill(0);
     const last = this.#last;
     const { firstId } = this.#options;
     const shift = this.#shift;
@@ -296,10 +289,10 @@ export class RowBlocks {
         place = block.place;
       }
       places[i] = last[part] = place;
+      dealt[part]!++;
       if (place < low) low = place;
       if (place > high) high = place;
     }
-    const dealt = this.#dealt;
     for (let p = 0; p < dealt.length; p++) {
       const part = this.#parts[p]!;
       part.count += dealt[p]!;
@@ -314,27 +307,17 @@ export class RowBlocks {
     return this.#batchOrder ??= Int32Array.from(firsts.keys()).sort((a, b) => firsts[a]! - firsts[b]! || a - b);
   }
 
-  /** Sees to it that there are blocks for the rows that are dealt. */
-  #reserve(): void {
+  /** Sees to it that there are blocks for so many rows, whatever parts they go to. */
+  #reserve(count: number): void {
     const { kinds, memory } = this.#options;
-    for (;;) {
-      const missing = this.#neededBlocks() - this.#free.length;
-      if (missing <= 0) return;
-      const least = Math.max(missing, leastArenaBlocks);
+    const needed = this.#parts.length + Math.ceil(count / blockRows);
+    while (this.#free.length < needed) {
+      const least = Math.max(needed - this.#free.length, leastArenaBlocks);
       const most = Math.floor((memory - this.#heldObjectBytes) / (blockRows * bytesOf(kinds))) - this.#blockCount;
       if (most < least && this.#free.length < this.#blockCount) this.#spill();
       // Twice the room, as far as the limit goes; memory that is never touched costs nothing.
       else this.#makeBlocks(Math.max(least, Math.min(this.#blockCount, most)));
     }
-  }
-
-  #neededBlocks(): number {
-    let needed = 0;
-    for (let p = 0; p < this.#parts.length; p++) {
-      const { held, blocks } = this.#parts[p]!;
-      needed += Math.ceil((held + this.#dealt[p]!) / blockRows) - blocks.length;
-    }
-    return needed;
   }
 
   #makeBlocks(count: number): void {
