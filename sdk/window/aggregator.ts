@@ -47,9 +47,10 @@ export interface Aggregator {
    */
   update(states: States, i: number, value: unknown, time: number, by: unknown, key?: unknown): void;
   /**
-   * Adds rows [from, to) at once: as {@link Aggregator.update} does, one after the other, with those whose value is not null and
-   * whose place in `nulls`, where there is that, is not 1. Without `values`, as for `count()`, every row counts. Only for what
-   * looks neither at times nor at `by` nor at keys; absent where a loop over `update` is all that it would be.
+   * Adds rows [from, to) at once: as {@link Aggregator.update} does, one after the other, with those that are not null. Numbers
+   * lie in typed arrays, and `nulls`, where some are null, has 1 for those; other values are in row form, null included. Without
+   * `values`, as for `count()`, every row counts. Only for what looks neither at times nor at `by` nor at keys; absent where a
+   * loop over `update` is all that it would be.
    */
   updateAll?(
     states: States,

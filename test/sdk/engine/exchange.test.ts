@@ -155,6 +155,29 @@ describe("exchange", () => {
     await expect(session.append("no_such_table", columns, batches(0, 1))).rejects.toThrow(/no_such_table/);
   });
 
+  it("nulls of a batch are not those of the batch before", async () => {
+    const columns: Schema = [{ name: "n", type: "int32" }, { name: "big", type: "int64" }];
+    const rowCount = 5000;
+    const isNull = (batch: number, row: number) => batch % 3 === 0 && (row + batch) % 7 === 0;
+    function* batches(): Iterable<ColumnBatch> {
+      for (let batch = 0; batch < 5; batch++) {
+        const nulls = Uint8Array.from({ length: rowCount }, (_, row) => Number(isNull(batch, row)));
+        const told = { hasNulls: batch % 3 === 0, isNull: (row: number) => nulls[row] === 1 };
+        const n = { values: Int32Array.from({ length: rowCount }, (_, row) => row), ...told };
+        const big = { values: BigInt64Array.from({ length: rowCount }, (_, row) => BigInt(row)), ...told, nulls };
+        yield { rowCount, columns: [n, big] };
+      }
+    }
+    await session.fill("some_nulls", columns, batches());
+    const found = await session.rows("SELECT n, big FROM some_nulls ORDER BY rowid");
+    const expected = Array.from({ length: 5 * rowCount }, (_, i) => {
+      const row = i % rowCount;
+      const isNullRow = isNull(Math.floor(i / rowCount), row);
+      return { n: isNullRow ? null : row, big: isNullRow ? null : BigInt(row) };
+    });
+    expect(found).toEqual(expected);
+  });
+
   it("parts of structs and lists that are null are null too, whatever lay in memory before", async () => {
     const struct = { struct: [{ name: "s", type: "string" }, { name: "l", type: { list: "string" } }] } as const;
     const columns: Schema = [{ name: "st", type: struct }, { name: "li", type: { list: struct } }];

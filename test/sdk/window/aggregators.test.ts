@@ -82,6 +82,26 @@ check("over a plain loop gives what the oracle gives", (each) => {
   expect(resultOf(aggregator, storedAndRead(aggregator, states))).toEqual(result);
 });
 
+check("of rows that are added at once gives what it gives of one after the other", (each, random) => {
+  const aggregator = make(each);
+  if (!aggregator.updateAll) return;
+  const { rows, type } = each;
+  const values = rows.map(({ value }) => value);
+  const columns = type === "float64" || type === "float32"
+    ? { values: Float64Array.from(values, (value) => (value as number | null) ?? 7) }
+    : { values };
+  const nulls = type === "float64" || type === "float32"
+    ? Uint8Array.from(values, (value) => Number(value === null))
+    : undefined;
+  const states = stateOf(aggregator, []);
+  for (let from = 0; from < rows.length;) {
+    const to = from + 1 + random.below(rows.length - from);
+    aggregator.updateAll(states, 0, columns.values, nulls, from, to);
+    from = to;
+  }
+  expect(storedAndRead(aggregator, states)).toEqual(storedAndRead(aggregator, stateOf(aggregator, rows)));
+});
+
 check("over parts that are merged, and stored meanwhile, gives the same", (each, random) => {
   const aggregator = make(each);
   const merged = mergedState(aggregator, each.rows, random);

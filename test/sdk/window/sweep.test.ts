@@ -77,9 +77,9 @@ describe("RowBlocks and KeySorter", () => {
   it("give the rows of each key in order, from memory and from files", () => {
     for (let seed = 1; seed <= 25; seed++) {
       const random = new Random(seed);
-      const idCount = random.pick([1, 2, 63, 64, 65, 1000]);
+      const idCount = random.pick([1, 2, 63, 64, 65, 1000, 5000]);
       const rows = randomRows(random, random.below(5000), idCount, random.pick([10, 100_000]), random.chance(0.5));
-      const blocks = blocksOf(rows, idCount, random.pick([0, 100_000, 10_000_000]), random);
+      const blocks = blocksOf(rows, idCount, random.pick([0, 100_000, 10_000_000, 1_000_000_000]), random);
       const sorter = new KeySorter(kinds, [3]);
       const found: TestRow[] = [];
       for (let part = 0; part < blocks.partCount; part++) {
@@ -99,6 +99,34 @@ describe("RowBlocks and KeySorter", () => {
       expect(found, `seed ${seed}`).toEqual(expected);
     }
     expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it("take more rows at a time than they deal together, in any order of batches", () => {
+    const idCount = 700;
+    const count = 100_000;
+    const blocks = new RowBlocks({ firstId: 0, idCount, kinds: ["int32"], memory: 100_000_000, spillPath });
+    for (const first of [count, 0]) {
+      const of = (i: number) => first + i;
+      blocks.add({
+        ids: Int32Array.from({ length: count }, (_, i) => of(i) % idCount),
+        times: Float64Array.from({ length: count }, (_, i) => of(i)),
+        columns: [{ values: Int32Array.from({ length: count }, (_, i) => -of(i)) }],
+      });
+    }
+    const sorter = new KeySorter(["int32"]);
+    const found: number[] = [];
+    for (let part = 0; part < blocks.partCount; part++) {
+      const { idCount: ids, starts, times, columns } = sorter.sort(blocks, part);
+      for (let row = 0; row < starts[ids]!; row++) {
+        if (columns[0]!.values[row] !== -times[row]!) throw new Error(`row ${row} of part ${part} was torn`);
+        found.push(times[row]!);
+      }
+    }
+    const expected = Array.from(
+      { length: idCount },
+      (_, id) => Array.from({ length: Math.ceil((2 * count - id) / idCount) }, (_, i) => id + i * idCount),
+    ).flat();
+    expect(found).toEqual(expected);
   });
 
   it("say where rows cannot be kept", () => {
