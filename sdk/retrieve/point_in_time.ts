@@ -9,7 +9,7 @@ import { type EngineSession, quoteName, type Relation } from "../engine/engine.t
 import type { Field } from "../schema.ts";
 import { type AnyRead, featureOf, type FeatureRead, keyColumns, timing } from "./feature_read.ts";
 import { literalSql } from "./literal_sql.ts";
-import { type FeatureRows, findPositions, type KeyIds, keyIds, positionedSql } from "./positions.ts";
+import { type FeatureRows, findPositions, type KeyIds, keyIds, positionColumn, positionedSql } from "./positions.ts";
 import { rowColumn, type SpineTable } from "./spine_table.ts";
 import { effectiveColumn, type PlannedWindows, windowJoin } from "./window_join.ts";
 
@@ -97,11 +97,11 @@ export async function pointInTimeJoin(
     if (joins.length === 0) {
       // Its rows are read once, straight into the result: nothing of them is kept.
       beside.push(`POSITIONAL JOIN ${found.table} h`);
-      joins.push(`LEFT JOIN (${rows}) ${alias} ON ${alias}.position = h.position`);
+      joins.push(`LEFT JOIN (${rows}) ${alias} ON ${alias}.${positionColumn} = h.${positionColumn}`);
     } else {
       joins.push(
-        `LEFT JOIN (SELECT h.rowid AS spine_row, f.* FROM ${found.table} h JOIN (${rows}) f USING (position)) ${alias} ` +
-          `ON ${alias}.spine_row = s.${rowColumn}`,
+        `LEFT JOIN (SELECT h.rowid AS ${rowColumn}, f.* FROM ${found.table} h JOIN (${rows}) f USING (${positionColumn})) ${alias} ` +
+          `ON ${alias}.${rowColumn} = s.${rowColumn}`,
       );
     }
     columns.push(...viewColumns(view.read, alias, spine, options));
@@ -125,7 +125,7 @@ export function cutoffSql(read: FeatureRead, time: string, asOf: AsOf): string {
 function viewColumns(read: FeatureRead, alias: string, spine: SpineTable, options: PointInTimeOptions): string[] {
   const { ttl } = timing(read.definition);
   const event = `${alias}.${reservedColumns.eventTimestamp}`;
-  const isFound = `${alias}.position IS NOT NULL`;
+  const isFound = `${alias}.${positionColumn} IS NOT NULL`;
   const isValid = ttl === undefined
     ? undefined
     : `epoch_us(${event}) > epoch_us(s.${quoteName(spine.eventTimestamp)}) - ${ttl}`;

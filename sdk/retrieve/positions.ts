@@ -58,13 +58,16 @@ export interface FindOptions {
 
 /** What the spine's rows reach. */
 export interface Positions {
-  /** A temporary table: row n has the `position` that row n of the spine reaches, or null. */
+  /** A temporary table: row n has the position that row n of the spine reaches, or null. */
   readonly table: string;
   /** Files that positions point into, in order. */
   readonly files: readonly FeatureFile[];
   /** The file's number, in the high half of a position, of the first of them. */
   readonly firstFile: number;
 }
+
+/** The column with the position of a row, or that it reaches: no feature has the name. */
+export const positionColumn = "__varve_position";
 
 /** Feature rows per batch: with the spine rows of a sweep, what is in JavaScript's memory at a time (about 150 MB). */
 const rowsPerBatch = 1_000_000;
@@ -81,11 +84,11 @@ export function temporaryName(what: string): string {
 /** SQL that reads columns of rows, with the position of each row. */
 export function positionedSql(rows: FeatureRows, positions: Positions, columns: readonly Field[]): string {
   const names = columns.map(({ name }) => quoteName(name)).join(", ");
-  if (rows.kind === "table") return `SELECT rowid AS position, ${names} FROM ${rows.table}`;
+  if (rows.kind === "table") return `SELECT rowid AS ${positionColumn}, ${names} FROM ${rows.table}`;
   if (positions.files.length > 0) {
-    return `SELECT ${positionSql(positions.firstFile)} AS position, ${names} FROM ${scanSql(positions.files)}`;
+    return `SELECT ${positionSql(positions.firstFile)} AS ${positionColumn}, ${names} FROM ${scanSql(positions.files)}`;
   }
-  return emptySql([{ name: "position", type: "int64" }, ...columns]);
+  return emptySql([{ name: positionColumn, type: "int64" }, ...columns]);
 }
 
 /** The rows of files: see {@link fileRowsSql}. */
@@ -183,7 +186,7 @@ async function sweepByTime(
   for (let i = 0; i < rows.length; i++) answers[rows[i]!] = positions[i]!;
 }
 
-const foundSchema: readonly Field[] = [{ name: "position", type: "int64" }];
+const foundSchema: readonly Field[] = [{ name: positionColumn, type: "int64" }];
 
 /** What spine rows ask: the ids of their keys, cutoffs in some form, and the rows. */
 interface SpineProbes<T> {

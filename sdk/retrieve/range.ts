@@ -143,22 +143,22 @@ function rangeRelation(definition: ViewDefinition, rows: FeatureRows, { start, e
   // Of the rows of an interval, which become effective together, only the newest is ever served. The row before it ends
   // where the next interval's begins. A value is valid while its event timestamp > t − ttl, so up to event + ttl.
   const newest =
-    `SELECT *, coalesce(lead(${effective}) OVER (PARTITION BY ${keyList} ORDER BY ${event}), ${timestampLimits.max}) AS next ` +
+    `SELECT *, coalesce(lead(${effective}) OVER (PARTITION BY ${keyList} ORDER BY ${event}), ${timestampLimits.max}) AS __next ` +
     `FROM (FROM ${
       fromSql(rows)
     } QUALIFY row_number() OVER (PARTITION BY ${keyList}, ${effective} ORDER BY ${event} DESC) = 1)`;
-  const until = ttl === undefined ? `least(next, ${end})` : `least(next, ${event} + ${ttl}, ${end})`;
+  const until = ttl === undefined ? `least(__next, ${end})` : `least(__next, ${event} + ${ttl}, ${end})`;
   const columns = [
     keyList,
-    `make_timestamptz(since) AS ${validityColumns.from}`,
-    `make_timestamptz(until) AS ${validityColumns.to}`,
+    `make_timestamptz(__since) AS ${validityColumns.from}`,
+    `make_timestamptz(__until) AS ${validityColumns.to}`,
     ...features,
   ];
   const sql =
     `SELECT ${
       columns.join(", ")
-    } FROM (SELECT *, greatest(${effective}, ${start}) AS since, ${until} AS until FROM (${newest})) ` +
-    `WHERE since < until ORDER BY ${keyList}, since`;
+    } FROM (SELECT *, greatest(${effective}, ${start}) AS __since, ${until} AS __until FROM (${newest})) ` +
+    `WHERE __since < __until ORDER BY ${keyList}, __since`;
   return { sql, schema };
 }
 

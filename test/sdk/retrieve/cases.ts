@@ -53,17 +53,18 @@ const keySets: readonly { readonly fields: readonly Field[]; readonly values: re
   },
 ];
 
+/** Named as columns of queries might be. */
 const features: readonly Field[] = [
   { name: "x", type: "float64" },
   { name: "s", type: "string" },
-  { name: "n", type: "int64" },
-  { name: "l", type: { list: "int32" } },
+  { name: "position", type: "int64" },
+  { name: "until", type: { list: "int32" } },
 ];
 /** By feature: in row form for the oracle, and as a definition writes it. */
 const defaults: Readonly<Record<string, { readonly row: unknown; readonly literal: FeatureDefinition["default"] }>> = {
   x: { row: -0.5, literal: -0.5 },
   s: { row: "it's", literal: "it's" },
-  n: { row: 2n ** 60n, literal: String(2n ** 60n) },
+  position: { row: 2n ** 60n, literal: String(2n ** 60n) },
 };
 
 function viewCase(index: number): fc.Arbitrary<ViewCase> {
@@ -85,8 +86,8 @@ function viewCase(index: number): fc.Arbitrary<ViewCase> {
       written: fc.option(instant, { freq: 4 }),
       x: nullable(fc.constantFrom(0.5, -2, 7)),
       s: nullable(text),
-      n: nullable(fc.constantFrom(0n, 5n, -(2n ** 62n))),
-      l: nullable(fc.array(number, { maxLength: 2 })),
+      position: nullable(fc.constantFrom(0n, 5n, -(2n ** 62n))),
+      until: nullable(fc.array(number, { maxLength: 2 })),
     });
     return fc.array(row, { minLength: 10, maxLength: 60 }).map((rows) =>
       makeView(index, shape, fields, rows as OracleRow[])
@@ -130,7 +131,7 @@ function makeView(index: number, shape: Shape, joinKeys: readonly Field[], rows:
   const joinKeyMap = shape.isMapped ? { [joinKeys[0]!.name]: `${alias}_key` } : {};
   const names = features.map(({ name }) => ({ feature: name, as: `${alias}_${name}` }));
   // Rows that no slice can hold, and ties that only their place in the file decides: the source keeps the last.
-  const placed = rows.map((row, position) => ({ ...row, ...(shape.withWritten ? {} : { written: null }), position }));
+  const placed = rows.map((row, place) => ({ ...row, ...(shape.withWritten ? {} : { written: null }), place }));
   return {
     definition,
     read: { alias, definition, version: 1, features: names, joinKeyMap },
@@ -144,7 +145,7 @@ function makeView(index: number, shape: Shape, joinKeys: readonly Field[], rows:
         ...name,
         ...(shape.withDefaults && defaults[name.feature] ? { default: defaults[name.feature]!.row } : {}),
       })),
-      tieOrder: ["position"],
+      tieOrder: ["place"],
       schedule: durationToMicros(shape.schedule),
       dataDelay: durationToMicros(shape.dataDelay, "dataDelay", { allowZero: true }),
       start,

@@ -110,9 +110,9 @@ describe("pointInTimeJoin()", () => {
       written: null,
       x,
       s: null,
-      n: null,
-      l: null,
-      position: x,
+      position: null,
+      until: null,
+      place: x,
     });
     const definition = {
       ...found!.definition,

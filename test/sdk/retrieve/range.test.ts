@@ -36,7 +36,7 @@ function valuesAt(view: ViewCase, at: bigint): Row[] {
     features: view.oracle.features.map((feature) => ({ ...feature, as: feature.feature })),
   };
   return pointInTimeOracle(spine, [oracle], "effective").filter((row) => row[`${oracle.alias}__status`] === "PRESENT")
-    .map((row) => Object.fromEntries([...names, "x", "s", "n", "l"].map((name) => [name, row[name]])));
+    .map((row) => Object.fromEntries([...names, "x", "s", "position", "until"].map((name) => [name, row[name]])));
 }
 
 const text = (row: Row) => JSON.stringify(row, (_, value) => typeof value === "bigint" ? `${value}n` : value);

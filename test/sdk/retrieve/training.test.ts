@@ -90,9 +90,9 @@ function fixedView(): ViewCase {
     )!;
   const at = (h: number) => origin + BigInt(h) * hour;
   const rows = [
-    { a: 1n, b: 12, event_timestamp: at(0), written: null, x: 1, s: "one", n: 1n, l: null },
-    { a: 11n, b: 2, event_timestamp: at(1), written: null, x: 2, s: "two", n: 2n, l: [1, null] },
-    { a: 1n, b: 12, event_timestamp: at(2), written: null, x: 3, s: null, n: 3n, l: [] },
+    { a: 1n, b: 12, event_timestamp: at(0), written: null, x: 1, s: "one", position: 1n, until: null },
+    { a: 11n, b: 2, event_timestamp: at(1), written: null, x: 2, s: "two", position: 2n, until: [1, null] },
+    { a: 1n, b: 12, event_timestamp: at(2), written: null, x: 3, s: null, position: 3n, until: [] },
   ];
   const definition = {
     ...found.definition,
@@ -150,9 +150,12 @@ describe("trainingSet()", () => {
   it("gives DataFrame, Parquet, Arrow and rows of one join, and tells its schema and versions (S11)", async () => {
     const { views, context } = await store([fixedView()]);
     const set = await trainingSet({ reads: [views[0]!.read], spine }, context);
-    expect(set.schema.map(({ name }) => name)).toEqual(["a", "b", "ts", "label", "x", "s", "n", "l"]);
+    expect(set.schema.map(({ name }) => name)).toEqual(["a", "b", "ts", "label", "x", "s", "position", "until"]);
     const rows = await set.rows();
-    expect(rows.map(({ x, s, l }) => [x, s, l])).toEqual([[3, null, []], [null, null, null], [2, "two", [1, null]]]);
+    expect(rows.map(({ x, s, until }) => [x, s, until])).toEqual([[3, null, []], [null, null, null], [2, "two", [
+      1,
+      null,
+    ]]]);
     expect((await set.collect() as pl.DataFrame).getColumn("x").toArray()).toEqual([3, null, 2]);
     expect((await set.arrow() as { numRows: number }).numRows).toBe(3);
     const file = await set.parquet(join(folder, "training.parquet"));
