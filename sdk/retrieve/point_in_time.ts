@@ -9,7 +9,15 @@ import { type EngineSession, quoteName, type Relation } from "../engine/engine.t
 import type { Field } from "../schema.ts";
 import { type AnyRead, featureOf, type FeatureRead, keyColumns, timing } from "./feature_read.ts";
 import { literalSql } from "./literal_sql.ts";
-import { type FeatureRows, findPositions, type KeyIds, keyIds, positionColumn, positionedSql } from "./positions.ts";
+import {
+  AskedProbes,
+  type FeatureRows,
+  findPositions,
+  type KeyIds,
+  keyIds,
+  positionColumn,
+  positionedSql,
+} from "./positions.ts";
 import { rowColumn, type SpineTable } from "./spine_table.ts";
 import { effectiveColumn, type PlannedWindows, windowJoin } from "./window_join.ts";
 
@@ -66,6 +74,7 @@ export async function pointInTimeJoin(
   const joins: string[] = [];
   const beside: string[] = [];
   const idsByKeys = new Map<string, KeyIds>();
+  const asked = new AskedProbes();
   for (const [i, view] of views.entries()) {
     const keys = keyColumns(view.read);
     const named = JSON.stringify(keys.map(({ name }) => name));
@@ -90,6 +99,7 @@ export async function pointInTimeJoin(
       cutoff: cutoffSql(view.read, `s.${quoteName(spine.eventTimestamp)}`, options.asOf),
       interval: options.asOf === "effective" ? timing(view.read.definition).schedule : undefined,
       rows: view.rows,
+      asked,
       rowsPerSweep: options.rowsPerSweep,
       signal: options.signal,
     });

@@ -51,6 +51,8 @@ export interface FindOptions {
   /** The length of the intervals at whose ends cutoffs lie, when they do: those of the schedule (S4). */
   readonly interval?: Micros | undefined;
   readonly rows: FeatureRows;
+  /** Of the join: what its views ask of the spine. */
+  readonly asked: AskedProbes;
   /** Spine rows that are swept at a time. @default 2_000_000 */
   readonly rowsPerSweep?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -134,14 +136,10 @@ async function sweepByPlace(
   const { bounds: { min, max }, ended } = order;
   const interval = `((least(cutoff, ${max}) - (${min})) // ${options.interval!})::INTEGER`;
   const probes = probesSql(options, range, interval, min);
-  const { ids, cutoffs: ends, rows } = await readProbes(
-    session,
-    probes,
-    new Int32Array(answers.length),
-    options.signal,
-  );
+  const { ids, cutoffs, rows } = await options.asked.read(session, probes, answers.length, options.signal);
   if (ids.length === 0) return;
-  for (let i = 0; i < ends.length; i++) ends[i] = ended[ends[i]!]!;
+  const ends = new Int32Array(ids.length);
+  for (let i = 0; i < ends.length; i++) ends[i] = ended[cutoffs[i]!]!;
   const sweep = new PlaceSweep({ ids, ends, rows }, options.ids.count, order.files.length, answers);
   const groups = [...groupsOf(order.files, mostFiles)];
   const room = new BigInt64Array(Math.max(...groups.map((group) => group.rows)));
@@ -206,6 +204,26 @@ async function readProbes<T extends Int32Array | Times>(
   const rows = new Int32Array(room.length);
   const count = await session.collectInto(sql, [ids, room, rows], signal);
   return { ids: ids.subarray(0, count), cutoffs: room.subarray(0, count) as T, rows: rows.subarray(0, count) };
+}
+
+/** Keeps the probes that were read last: views of one entity and schedule mostly ask the same of a spine. */
+export class AskedProbes {
+  #sql = "";
+  #probes: SpineProbes<Int32Array> | undefined;
+
+  /** As {@link readProbes}, of at most so many rows; nobody may write into what it gives. */
+  async read(
+    session: EngineSession,
+    sql: string,
+    most: number,
+    signal: AbortSignal | undefined,
+  ): Promise<SpineProbes<Int32Array>> {
+    if (this.#probes && this.#sql === sql) return this.#probes;
+    this.#probes = undefined;
+    this.#probes = await readProbes(session, sql, new Int32Array(most), signal);
+    this.#sql = sql;
+    return this.#probes;
+  }
 }
 
 /** Columns of the rows `r` whose keys `k` the spine has. */
