@@ -93,7 +93,7 @@ export interface WorkerConfig {
 export interface FunctionsConfig {
   /** The Deno executable; absent: the package `deno`, or what is on the PATH. */
   readonly deno?: string;
-  /** How long a batch may take: the rows of a request, or 1,000 of a training set. A server waits no longer than a request may. */
+  /** How long a batch may take: the rows of a request, or 1,000 of a training set. A server waits half as long as a request may take at most. */
   readonly timeoutMs: number;
   /** The most memory of a process. */
   readonly memoryMb: number;

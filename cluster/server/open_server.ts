@@ -55,7 +55,8 @@ export async function openServer(options: OpenServerOptions): Promise<OpenedServ
       observer: metrics,
       functions: {
         ...config.functions,
-        timeoutMs: Math.min(config.functions.timeoutMs, config.server.requestTimeoutMs),
+        // Half of what a request may take: those that waited for one that took too long are answered yet.
+        timeoutMs: Math.min(config.functions.timeoutMs, Math.ceil(config.server.requestTimeoutMs / 2)),
         onProblem: (error) =>
           logger.error(
             { err: error },

@@ -1,17 +1,19 @@
-/** Runs published functions over rows: in sandboxed processes, or, where that was asked for, in this one. */
+/** Runs published functions over rows in sandboxed processes. */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { messageOf, VarveError } from "../errors.ts";
+import { VarveError } from "../errors.ts";
 import type { Row } from "../schema.ts";
-import { type Call, plain } from "./child.ts";
-import { frameHead, type HostProblem } from "./child_host.ts";
+import type { Call } from "./child.ts";
+import { frameHead } from "./child_host.ts";
 import type { Codec } from "./codec.ts";
 import { Crew } from "./crew.ts";
 import { findDeno } from "./find_deno.ts";
+import { Gathering } from "./gathering.ts";
 import { type CommandLine, commandLine } from "./launch.ts";
-import { encodeInput, parentCodec, wrongValue } from "./parent_codec.ts";
+import { encodeInput, parentCodec } from "./parent_codec.ts";
 import { checkFunction, type PublishedFunction } from "./published_function.ts";
+import { cancelled, closedError, problemError } from "./run_errors.ts";
 
 /** For one run. */
 export interface RunOptions {
@@ -47,6 +49,8 @@ export interface FunctionRunnerOptions {
   readonly memoryMb?: number | undefined;
   /** Rows in one batch (1,000); more are cut into several. */
   readonly batchRows?: number | undefined;
+  /** Runs of so many rows or fewer are sent together when they come at a time (0: each is a batch of its own). */
+  readonly gatherRows?: number | undefined;
   /** Batches of one function that may wait (1,000). */
   readonly maxQueue?: number | undefined;
   /** Bytes of one answer (64,000,000). */
@@ -101,6 +105,7 @@ export class FunctionRunner implements FunctionRuns {
   #missing: { readonly error: unknown; readonly until: number } | undefined;
   readonly #codec: Codec = parentCodec();
   readonly #crews = new Map<string, Crew>();
+  readonly #gatherings = new WeakMap<Crew, Gathering>();
   readonly #keys = new WeakMap<PublishedFunction, string>();
   #folder: string | undefined;
   #closed = false;
@@ -115,6 +120,7 @@ export class FunctionRunner implements FunctionRuns {
       startTimeoutMs: positive("startTimeoutMs", options.startTimeoutMs, 15_000),
       memoryMb: positive("memoryMb", options.memoryMb, 600, 500),
       batchRows: positive("batchRows", options.batchRows, 1_000),
+      gatherRows: positive("gatherRows", options.gatherRows, 0, 0),
       maxQueue: positive("maxQueue", options.maxQueue, 1_000),
       maxReplyBytes: positive("maxReplyBytes", options.maxReplyBytes, 64_000_000),
       recycleAfter: positive("recycleAfter", options.recycleAfter, 10_000),
@@ -139,8 +145,9 @@ export class FunctionRunner implements FunctionRuns {
   /** The answers to rows, in their order. Fails as a whole with the first row that has none. */
   async run(fn: PublishedFunction, rows: readonly Row[], options: RunOptions = {}): Promise<Row[]> {
     const crew = this.#crew(fn);
-    const { batchRows } = this.#options;
+    const { batchRows, gatherRows } = this.#options;
     if (rows.length === 0) return [];
+    if (rows.length <= gatherRows) return await this.#gathering(crew, fn).run(rows, options.signal);
     if (rows.length <= batchRows) return await this.#batch(crew, fn, rows, 0, options.signal);
     // A few at a time: a long run leaves room for others in the queue.
     const answers: Row[][] = new Array(Math.ceil(rows.length / batchRows));
@@ -186,7 +193,7 @@ export class FunctionRunner implements FunctionRuns {
   }
 
   #crew(fn: PublishedFunction): Crew {
-    if (this.#closed) throw new VarveError("CANCELLED", `Cannot run ${fn.name}: the runner of functions is closed`);
+    if (this.#closed) throw closedError(fn);
     const key = this.#keyOf(fn);
     let crew = this.#crews.get(key);
     if (crew === undefined) {
@@ -263,6 +270,21 @@ export class FunctionRunner implements FunctionRuns {
     return this.#folder;
   }
 
+  #gathering(crew: Crew, fn: PublishedFunction): Gathering {
+    let gathering = this.#gatherings.get(crew);
+    if (gathering === undefined) {
+      const { batchRows, processes } = this.#options;
+      gathering = new Gathering({
+        send: (rows, signal) => this.#batch(crew, fn, rows, 0, signal),
+        cancelled: (signal) => cancelled(fn, signal),
+        batchRows,
+        batches: processes,
+      });
+      this.#gatherings.set(crew, gathering);
+    }
+    return gathering;
+  }
+
   #batch(
     crew: Crew,
     fn: PublishedFunction,
@@ -271,6 +293,8 @@ export class FunctionRunner implements FunctionRuns {
     signal: AbortSignal | undefined,
   ): Promise<Row[]> {
     return new Promise((resolve, reject) => {
+      // The rest of a long run, or one that is sent again.
+      if (this.#closed) return reject(closedError(fn));
       if (signal?.aborted) return reject(cancelled(fn, signal));
       const finish = (act: () => void): void => {
         if (call.done) return;
@@ -303,107 +327,6 @@ export class FunctionRunner implements FunctionRuns {
       }
     });
   }
-}
-
-/**
- * Runs functions in this process, with all its rights: for an author's own functions on their own computer, and where
- * it was asked for in so many words. Values are checked as in the sandbox; nothing limits time or memory.
- */
-export class InProcessRunner implements FunctionRuns {
-  readonly #codec: Codec = parentCodec();
-  readonly #compiled = new Map<string, (row: Row) => unknown>();
-
-  /** The answers to rows, in their order. Fails as a whole with the first row that has none. */
-  // deno-lint-ignore require-await
-  async run(fn: PublishedFunction, rows: readonly Row[], options: RunOptions = {}): Promise<Row[]> {
-    if (options.signal?.aborted) throw cancelled(fn, options.signal);
-    const call = this.#compile(fn);
-    const input = this.#codec.decode(fn.input, rows.length, encodeInput(this.#codec, fn, rows, 0, 0));
-    const answers = input.map((row, at) => {
-      let answer: unknown;
-      try {
-        answer = call(row);
-      } catch (error) {
-        throw problemError(
-          fn,
-          { kind: "thrown", row: at, field: "", message: describe(error), console: "" },
-          0,
-          rows.length,
-        );
-      }
-      if (typeof answer === "object" && answer !== null && !Array.isArray(answer)) return answer as Row;
-      const was = Array.isArray(answer)
-        ? "an array"
-        : answer === null || answer === undefined
-        ? String(answer)
-        : `a ${typeof answer}`;
-      const message = `is ${was}, not an object of fields`;
-      throw problemError(fn, { kind: "value", row: at, field: "", message, console: "" }, 0, rows.length);
-    });
-    try {
-      return this.#codec.decode(fn.output, rows.length, this.#codec.encode(fn.output, answers, 0));
-    } catch (error) {
-      const { row, field, problem } = wrongValue(error);
-      throw problemError(fn, { kind: "value", row, field, message: problem, console: "" }, 0, rows.length);
-    }
-  }
-
-  /** Compiles a function. */
-  // deno-lint-ignore require-await
-  async warm(fn: PublishedFunction): Promise<void> {
-    this.#compile(fn);
-  }
-
-  /** Forgets the functions. */
-  // deno-lint-ignore require-await
-  async close(): Promise<void> {
-    this.#compiled.clear();
-  }
-
-  #compile(fn: PublishedFunction): (row: Row) => unknown {
-    let call = this.#compiled.get(fn.source);
-    if (call === undefined) {
-      checkFunction(fn);
-      // A compiler's helper that keeps names may stand in the text.
-      const make = new Function("__name", `"use strict"; return (${fn.source}\n);`);
-      call = make((named: unknown) => named) as (row: Row) => unknown;
-      this.#compiled.set(fn.source, call);
-    }
-    return call;
-  }
-}
-
-/** The error of a signal that was raised: TIMEOUT for a deadline. */
-function cancelled(fn: PublishedFunction, signal: AbortSignal | undefined): VarveError {
-  const isDeadline = signal?.reason instanceof Error && signal.reason.name === "TimeoutError";
-  return new VarveError(
-    isDeadline ? "TIMEOUT" : "CANCELLED",
-    `Cannot finish ${fn.name}: ${isDeadline ? "the deadline passed" : "it was cancelled"}`,
-    { cause: signal?.reason },
-  );
-}
-
-function problemError(fn: PublishedFunction, problem: HostProblem, from: number, rows: number): VarveError {
-  const row = from + Math.min(Math.max(problem.row, 0), rows - 1);
-  const field = problem.field === "" ? "" : `, field "${problem.field}",`;
-  const [what, why] = problem.kind === "thrown"
-    ? [`row ${row} threw ${problem.message}`, `it threw ${problem.message}`]
-    : [`its answer to row ${row}${field} ${problem.message}`, `its answer${field} ${problem.message}`];
-  const said = problem.console === "" ? "" : `; it wrote to the console: ${problem.console.trim().slice(0, 500)}`;
-  return new VarveError("FUNCTION_FAILED", `Cannot finish ${fn.name}: ${what}${said}`, {
-    details: {
-      function: fn.name,
-      row,
-      problem: `${why}${said}`,
-      ...(problem.field === "" ? {} : { field: problem.field }),
-      ...(problem.console === "" ? {} : { console: problem.console }),
-    },
-  });
-}
-
-function describe(error: unknown): string {
-  const kind = error instanceof Error && error.name !== "Error" ? `${error.name}: ` : "";
-  return plain(`${kind}${messageOf(error)}`).slice(0, 1_000);
 }
 
 function positive(name: string, value: number | undefined, otherwise: number, least = 1): number {

@@ -28,11 +28,11 @@ export {
   type PublishedFunction,
   publishedFunction,
 } from "./published_function.ts";
+export { InProcessRunner } from "./in_process.ts";
 export {
   FunctionRunner,
   type FunctionRunnerOptions,
   type FunctionRuns,
-  InProcessRunner,
   type RunnerStatus,
   type RunOptions,
 } from "./runner.ts";

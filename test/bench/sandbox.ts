@@ -1,9 +1,10 @@
 /**
  * What the sandbox of functions costs: one function of 5 numbers over batches of 1,000 rows and over single rows, in a
- * process of its own, in this process with the same checks, and as a plain call. Rounds are interleaved; medians are told.
+ * process of its own, one after another and many at a time, in this process with the same checks, and as a plain call. Rounds are interleaved; medians are told.
  */
 import { publishedFunction } from "../../sdk/sandbox/published_function.ts";
-import { FunctionRunner, type FunctionRuns, InProcessRunner } from "../../sdk/sandbox/runner.ts";
+import { FunctionRunner, type FunctionRuns } from "../../sdk/sandbox/runner.ts";
+import { InProcessRunner } from "../../sdk/sandbox/in_process.ts";
 
 interface BenchResult {
   readonly name: string;
@@ -29,6 +30,8 @@ export async function run(): Promise<BenchResult> {
   const fn = publishedFunction("score", five, { ratio: "float64", larger: "float64" }, score);
   const rows = Array.from({ length: batch }, (_, i): Five => ({ a: i, b: i + 1.5, c: i * 2, d: i % 7, e: 3 }));
   const sandboxed = new FunctionRunner();
+  // As servers run it: what comes at a time is sent together.
+  const gathered = new FunctionRunner({ gatherRows: 100 });
   const inProcess = new InProcessRunner();
   try {
     const measures: readonly [name: string, unit: number, work: () => Promise<unknown>][] = [
@@ -37,6 +40,7 @@ export async function run(): Promise<BenchResult> {
       ["in process, checked", batch * batches, () => serial(inProcess, rows, batches)],
       ["a plain call", batch * batches, () => plain(rows)],
       ["sandboxed, one row", singles, () => serial(sandboxed, rows.slice(0, 1), singles)],
+      ["sandboxed, one row of 64 at a time", singles * 10, () => many(gathered, rows.slice(0, 1))],
       ["in process, one row", singles, () => serial(inProcess, rows.slice(0, 1), singles)],
     ];
     const times = measures.map((): number[] => []);
@@ -62,6 +66,7 @@ export async function run(): Promise<BenchResult> {
       ratios: {
         rows_per_s: 1_000 / perRow[1]!,
         one_row_us: perRow[4]! * 1_000,
+        one_of_64_us: perRow[5]! * 1_000,
         start_ms: median(starts),
         vs_in_process: perRow[1]! / perRow[2]!,
       },
@@ -73,10 +78,15 @@ export async function run(): Promise<BenchResult> {
     };
   } finally {
     await sandboxed.close();
+    await gathered.close();
   }
 
   async function serial(runs: FunctionRuns, some: readonly Five[], times: number): Promise<void> {
     for (let i = 0; i < times; i += 1) await runs.run(fn, some);
+  }
+
+  async function many(runs: FunctionRuns, some: readonly Five[]): Promise<void> {
+    await Promise.all(Array.from({ length: 64 }, () => serial(runs, some, Math.ceil(singles * 10 / 64))));
   }
 
   async function together(runs: FunctionRuns, some: readonly Five[]): Promise<void> {

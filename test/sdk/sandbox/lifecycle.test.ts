@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findDeno } from "../../../sdk/sandbox/find_deno.ts";
-import { FunctionRunner, InProcessRunner } from "../../../sdk/sandbox/runner.ts";
+import { FunctionRunner } from "../../../sdk/sandbox/runner.ts";
+import { InProcessRunner } from "../../../sdk/sandbox/in_process.ts";
 import { failure, published, unchecked } from "./rig.ts";
 
 const good = published((row: { n: number }) => ({ twice: row.n * 2 }), { n: "int32" }, { twice: "int32" }, "good");

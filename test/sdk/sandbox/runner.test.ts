@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { publishedFunction } from "../../../sdk/sandbox/published_function.ts";
-import { FunctionRunner, InProcessRunner } from "../../../sdk/sandbox/runner.ts";
+import { FunctionRunner } from "../../../sdk/sandbox/runner.ts";
+import { InProcessRunner } from "../../../sdk/sandbox/in_process.ts";
 import { Timestamp } from "../../../sdk/time.ts";
 import { failure, published } from "./rig.ts";
 
