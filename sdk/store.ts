@@ -239,7 +239,7 @@ export class Store extends Displayed {
       ...(options.reason !== undefined && { reason: options.reason }),
       estimate: (view) => estimateSources(this.#parts, view),
     });
-    await tryFunctions(plan, this.#parts.registry.cached, this.#parts.options.functions);
+    await tryFunctions(plan, definitions, this.#parts.registry.cached, this.#parts.options.functions);
     return new StorePlan(this.#parts, plan, definitions);
   }
 

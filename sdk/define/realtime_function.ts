@@ -1,10 +1,11 @@
 /** The function of a realtime view: what it is given, what it gives, and whether its text may be published. */
 import { type Issue, throwIssues, VarveError } from "../errors.ts";
 import { requestTimeColumn } from "../frame/expr_node.ts";
+import { isNeverNull } from "../frame/window_aggregations.ts";
 import { type AnyFunction, functionSource, sourceOfText } from "../sandbox/function_source.ts";
 import type { PublishedFunction } from "../sandbox/published_function.ts";
 import type { Schema } from "../schema.ts";
-import type { RealtimeFunction, RealtimeViewDefinition } from "./definitions.ts";
+import type { RealtimeFunction, RealtimeViewDefinition, ViewDefinition } from "./definitions.ts";
 import { realtimeSchema, requestTimeField } from "./realtime_checks.ts";
 
 /** The function of a realtime view as it is run; undefined where expressions compute it. */
@@ -25,6 +26,26 @@ export function functionInput(view: Pick<RealtimeViewDefinition, "request" | "in
   return realtimeSchema(view).map((field) =>
     field.name === requestTimeColumn ? { name: requestTimeField, type: field.type } : field
   );
+}
+
+/** Fields of the row that are never null: the time of the request, and inputs that have a default or are counts or lists (S7). */
+export function neverNullFields(
+  { from }: RealtimeViewDefinition,
+  find: (view: string) => ViewDefinition | undefined,
+): string[] {
+  const inputs = from.flatMap(({ view: name, features }) => {
+    const view = find(name);
+    return view ? features.filter(({ feature }) => isNeverNullFeature(view, feature)).map(({ as }) => as) : [];
+  });
+  return [requestTimeField, ...inputs];
+}
+
+function isNeverNullFeature(view: ViewDefinition, name: string): boolean {
+  if (view.features.find((feature) => feature.name === name)?.default !== undefined) return true;
+  if (view.mode !== "aggregates") return false;
+  const feature = view.features.find((each) => each.name === name)!;
+  const aggregation = view.aggregations.find((each) => each.name === feature.aggregation);
+  return isNeverNull(aggregation, feature.window, view.secondaryKey !== undefined);
 }
 
 /** What is published of a function; what keeps it from being published goes to the issues. */

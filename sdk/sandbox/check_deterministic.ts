@@ -10,6 +10,8 @@ import { FunctionRunner, type FunctionRunnerOptions } from "./runner.ts";
 export interface DeterminismOptions extends FunctionRunnerOptions {
   /** Rows to try; else some are made from the input schema, with nulls and extremes. */
   readonly rows?: readonly Row[] | undefined;
+  /** Fields that are never null; made-up rows have values for them. */
+  readonly neverNull?: readonly string[] | undefined;
 }
 
 /**
@@ -20,7 +22,7 @@ export interface DeterminismOptions extends FunctionRunnerOptions {
  */
 export async function checkDeterministic(fn: PublishedFunction, options: DeterminismOptions = {}): Promise<void> {
   const given = options.rows;
-  const rows = given ?? sampleRows(fn.input);
+  const rows = given ?? sampleRows(fn.input, options.neverNull);
   const sample = given ? "the sample" : "a made-up sample";
   const first = await answersOf(fn, rows, options, 1_000);
   const reversed = await answersOf(fn, [...rows].reverse(), options, 7);
@@ -34,10 +36,11 @@ export async function checkDeterministic(fn: PublishedFunction, options: Determi
     );
   }
   if (rows.length > 0 && !first.some(({ isRight }) => isRight)) {
+    const [one, last] = [first[0]!.text, first.at(-1)!.text];
     throw new VarveError(
       "INVALID_DEFINITION",
-      `Cannot publish ${fn.name}: it has no answer to any of ${rows.length} rows of ${sample}: ${first.at(-1)!.text}${
-        given ? "" : "; every field may be null, and a row of nulls needs an answer too"
+      `Cannot publish ${fn.name}: it has no answer to any of ${rows.length} rows of ${sample}: ${
+        one === last ? one : `to the first ${one}; to the last, of nulls, ${last}`
       }`,
       { details: { function: fn.name } },
     );
@@ -86,8 +89,11 @@ async function answersOf(
 }
 
 /** Rows with every extreme of every field, and nulls: the n-th row has the n-th of each field's values. */
-export function sampleRows(schema: Schema): Row[] {
-  const values = schema.map((field) => sampleValues(field.type));
+export function sampleRows(schema: Schema, neverNull: readonly string[] = []): Row[] {
+  const values = schema.map(({ name, type }) => {
+    const all = sampleValues(type);
+    return neverNull.includes(name) ? all.filter((value) => value !== null) : all;
+  });
   const longest = Math.max(2, ...values.map((list) => list.length));
   const rows: Row[] = [];
   // Fields step at different speeds, so that extremes meet.
@@ -99,7 +105,9 @@ export function sampleRows(schema: Schema): Row[] {
       })));
     }
   }
-  rows.push(Object.fromEntries(schema.map(({ name }) => [name, null])));
+  rows.push(
+    Object.fromEntries(schema.map(({ name }, at) => [name, neverNull.includes(name) ? values[at]![0] : null])),
+  );
   return rows;
 }
 

@@ -262,7 +262,7 @@ export class Child {
     const outOfMemory = /out of memory|heap limit|allocation failed/i.test(this.#errorText);
     const error = this.#why ??
       (outOfMemory
-        ? this.#error("EXHAUSTED", "needed more memory than its limit and was ended")
+        ? this.#error("EXHAUSTED", `needed more memory than its limit and was ended${this.#said()}`)
         : this.#error("UNAVAILABLE", `lost its process, which ${why}${this.#said()}`));
     // The first in line was being worked on: it is its fault. The rest never began.
     const [first, ...rest] = this.#calls.splice(0);
