@@ -95,7 +95,7 @@ export interface FunctionsConfig {
   readonly deno?: string;
   /** How long a batch may take: the rows of a request, or 1,000 of a training set. A server waits half as long as a request may take at most. */
   readonly timeoutMs: number;
-  /** The most memory of a process. */
+  /** The most memory that a function may take, beyond what Deno itself takes. */
   readonly memoryMb: number;
   /** Processes for each function, in each process that serves. */
   readonly processes: number;
@@ -153,7 +153,7 @@ const fileSchema = z.strictObject({
   functions: z.strictObject({
     deno: z.string().min(1),
     timeoutMs: z.number().int().min(10).max(600_000),
-    memoryMb: z.number().int().min(500).max(1_000_000),
+    memoryMb: z.number().int().min(16).max(1_000_000),
     processes: z.number().int().min(1).max(64),
   }).partial(),
   logLevel: z.enum(["trace", "debug", "info", "warn", "error", "silent"]),
@@ -344,7 +344,7 @@ function complete(values: FileConfig, folder: string): Config {
       ...defined(values.server ?? {}),
     }),
     worker: Object.freeze({ concurrency: 1, shutdownMs: 30_000, ...defined(values.worker ?? {}) }),
-    functions: Object.freeze({ timeoutMs: 5_000, memoryMb: 600, processes: 1, ...defined(values.functions ?? {}) }),
+    functions: Object.freeze({ timeoutMs: 5_000, memoryMb: 256, processes: 1, ...defined(values.functions ?? {}) }),
     logLevel: values.logLevel ?? "info",
     clock: values.clock === undefined ? systemClock : new ManualClock(values.clock),
     ...(values.clock === undefined ? {} : { clockAt: values.clock }),

@@ -45,7 +45,7 @@ export interface FunctionRunnerOptions {
   readonly timeoutMs?: number | undefined;
   /** Wall time for a start in ms (15,000). */
   readonly startTimeoutMs?: number | undefined;
-  /** Memory of a process in MB (600; 500 at least). */
+  /** Memory that a function may take in MB (256), beyond what Deno itself takes. */
   readonly memoryMb?: number | undefined;
   /** Rows in one batch (1,000); more are cut into several. */
   readonly batchRows?: number | undefined;
@@ -69,7 +69,7 @@ export interface FunctionSettings {
   readonly processes?: number;
   /** Wall time for a batch in ms: the rows of a request, or 1,000 of a training set. @default 5_000 */
   readonly timeoutMs?: number;
-  /** Memory of a process in MB, 500 at least. @default 600 */
+  /** Memory that a function may take in MB, beyond what Deno itself takes. @default 256 */
   readonly memoryMb?: number;
 }
 
@@ -118,7 +118,7 @@ export class FunctionRunner implements FunctionRuns {
       maxProcesses: positive("maxProcesses", options.maxProcesses, 16),
       timeoutMs: positive("timeoutMs", options.timeoutMs, 5_000),
       startTimeoutMs: positive("startTimeoutMs", options.startTimeoutMs, 15_000),
-      memoryMb: positive("memoryMb", options.memoryMb, 600, 500),
+      memoryMb: positive("memoryMb", options.memoryMb, 256, 16),
       batchRows: positive("batchRows", options.batchRows, 1_000),
       gatherRows: positive("gatherRows", options.gatherRows, 0, 0),
       maxQueue: positive("maxQueue", options.maxQueue, 1_000),

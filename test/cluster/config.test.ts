@@ -27,7 +27,7 @@ describe("readConfig()", () => {
       memoryMb: 800,
       processes: 1,
     });
-    expect(problems(() => readConfig({ env: { VARVE_FUNCTION_MEMORY_MB: "100" }, folder: folder() }))).toEqual([
+    expect(problems(() => readConfig({ env: { VARVE_FUNCTION_MEMORY_MB: "8" }, folder: folder() }))).toEqual([
       "functions.memoryMb",
     ]);
   });

@@ -228,13 +228,25 @@ describe("a function that uses too much", () => {
   });
 
   it.runIf(process.platform === "linux")("runs out of its own memory: buffers", async () => {
-    const got = await attack(`() => {
+    const roomy = new FunctionRunner({ timeoutMs: 30_000 });
+    const source = `() => {
       const all = []; let mb = 0;
       try { for (; mb < 3000; mb += 50) { const a = new Uint8Array(50_000_000); a.fill(1); all.push(a); } } catch (e) { return { got: e.name }; }
       return { got: mb + " MB" };
-    }`);
-    expect(got).toBe("RangeError");
-    await stillServes();
+    }`;
+    expect(await roomy.run(unchecked(source), [{ n: 1 }])).toEqual([{ got: "RangeError" }]);
+    await roomy.close();
+  });
+
+  it("may take what it is given: objects and buffers", async () => {
+    const roomy = new FunctionRunner({ memoryMb: 100, timeoutMs: 30_000 });
+    const taken = "() => { const a = []; for (let i = 0; i < 5000; i += 1) a.push(new Array(1000).fill(i + 0.5)); " +
+      "const b = new Uint8Array(50_000_000).fill(1); return { got: String(a.length + b.length) }; }";
+    for (let round = 0; round < 3; round += 1) {
+      expect(await roomy.run(unchecked(taken), [{ n: 1 }])).toEqual([{ got: "50005000" }]);
+    }
+    expect(roomy.status.starts).toBe(1);
+    await roomy.close();
   });
 
   it("runs out of its own stack", async () => {
@@ -299,7 +311,7 @@ describe("the process alone", () => {
   async function script(text: string): Promise<string> {
     const folder = mkdtempSync(join(tmpdir(), "varve-attack-"));
     try {
-      const command = commandLine(findDeno(), { memoryMb: 600, cpuSeconds: 20 });
+      const command = commandLine(findDeno(), { memoryMb: 256, cpuSeconds: 20 });
       const address = `data:application/javascript,${encodeURIComponent(text)}`;
       const child = spawn(command.file, [...command.args.slice(0, -1), address], {
         cwd: folder,
