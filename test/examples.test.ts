@@ -116,6 +116,15 @@ const lines: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     /^varve skew airport_delays: 0 mismatches among 3,435 values/m,
     /^varve skew route_delays: 0 mismatches among 8,000 values/m,
   ],
+  "13_function.ts": [
+    'INVALID_DEFINITION: Cannot define realtime view "wrong": compute, line 1: it captures "factor"',
+    "+ realtime view risk, version 1",
+    "gives score float64, band string, words list<string>",
+    "ada: { score: 8, band: 'high', words: [ 'gift', 'card', 'urgent' ] }",
+    "bob: 0.32 low, eve: null unknown",
+    "training: 8 high, as served: true",
+    "compute: ",
+  ],
 };
 /** It makes nothing but definitions: the command line runs it, below. */
 const definitions = "07_definitions.ts";
