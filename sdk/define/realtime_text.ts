@@ -1,5 +1,6 @@
 /** A realtime view in a few lines of text, for consoles, plans and commands. */
 import { exprText } from "../frame/expr_text.ts";
+import { readableSource } from "../sandbox/readable.ts";
 import { type Field, formatType } from "../schema.ts";
 import type { RealtimeFunction, RealtimeViewDefinition, ServiceView } from "./definitions.ts";
 
@@ -39,7 +40,9 @@ export function shortHash({ hash }: RealtimeFunction): string {
 
 /** The lines of a function, without the indentation that it had where it was written; compilers indent with tabs. */
 export function sourceLines({ source }: RealtimeFunction): string[] {
-  const lines = source.split("\n").map((line) => line.replace(/^\t+/, (tabs) => "  ".repeat(tabs.length)));
+  const lines = readableSource(source).split("\n").map((line) =>
+    line.replace(/^\t+/, (tabs) => "  ".repeat(tabs.length))
+  );
   const [first = "", ...rest] = lines;
   const depths = rest.filter((line) => line.trim() !== "").map((line) => /^\s*/.exec(line)![0].length);
   const depth = Math.min(...depths);

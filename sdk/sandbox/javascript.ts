@@ -1,5 +1,5 @@
 /** Reads JavaScript: the door to its parser and to the analysis of its scopes. */
-import { type Node, parse } from "acorn";
+import { type Node, parse, tokenizer } from "acorn";
 import { analyze } from "eslint-scope";
 
 /** A node of a syntax tree. */
@@ -49,6 +49,29 @@ export function parseExpression(text: string): Script {
     written: reference.isWrite(),
   }));
   return { text: whole, expression: statement.expression as Node as unknown as SyntaxNode, free };
+}
+
+/** A word or a sign of a text. */
+export interface Token {
+  /** What it is: itself for signs and keywords, else `name`, `num`, `string` and the like. */
+  readonly label: string;
+  /** As it stands in the text. */
+  readonly text: string;
+  /** Where it begins. */
+  readonly start: number;
+  /** Where it ends. */
+  readonly end: number;
+}
+
+/** The words and signs of a text, in order. Throws a `SyntaxError`. */
+export function tokensOf(text: string): Token[] {
+  return [...tokenizer(text, { ecmaVersion: "latest" })].map(({ type, start, end }) => ({
+    // Words that are keywords only where they stand come as names.
+    label: text.slice(start, end) === "of" ? "of" : type.label,
+    text: text.slice(start, end),
+    start,
+    end,
+  }));
 }
 
 /** The nodes below a node, nearest first. */

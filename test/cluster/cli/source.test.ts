@@ -1,6 +1,6 @@
 /** `varve source`: what the registry holds becomes a file, and the file plans no change. */
 import { spawnSync } from "node:child_process";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { Project } from "./command.ts";
@@ -53,4 +53,52 @@ await store.close();
   // It is computed again from there too.
   const done = await project.run("materialize", "amounts", "--overwrite");
   expect([done.code, done.out]).toEqual([0, expect.stringMatching(/1 rows?/)]);
+});
+
+it("shows functions so that people can read them; their text as a module plans no change", async () => {
+  const project = await open();
+  const options = `{
+  request: { amount: "float64", note: "string" },
+  output: { score: "float64", words: { list: "string" } },
+  // Comments and types are no part of what it means.
+  compute: ({ amount, note, requestTimestamp }) => {
+    const isNight: boolean = requestTimestamp.toDate().getUTCHours() < 6;
+    const words = (text: string | null): string[] => (text ?? "").split(/\\W+/).filter((word) => word !== "");
+    return { score: amount === null ? null : amount * (isNight ? 2 : 1), words: words(note) };
+  },
+}`;
+  const program = (...lines: string[]) =>
+    ['import { realtimeView } from "varve";', `export const risk = realtimeView("risk", ${options});`, ...lines].join(
+      "\n",
+    );
+  await writeFile(join(project.folder, "functions.ts"), program());
+  const applied = await project.run("apply", "functions.ts");
+  expect([applied.code, applied.err]).toEqual([0, ""]);
+  expect(applied.out).toMatch(/^ +const isNight = requestTimestamp\.toDate\(\)\.getUTCHours\(\) < 6;$/m);
+  const again = join(project.folder, "again.ts");
+  await writeFile(
+    join(project.folder, "write.ts"),
+    program(
+      'import { writeFileSync } from "node:fs";',
+      `writeFileSync(${JSON.stringify(again)}, String(risk.source()));`,
+    ),
+  );
+  for (const file of ["functions.ts", "write.ts", "again.ts"]) {
+    expect(await project.run("plan", file)).toMatchObject({ code: 0, out: "No changes\n", err: "" });
+  }
+  expect(await readFile(again, "utf8")).toMatch(
+    /^ {4}const isNight = requestTimestamp\.toDate\(\)\.getUTCHours\(\) < 6;$/m,
+  );
+  await writeFile(
+    join(project.folder, "wrong.ts"),
+    `import { realtimeView } from "varve";
+const factor = 2;
+export const risk = realtimeView("risk", { output: { x: "float64" }, compute: () => ({ x: factor }) });
+`,
+  );
+  const wrong = await project.run("plan", "wrong.ts");
+  expect([wrong.code, wrong.err]).toEqual([
+    1,
+    expect.stringContaining('it captures "factor"; move it into the function'),
+  ]);
 });
