@@ -1,6 +1,21 @@
 /** Reads JavaScript: the door to its parser and to the analysis of its scopes. */
-import { type Node, parse, tokenizer } from "acorn";
-import { analyze } from "eslint-scope";
+import { createRequire } from "node:module";
+import type { Node } from "acorn";
+
+interface Libraries {
+  readonly acorn: typeof import("acorn");
+  readonly scopes: typeof import("eslint-scope");
+}
+let loaded: Libraries | undefined;
+
+/** Loaded with the first function: a fifth of what a server needs to start, and most have none. */
+function libraries(): Libraries {
+  if (!loaded) {
+    const require = createRequire(import.meta.url);
+    loaded = { acorn: require("acorn"), scopes: require("eslint-scope") };
+  }
+  return loaded;
+}
 
 /** A node of a syntax tree. */
 export interface SyntaxNode {
@@ -35,16 +50,17 @@ export interface Script {
 /** Reads one expression, in strict mode. Throws a `SyntaxError`. */
 export function parseExpression(text: string): Script {
   const whole = `(${text}\n)`;
-  const program = parse(whole, { ecmaVersion: "latest", sourceType: "module", ranges: true, locations: true });
+  const { acorn, scopes: { analyze } } = libraries();
+  const program = acorn.parse(whole, { ecmaVersion: "latest", sourceType: "module", ranges: true, locations: true });
   const [statement, more] = program.body;
   if (more !== undefined || statement?.type !== "ExpressionStatement") {
     throw new SyntaxError("The text is more than one expression");
   }
-  const scopes = analyze(program as unknown as Parameters<typeof analyze>[0], {
+  const found = analyze(program as unknown as Parameters<Libraries["scopes"]["analyze"]>[0], {
     ecmaVersion: 2022,
     sourceType: "module",
   });
-  const free = (scopes.globalScope?.through ?? []).map((reference) => ({
+  const free = (found.globalScope?.through ?? []).map((reference) => ({
     node: reference.identifier as unknown as SyntaxNode,
     written: reference.isWrite(),
   }));
@@ -65,7 +81,7 @@ export interface Token {
 
 /** The words and signs of a text, in order. Throws a `SyntaxError`. */
 export function tokensOf(text: string): Token[] {
-  return [...tokenizer(text, { ecmaVersion: "latest" })].map(({ type, start, end }) => ({
+  return [...libraries().acorn.tokenizer(text, { ecmaVersion: "latest" })].map(({ type, start, end }) => ({
     // Words that are keywords only where they stand come as names.
     label: text.slice(start, end) === "of" ? "of" : type.label,
     text: text.slice(start, end),
