@@ -4,6 +4,8 @@
  */
 import type { RedisReport } from "./storage/redis_inspect.ts";
 
+export { inspectSandbox } from "./sandbox/inspect.ts";
+export type { SandboxFacts } from "./sandbox/inspect.ts";
 export { Attempt } from "./queue/attempt.ts";
 export type { AttemptOptions, Outcome } from "./queue/attempt.ts";
 export { backoffMs, completeOptions, endedError, failureOf, isErrorCode, toJsonData } from "./queue/failure.ts";

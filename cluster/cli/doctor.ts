@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { formatBytes, messageOf, VarveError } from "varve";
-import { inspectRedis, openObjects } from "varve/cluster";
+import { inspectRedis, inspectSandbox, openObjects } from "varve/cluster";
 import { placesOf, queueUrl } from "../settings.ts";
 import { checkKeys } from "./doctor_keys.ts";
 import type { CommandContext } from "./main.ts";
@@ -26,6 +26,7 @@ export async function doctor(context: CommandContext): Promise<void> {
     ...(["duckdb", "polars", "lmdb"] as const).map(checkModule),
     checkObjects(context),
     checkRedis(context),
+    checkFunctions(context),
     checkKeys(context.config),
   ])).flat();
   if (context.json) context.print(JSON.stringify(findings, undefined, 2));
@@ -64,6 +65,20 @@ async function checkModule(name: "duckdb" | "polars" | "lmdb"): Promise<Finding>
       detail,
       fix: "run `npm ci` again on this computer, without --omit=optional, so that its binary is there",
     };
+  }
+}
+
+/** Only realtime views with a function need it. */
+async function checkFunctions({ config }: CommandContext): Promise<Finding> {
+  try {
+    const { deno, guards } = await inspectSandbox(config.functions);
+    const found = `sandboxed by ${deno}`;
+    if (guards.includes("prlimit")) return { name: "functions", state: "ok", detail: `${found}, ${guards.join(", ")}` };
+    const detail = `${found}; without prlimit only the heap of a process is limited`;
+    return { name: "functions", state: "warning", detail, fix: "on Linux install util-linux" };
+  } catch (error) {
+    const fix = "npm install deno, or name it in VARVE_DENO; only realtime views with a function need it";
+    return { name: "functions", state: "warning", detail: messageOf(error), fix };
   }
 }
 

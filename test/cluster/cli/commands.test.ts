@@ -62,8 +62,15 @@ describe("varve doctor", () => {
     const project = await open();
     const [text, json] = await Promise.all([project.run("doctor"), project.run("doctor", "--json")]);
     expect(text.code).toBe(0);
-    expect(text.out.match(/^✓ /gm)).toHaveLength(7);
-    expect(JSON.parse(json.out)).toHaveLength(7);
+    expect(text.out.match(/^✓ /gm)).toHaveLength(8);
+    expect(JSON.parse(json.out)).toHaveLength(8);
+  });
+
+  it("tells that functions need Deno, which a store without functions does not", async () => {
+    const project = await open({ VARVE_DENO: "/nowhere/deno" });
+    const { code, out } = await project.run("doctor");
+    expect(code).toBe(0);
+    expect(out).toMatch(/^! functions +Cannot run published functions: .*no executable\n +→ npm install deno/m);
   });
 
   it("says the way out of a Redis that forgets, one that is down, and an S3 that loses races", async () => {
