@@ -162,12 +162,13 @@ describe("a store, of functions", () => {
     await (await store.publish(greedy)).apply();
     const ask = (n: number, signal?: AbortSignal) =>
       store.online(greedy, {}, { request: { n }, ...(signal && { signal }) });
+    const patient = await rig.connect({ functions: { memoryMb: 64, timeoutMs: 60_000 } });
     await expect(ask(13)).rejects.toMatchObject({ code: "TIMEOUT", message: expect.stringContaining("1000 ms") });
     expect(await ask(1)).toEqual({ size: 0n });
-    await expect(ask(14)).rejects.toMatchObject({
+    await expect(patient.online(greedy, {}, { request: { n: 14 } })).rejects.toMatchObject({
       message: expect.stringMatching(/memory|Array buffer allocation failed/),
     });
-    expect(await ask(1)).toEqual({ size: 0n });
+    expect(await patient.online(greedy, {}, { request: { n: 1 } })).toEqual({ size: 0n });
     await expect(ask(13, AbortSignal.timeout(200))).rejects.toMatchObject({
       code: "TIMEOUT",
       message: 'Cannot finish realtime view "greedy": the deadline passed',
