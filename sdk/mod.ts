@@ -172,6 +172,7 @@ export { connect } from "./connect.ts";
 export type { ConnectOptions } from "./connect.ts";
 export type { Places, S3Settings } from "./places.ts";
 export { Store } from "./store.ts";
+export type { Publishable } from "./store_publishable.ts";
 export type {
   AnswerOf,
   FeatureNameOf,
@@ -184,11 +185,10 @@ export type {
   OnlineOptions,
   PlanStoreOptions,
   PreviewStoreOptions,
-  Publishable,
   PublishFrameOptions,
   ReadRangeOptions,
   SpineRow,
-} from "./store.ts";
+} from "./store_types.ts";
 export { StorePlan } from "./store_plan.ts";
 export type { Applied, ApplyPlanOptions } from "./store_plan.ts";
 export type { DoneView, WaitOptions } from "./store_jobs.ts";

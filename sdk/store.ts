@@ -1,19 +1,13 @@
 /** The store: what a person does with definitions and data, in one object. `connect()` gives it. */
-import type { Definition } from "./define/definitions.ts";
-import type { Entity } from "./define/entity.ts";
-import type { RealtimeView } from "./define/realtime_view.ts";
+import { RealtimeView } from "./define/realtime_view.ts";
 import type { FeatureService } from "./define/service.ts";
 import type { DefinitionSource } from "./define/source/definition_source.ts";
 import type { ModuleOptions } from "./define/source/module_source.ts";
-import type { SelectableView } from "./define/selectable.ts";
 import { FeatureView, type PublishOptions, view as defineView } from "./define/view.ts";
-import type { ViewOptions } from "./define/view_types.ts";
 import { rememberProfile } from "./define/view_facts.ts";
 import type { ProfileOptions, ViewProfile } from "./define/view_profile.ts";
 import { Displayed, type Rendering } from "./display.ts";
-import { checkOptions, type OptionNames, VarveError } from "./errors.ts";
-import type { Frame } from "./frame/frame.ts";
-import type { Query } from "./frame/query.ts";
+import { checkOptions, VarveError } from "./errors.ts";
 import { closedRange, sliceLength } from "./materialize/due_slices.ts";
 import { report, reportList } from "./notebook/report.ts";
 import { answersBundle, auditBundle, leaksBundle, skewBundle } from "./notebook/report_tables.ts";
@@ -23,153 +17,57 @@ import type { Places } from "./places.ts";
 import type { MaterializeJob } from "./queue/jobs.ts";
 import type { HistoryOptions } from "./registry/registry.ts";
 import type { Change, ViewVersion } from "./registry/state.ts";
-import type { Answer, ServedFeature } from "./retrieve/online.ts";
 import { preview as previewRead, rangeRead } from "./retrieve/range.ts";
 import type { SpineInput } from "./retrieve/spine.ts";
 import { rebuildTrainingSet, trainingSet, type TrainOptions, trainOptions } from "./retrieve/training.ts";
 import type { TrainingRecord, TrainingSet } from "./retrieve/training_set.ts";
 import { viewProfile } from "./retrieve/view_profile.ts";
 import type { FunctionSettings } from "./sandbox/runner.ts";
-import type { Field, Row, RowOf } from "./schema.ts";
+import type { Row } from "./schema.ts";
 import { type DoneView, runDue, runJobs, type WaitOptions } from "./store_jobs.ts";
 import type { StoreParts } from "./store_parts.ts";
 import { StorePlan } from "./store_plan.ts";
-import { nameOf, newestView, OnlineReaders, type Readable, readsFor, requireView } from "./store_reads.ts";
+import {
+  nameOf,
+  newestRealtimeView,
+  newestView,
+  OnlineReaders,
+  type Readable,
+  readsFor,
+  requireView,
+} from "./store_reads.ts";
 import { ReadResult } from "./store_result.ts";
 import { audit, type AuditOptions, type AuditReport } from "./store_audit.ts";
 import { explain, type ExplainOptions, explainOptions, type Explanation } from "./store_explain.ts";
 import { registeredSource } from "./store_source.ts";
 import { tryFunctions } from "./store_functions.ts";
 import { skew, type SkewOptions, type SkewReport } from "./store_skew.ts";
+import { definitionsOf, isList, type Publishable, unique } from "./store_publishable.ts";
 import { estimateSources } from "./store_sources.ts";
 import { type LeakOptions, leakOptions, type LeakReport, leaks } from "./store_leaks.ts";
 import { type StoreStatus, storeStatus } from "./store_status.ts";
 import { vacuum, type Vacuumed, type VacuumOptions } from "./store_vacuum.ts";
-import { alignDown, alignUp, type Clock, formatRange, formatTimestamp, type TimestampLike, toMicros } from "./time.ts";
-
-/** Anything that can be published. */
-export type Publishable =
-  // deno-lint-ignore no-explicit-any
-  FeatureView<any, any> | RealtimeView<any, any, any> | FeatureService<any, any, any> | Entity<any> | Definition;
-
-/** A frame with an entity, as `frame.by(entity)` gives it. */
-export interface KeyedFeatures {
-  /** The rows. */
-  readonly frame: { readonly query: Query; readonly row: Row };
-  /** What they are about. */
-  readonly entity: { readonly name: string; readonly joinKeys: readonly Field[] };
-}
-
-/** How a frame with an entity is published: it becomes a view of this name. */
-export interface PublishFrameOptions extends ViewOptions, PublishOptions {
-  /** The name of the view. */
-  readonly name: string;
-}
-
-/** What a plan of many definitions may be told. */
-export interface PlanStoreOptions extends PublishOptions {
-  /** What to delete: `view:x`, `realtimeView:x`, `service:y`, `entity:z`. */
-  readonly delete?: readonly string[];
-}
-
-const planOptions: OptionNames<PlanStoreOptions> = { reason: true, delete: true };
-
-/** Which slices to compute by hand. */
-export interface MaterializeOptions extends WaitOptions {
-  /** An instant in the first slice. @default the view's start */
-  readonly start?: TimestampLike;
-  /** Up to the slice that holds the instant before this. @default what has closed */
-  readonly end?: TimestampLike;
-  /** Compute again what is already committed: the source has changed. @default false */
-  readonly overwrite?: boolean;
-}
-
-/** What a request gives: the join keys of a service or view; any row where there is only a name. */
-export type KeysOf<R extends Readable> =
-  // deno-lint-ignore no-explicit-any
-  R extends FeatureService<infer Q, any, any> ? Q
-    // deno-lint-ignore no-explicit-any
-    : R extends SelectableView<infer K, any, any> ? RowOf<K>
-    : Row;
-
-/** What a request gives beside join keys: the fields that realtime views ask for; any row where there is only a name. */
-export type FieldsOf<R extends Readable> =
-  // deno-lint-ignore no-explicit-any
-  R extends FeatureService<any, any, infer C> ? C
-    // deno-lint-ignore no-explicit-any
-    : R extends SelectableView<any, any, infer C> ? C
-    : Row;
-
-/** The last argument of an online read: it has to be there, with `request`, just where a realtime view asks for fields. */
-export type OnlineArguments<R extends Readable, Given> = string extends keyof FieldsOf<R>
-  ? [options?: OnlineOptions<Row | readonly Row[]>]
-  : [keyof FieldsOf<R>] extends [never] ? [options?: OnlineOptions]
-  : [options: OnlineOptions & { readonly request: Given }];
-
-/** What a request is answered: the features of a service or view; any row where there is only a name. */
-export type AnswerOf<R extends Readable> =
-  // deno-lint-ignore no-explicit-any
-  R extends FeatureService<any, infer F, any> ? F
-    // deno-lint-ignore no-explicit-any
-    : R extends SelectableView<any, infer F, any> ? F
-    : Row;
-
-/** The rows of a spine, where they are known: those of a frame or of a list. */
-export type SpineRow<S> = S extends Frame<infer R> ? R : S extends readonly (infer R extends Row)[] ? R : Row;
-
-/** The features of a view; any text where there is only a name. */
-// deno-lint-ignore no-explicit-any
-export type FeatureNameOf<V> = V extends FeatureView<any, infer F> ? keyof F & string : string;
-
-/** When, and for how long, an online read may take. */
-export interface OnlineOptions<Given = unknown> {
-  /**
-   * What realtime views ask for beside join keys, `{ amount: 12 }`: every field, null included. One record holds for all keys of
-   * a list; a list has one for each. @default nothing
-   */
-  readonly request?: Given;
-  /**
-   * The time of the request, which decides what has expired (S6). The newest values are all that an online store has: what
-   * was known at an instant in the past is for `train` to say. @default now
-   */
-  readonly at?: TimestampLike;
-  /** Stops the read. */
-  readonly signal?: AbortSignal;
-}
-
-const onlineOptions: OptionNames<OnlineOptions> = { request: true, at: true, signal: true };
-
-/** Features with all that is known of them. */
-export interface OnlineDetails {
-  /** Name, type and view of each feature, in the order of each answer's lists. */
-  readonly features: readonly ServedFeature[];
-  /** One for each request, in their order. */
-  readonly answers: readonly Answer[];
-}
-
-/** Where and when a range or a preview looks. */
-export interface ReadRangeOptions {
-  /** The first instant. */
-  readonly start: TimestampLike;
-  /** The instant after the last. */
-  readonly end: TimestampLike;
-  /** `"source"` computes it now. @default "offline" */
-  readonly from?: "offline" | "source";
-  /** Stops the read. */
-  readonly signal?: AbortSignal;
-}
-
-/** What a preview looks at. */
-export interface PreviewStoreOptions {
-  /** The time to look at. @default now */
-  readonly at?: TimestampLike;
-  /** The most keys to show. @default 100 */
-  readonly limit?: number;
-  /** Stops the read. */
-  readonly signal?: AbortSignal;
-}
-
-const previewOptions: OptionNames<PreviewStoreOptions> = { at: true, limit: true, signal: true };
+import {
+  type AnswerOf,
+  contextOf,
+  type FeatureNameOf,
+  type FieldsOf,
+  type KeyedFeatures,
+  type KeysOf,
+  type MaterializeOptions,
+  type OnlineArguments,
+  type OnlineDetails,
+  type OnlineOptions,
+  onlineOptions,
+  planOptions,
+  type PlanStoreOptions,
+  previewOptions,
+  type PreviewStoreOptions,
+  type PublishFrameOptions,
+  type ReadRangeOptions,
+  type SpineRow,
+} from "./store_types.ts";
+import { alignDown, alignUp, type Clock, formatRange, formatTimestamp, toMicros } from "./time.ts";
 
 /** A feature store: registry, offline tables and online values of one workspace. Close it when done. */
 export class Store extends Displayed {
@@ -545,6 +443,7 @@ export class Store extends Displayed {
     view: string | FeatureView,
     from: "offline" | "source",
   ): Promise<{ definition: ViewVersion["definition"]; version: number }> {
+    if (view instanceof RealtimeView) throw computed(view.name);
     if (from === "source" && view instanceof FeatureView) return { definition: view.definition, version: 0 };
     const state = await this.#parts.registry.state();
     return from === "source" ? await this.#newest(nameOf(view)) : requireView(state, nameOf(view));
@@ -554,6 +453,7 @@ export class Store extends Displayed {
     const state = await this.#parts.registry.state();
     const found = newestView(state, name);
     if (found) return found;
+    if (newestRealtimeView(state, name)) throw computed(name);
     const names = Object.keys(state.views).join(", ") || "none";
     throw new VarveError("NOT_FOUND", `Cannot find view "${name}": views are ${names}`, { details: { view: name } });
   }
@@ -583,43 +483,12 @@ export class Store extends Displayed {
   }
 }
 
-/** What each request gives beside join keys: one record for all, or one for each. */
-function contextOf(name: string, count: number, given: unknown): readonly Row[] | undefined {
-  if (given === undefined) return undefined;
-  if (!Array.isArray(given)) return Array.from({ length: count }, () => given as Row);
-  if (given.length === count) return given as Row[];
-  throw new VarveError(
+/** Of a realtime view there are no rows: it needs what a request says. */
+function computed(name: string): VarveError {
+  return new VarveError(
     "INVALID_REQUEST",
-    `Cannot read "${name}": there are ${count} keys and ${given.length} requests; give one for each, or one for all`,
+    `Cannot read rows of realtime view "${name}": it is computed at the request; give train its keys, request fields and times, ` +
+      'as in store.train(view, rows, { from: "source" })',
+    { details: { view: name } },
   );
-}
-
-const definitionKinds: readonly unknown[] = [
-  "entity",
-  "view",
-  "realtimeView",
-  "service",
-] satisfies Definition["kind"][];
-
-/** What something brings to a plan. Whoever writes JavaScript may give anything, and must not be told "No changes". */
-function definitionsOf(each: Publishable): readonly Definition[] {
-  if (typeof each === "object" && each !== null) {
-    if ("definitions" in each) return each.definitions;
-    if ("kind" in each && definitionKinds.includes(each.kind)) return [each];
-  }
-  throw new VarveError(
-    "INVALID_DEFINITION",
-    "Cannot publish this: it is no view, service or entity; make one of a frame, as in " +
-      'view("name", frame.by(entity), { schedule: "1d", start: "2024-01-01" })',
-  );
-}
-
-function isList(features: Publishable | readonly Publishable[]): features is readonly Publishable[] {
-  return Array.isArray(features);
-}
-
-/** Several services bring the same views: one of each. Differing ones are left for the plan to refuse. */
-function unique(definitions: readonly Definition[]): Definition[] {
-  const seen = new Map(definitions.map((definition) => [JSON.stringify(definition), definition]));
-  return [...seen.values()];
 }

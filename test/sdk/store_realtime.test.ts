@@ -306,6 +306,6 @@ describe("a store, of realtime views", () => {
     expect(shown(ratio)).toContain("requests give amount float64 · reads spend.newest_5d");
     expect(shown(model)).toContain("looked up by driver, zone · requests give amount float64");
     await expect(store.skew("amount_ratio")).rejects.toThrow('compare what it reads, "spend"');
-    await expect(store.preview("amount_ratio").rows()).rejects.toThrow('Cannot find view "amount_ratio"');
+    await expect(store.preview("amount_ratio").rows()).rejects.toThrow("it is computed at the request; give train");
   });
 });

@@ -1,6 +1,6 @@
 /** Compares what a cluster has stored and serves with plain loops over all source rows. */
 import { expect } from "vitest";
-import type { OnlineDetails } from "../../sdk/store.ts";
+import type { OnlineDetails } from "../../sdk/store_types.ts";
 import { Timestamp } from "../../sdk/time.ts";
 import { type OracleRow, pointInTimeOracle } from "../oracle/point_in_time.ts";
 import { storedRows } from "../oracle/stored_rows.ts";
