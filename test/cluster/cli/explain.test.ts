@@ -20,6 +20,6 @@ it("prints the value of a key, the rows behind it, and those left out by rule", 
   });
   expect(await project.run("explain", "model", "x")).toMatchObject({
     code: 1,
-    err: 'Cannot read "x" as a join key: write it as origin=ATL\n',
+    err: 'Cannot read "x" as a name with its value: write it as origin=ATL\n',
   });
 });
