@@ -20,7 +20,10 @@ export function userValue(value: unknown, type: DataType): unknown {
   return value;
 }
 
-/** The row form of a value that a user gave; throws a `TypeError` that says what was expected. */
+/**
+ * The row form of a value that a user gave, as it comes back where it is stored: a float32 is rounded to one. Throws a `TypeError` that
+ * says what was expected.
+ */
 export function rowValue(value: unknown, type: DataType): unknown {
   if (value === null || value === undefined) return null;
   const wrong = (): never => {
@@ -40,7 +43,7 @@ export function rowValue(value: unknown, type: DataType): unknown {
   }
   switch (type) {
     case "string":
-      return typeof value === "string" ? value : wrong();
+      return typeof value === "string" ? wellFormed(value) : wrong();
     case "boolean":
       return typeof value === "boolean" ? value : wrong();
     case "int32":
@@ -50,8 +53,10 @@ export function rowValue(value: unknown, type: DataType): unknown {
       if (typeof value === "bigint" && BigInt.asIntN(64, value) === value) return value;
       return typeof value === "number" && Number.isSafeInteger(value) ? BigInt(value) : wrong();
     case "float32":
-    case "float64":
-      return typeof value === "number" ? value : typeof value === "bigint" ? Number(value) : wrong();
+    case "float64": {
+      const number = typeof value === "number" ? value : typeof value === "bigint" ? Number(value) : wrong();
+      return type === "float32" ? Math.fround(number) : number;
+    }
     case "timestamp":
       // Says so when no year holds it.
       return Timestamp.from(value as TimestampLike).micros;
@@ -60,6 +65,11 @@ export function rowValue(value: unknown, type: DataType): unknown {
     case "binary":
       return value instanceof Uint8Array ? value : wrong();
   }
+}
+
+/** Halves of a surrogate pair become U+FFFD, as they do in UTF-8, in which everything is stored. */
+function wellFormed(text: string): string {
+  return (text as string & { toWellFormed(): string }).toWellFormed();
 }
 
 function dayOf(value: unknown): number | undefined {

@@ -1,7 +1,7 @@
 /** What requests give beside join keys: checked, and brought into row form. */
 import { rowValue } from "../engine/value_form.ts";
 import { messageOf, VarveError } from "../errors.ts";
-import { type Field, formatType, type Row } from "../schema.ts";
+import { type DataType, type Field, formatType, isListType, isStructType, type Row } from "../schema.ts";
 import { type AnyRead, isRealtime } from "./feature_read.ts";
 
 /** The request fields that reads need, each once. */
@@ -50,10 +50,30 @@ function problemsOf(fields: readonly Field[], given: Row, row: Record<string, un
       continue;
     }
     try {
+      checkParts(value, type);
       row[name] = rowValue(value, type);
     } catch (error) {
       problems.push(`request field "${name}" does not fit: ${messageOf(error)}`);
     }
   }
   return problems;
+}
+
+/** Structs have all of their fields, null included, and no other, as the request itself. */
+function checkParts(value: unknown, type: DataType): void {
+  if (typeof value !== "object" || value === null) return;
+  if (isListType(type)) {
+    // Numbers of typed arrays have no parts.
+    if (Array.isArray(value)) { for (const each of value) checkParts(each, type.list); }
+  } else if (isStructType(type)) {
+    const names = type.struct.map(({ name }) => name);
+    const extra = Object.keys(value).filter((name) => !names.includes(name));
+    const missing = names.filter((name) => !Object.hasOwn(value, name));
+    const problems = [
+      ...extra.map((name) => `there is no field ${JSON.stringify(name)}`),
+      ...missing.map((name) => `field "${name}" is missing (null where there is none)`),
+    ];
+    if (problems.length > 0) throw new TypeError(`${problems.join(", ")}; it is ${formatType(type)}`);
+    for (const part of type.struct) checkParts((value as Row)[part.name], part.type);
+  }
 }

@@ -42,8 +42,11 @@ const spineRows = Math.round(1_000_000 * scale);
 const featureNames = Array.from({ length: 10 }, (_, i) => `f${i}`);
 const columns = ["user_id", "event_timestamp", ...featureNames];
 
+/** How often everything is measured. */
+const rounds = 5;
+
 /** Runs the benchmark. */
-export async function run(rounds = 5): Promise<BenchResult> {
+export async function run(): Promise<BenchResult> {
   const folder = mkdtempSync(join(tmpdir(), "varve-bench-pit-"));
   try {
     const data = await prepare(folder);

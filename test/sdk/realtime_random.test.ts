@@ -46,14 +46,28 @@ const row = fc.record({
   d: maybe(fc.constantFrom("1970-01-01", "2001-02-28", "1600-12-31")),
 });
 
-const fieldTypes = { amount: "float64", k: "int64", since: "timestamp", word: "string" } as const;
+const fieldTypes = {
+  amount: "float64",
+  k: "int64",
+  since: "timestamp",
+  word: "string",
+  small: "float32",
+  smalls: { list: "float32" },
+  pair: { struct: [{ name: "a", type: "float32" }, { name: "b", type: "string" }] },
+} as const;
+// Doubles that no float32 is; text that no UTF-8 is.
+const brokenText = fc.oneof(text, fc.constantFrom("\ud800", "x\udc00y", "\ud83d\ude00"));
 const request = fc.record({
   user: maybe(fc.bigInt({ min: 0n, max: 50n })),
   other: maybe(fc.bigInt({ min: 0n, max: 50n })),
   amount: maybe(float),
-  k: maybe(int64),
+  // The least one has no remainder of -1: its quotient leaves 64 bits.
+  k: maybe(int64.filter((each) => each > -(2n ** 63n))),
   since: maybe(instant),
-  word: maybe(text),
+  word: maybe(brokenText),
+  small: maybe(float),
+  smalls: maybe(fc.array(maybe(float), { maxLength: 3 })),
+  pair: maybe(fc.record({ a: maybe(float), b: maybe(brokenText) })),
   // All slices are there; values may expire meanwhile.
   at: fc.bigInt({ min: now, max: now + day - 1n }),
 });
@@ -82,6 +96,12 @@ function model(rows: readonly object[]) {
       hour: requestTimestamp().dt.hour("America/New_York"),
       kind: when(col("amount").isNaN()).then("nan").when(col("amount").gt(col("f"))).then("more").otherwise("less"),
       count: col("c_4d"),
+      isTenth: col("small").eq(0.1),
+      same: col("small"),
+      smallest: col("smalls").list.min(),
+      part: col("pair").field("a"),
+      partText: col("pair").field("b"),
+      broken: col("word").eq("\ufffd"),
       newest: col("l_4d").list.last(),
       later: col("d"),
       seen: col("t"),

@@ -114,6 +114,20 @@ describe("a store, of realtime views", () => {
     await expect(store.online(model, x)).rejects.toThrow("is missing");
   });
 
+  it("wants structs of requests whole", async () => {
+    const pair = realtimeView("pair", {
+      request: { pairs: { list: { struct: [{ name: "a", type: "int64" }, { name: "b", type: "string" }] } } },
+      features: { first: col("pairs").list.first() },
+    });
+    await (await store.publish(service("pairs", [pair]))).apply();
+    const read = (...pairs: unknown[]) => store.online("pairs", {}, { request: { pairs } });
+    expect(await read({ a: 1n, b: null })).toEqual({ first: { a: 1n, b: null } });
+    await expect(read({ a: 1n, b: "", c: 2 })).rejects.toThrow(
+      'there is no field "c"; it is struct<a int64, b string>',
+    );
+    await expect(read({ b: "" })).rejects.toThrow('field "a" is missing (null where there is none)');
+  });
+
   it("looks the same keys up once, and others again, and fills defaults in before and after", async () => {
     const spend = view("spend", rig.trips().by(driver), { ...daily, features: ["amount"], defaults: { amount: 2 } });
     const doubled = realtimeView("doubled", {
