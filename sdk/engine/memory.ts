@@ -1,12 +1,14 @@
 /** Data of this process behind frames: kept as long as a query that reads it is reachable, found by content hash. */
 import type { MemorySource } from "../frame/query.ts";
+import { sharedRegister } from "../frame/shared_register.ts";
 import type { SharedDatabase } from "./duckdb_engine.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { createTable } from "./tables.ts";
 
 /** Alive while its owner, the source in a query, is. */
 const keptByOwner = new WeakMap<object, Snapshot>();
-const keptById = new Map<string, WeakRef<Snapshot>>();
+/** Shared with other copies of this package: definitions in TypeScript make their frames in one, and commands read them in another. */
+const keptById = sharedRegister<WeakRef<Snapshot>>("memory");
 
 /** Keeps data for as long as `owner` lives; equal data is kept once. */
 export function keepMemory(id: string, snapshot: Snapshot, owner: object): void {

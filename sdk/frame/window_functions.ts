@@ -10,6 +10,7 @@
 import { type DataType, formatType, isListType, isStructType } from "../schema.ts";
 import { failureOf, functionType, requireNumeric } from "./aggregate_type.ts";
 import type { LiteralValue } from "./expr_node.ts";
+import { sharedRegister } from "./shared_register.ts";
 import type { AggregateFunction } from "./query.ts";
 
 /** A constant of a function over windows. */
@@ -153,15 +154,6 @@ export interface WindowAggregation {
   readonly function: string;
   /** Constants of the function. */
   readonly parameters?: Readonly<Record<string, LiteralValue>>;
-}
-
-/**
- * What users register by name. One process may hold several copies of this package, as loaders of TypeScript make their own of
- * everything that a module imports: all of them share one register.
- */
-export function sharedRegister<T>(name: string): Map<string, T> {
-  const holder = globalThis as unknown as Record<symbol, Map<string, T> | undefined>;
-  return holder[Symbol.for(`varve.${name}`)] ??= new Map();
 }
 
 const userFunctions = sharedRegister<UserWindowFunction>("windowFunctions");

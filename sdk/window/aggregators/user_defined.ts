@@ -2,12 +2,8 @@
 import { messageOf, VarveError } from "../../errors.ts";
 import { failureOf } from "../../frame/aggregate_type.ts";
 import type { LiteralValue } from "../../frame/expr_node.ts";
-import {
-  addUserFunction,
-  sharedRegister,
-  userFunctionName,
-  type UserWindowFunction,
-} from "../../frame/window_functions.ts";
+import { sharedRegister } from "../../frame/shared_register.ts";
+import { addUserFunction, userFunctionName, type UserWindowFunction } from "../../frame/window_functions.ts";
 import { type DataType, formatType, sameType } from "../../schema.ts";
 import type { Aggregator } from "../aggregator.ts";
 

@@ -77,3 +77,29 @@ describe("aggregations of users in processes", () => {
     expect([code, err]).toEqual([1, expect.stringMatching(/^Cannot load module \S+none\.ts: there is no such file/)]);
   }, 120_000);
 });
+
+const rows = `import { count, entity, fromRows, last, service, view } from "varve";
+const rows = fromRows([
+  { u: 1n, at: new Date("2001-01-01T08:00Z"), words: ["a", null], spent: 0.5 },
+  { u: 1n, at: new Date("2001-01-03T08:00Z"), words: null, spent: null },
+], { eventTimestamp: "at", schema: { u: "int64", at: "timestamp", words: { list: "string" }, spent: "float64" } });
+const features = rows.by(entity("u", { u: "int64" })).aggregate({ n: count(), spent: last("spent") }, { windows: ["30d"] });
+const counts = view("counts", features, { schedule: "1d", start: "2001-01-01", online: true });
+const raw = view("raw", rows.by(entity("u", { u: "int64" })), { schedule: "1d", start: "2001-01-01", online: true });
+export const model = service("model", [counts, raw]);
+`;
+
+describe("rows that a file of definitions holds", () => {
+  it("are stored by a command, be it TypeScript or JavaScript, and the same", async () => {
+    const project = await Project.open();
+    onTestFinished(() => project.close());
+    await writeFile(join(project.folder, "rows.ts"), rows);
+    await writeFile(join(project.folder, "rows.mjs"), rows);
+    const planned = await project.run("plan", "rows.ts");
+    expect(planned).toMatchObject({ code: 0, out: expect.stringContaining("+ view counts, version 1") });
+    expect((await project.run("plan", "rows.mjs")).out).toBe(planned.out);
+    const applied = await project.run("apply", "rows.ts");
+    expect(applied).toMatchObject({ code: 0, out: expect.stringMatching(/Done: 4 rows computed/) });
+    expect((await project.run("plan", "rows.mjs")).out).toMatch(/No changes/i);
+  }, 120_000);
+});
