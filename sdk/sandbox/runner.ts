@@ -14,6 +14,7 @@ import { type CommandLine, commandLine } from "./launch.ts";
 import { encodeInput, parentCodec } from "./parent_codec.ts";
 import { checkFunction, type PublishedFunction } from "./published_function.ts";
 import { cancelled, closedError, problemError } from "./run_errors.ts";
+import { weigh } from "./weigh.ts";
 
 /** For one run. */
 export interface RunOptions {
@@ -49,6 +50,8 @@ export interface FunctionRunnerOptions {
   readonly memoryMb?: number | undefined;
   /** Rows in one batch (1,000); more are cut into several. */
   readonly batchRows?: number | undefined;
+  /** Bytes of the rows in one batch, about (1,000,000); more are cut into several, down to one row. */
+  readonly batchBytes?: number | undefined;
   /** Runs of so many rows or fewer are sent together when they come at a time (0: each is a batch of its own). */
   readonly gatherRows?: number | undefined;
   /** Batches of one function that may wait (1,000). */
@@ -67,7 +70,7 @@ export interface FunctionSettings {
   readonly deno?: string;
   /** Processes for each function. @default 1 */
   readonly processes?: number;
-  /** Wall time for a batch in ms: the rows of a request, or 1,000 of a training set. @default 5_000 */
+  /** Wall time for a batch in ms: at most 1,000 rows or about 1 MB of them, of a request or a training set. @default 5_000 */
   readonly timeoutMs?: number;
   /** Memory that a function may take in MB, beyond what Deno itself takes. @default 256 */
   readonly memoryMb?: number;
@@ -120,6 +123,7 @@ export class FunctionRunner implements FunctionRuns {
       startTimeoutMs: positive("startTimeoutMs", options.startTimeoutMs, 15_000),
       memoryMb: positive("memoryMb", options.memoryMb, 256, 16),
       batchRows: positive("batchRows", options.batchRows, 1_000),
+      batchBytes: positive("batchBytes", options.batchBytes, 1_000_000),
       gatherRows: positive("gatherRows", options.gatherRows, 0, 0),
       maxQueue: positive("maxQueue", options.maxQueue, 1_000),
       maxReplyBytes: positive("maxReplyBytes", options.maxReplyBytes, 64_000_000),
@@ -145,27 +149,9 @@ export class FunctionRunner implements FunctionRuns {
   /** The answers to rows, in their order. Fails as a whole with the first row that has none. */
   async run(fn: PublishedFunction, rows: readonly Row[], options: RunOptions = {}): Promise<Row[]> {
     const crew = this.#crew(fn);
-    const { batchRows, gatherRows } = this.#options;
     if (rows.length === 0) return [];
-    if (rows.length <= gatherRows) return await this.#gathering(crew, fn).run(rows, options.signal);
-    if (rows.length <= batchRows) return await this.#batch(crew, fn, rows, 0, options.signal);
-    // A few at a time: a long run leaves room for others in the queue.
-    const answers: Row[][] = new Array(Math.ceil(rows.length / batchRows));
-    let next = 0;
-    const lane = async (): Promise<void> => {
-      for (let batch = next++; batch < answers.length; batch = next++) {
-        const from = batch * batchRows;
-        answers[batch] = await this.#batch(crew, fn, rows.slice(from, from + batchRows), from, options.signal);
-      }
-    };
-    const lanes = Array.from({ length: 2 * this.#options.processes }, () =>
-      lane().catch((error) => {
-        next = answers.length;
-        throw error;
-      }));
-    const [failed] = (await Promise.allSettled(lanes)).filter((end) => end.status === "rejected");
-    if (failed) throw failed.reason;
-    return answers.flat();
+    if (rows.length <= this.#options.gatherRows) return await this.#gathering(crew, fn).run(rows, options.signal);
+    return await this.#batches(crew, fn, rows, options.signal);
   }
 
   /** Starts a process for a function, if none runs, and waits until it is ready. */
@@ -275,7 +261,7 @@ export class FunctionRunner implements FunctionRuns {
     if (gathering === undefined) {
       const { batchRows, processes } = this.#options;
       gathering = new Gathering({
-        send: (rows, signal) => this.#batch(crew, fn, rows, 0, signal),
+        send: (rows, signal) => this.#batches(crew, fn, rows, signal),
         cancelled: (signal) => cancelled(fn, signal),
         batchRows,
         batches: processes,
@@ -283,6 +269,47 @@ export class FunctionRunner implements FunctionRuns {
       this.#gatherings.set(crew, gathering);
     }
     return gathering;
+  }
+
+  /** Cuts rows into batches, a few of them at a time: a long run leaves room for others in the queue. */
+  async #batches(
+    crew: Crew,
+    fn: PublishedFunction,
+    rows: readonly Row[],
+    signal: AbortSignal | undefined,
+  ): Promise<Row[]> {
+    const answers: Row[][] = [];
+    let next = 0;
+    const failures: { readonly from: number; readonly error: unknown }[] = [];
+    const lane = async (): Promise<void> => {
+      while (next < rows.length && failures.length === 0) {
+        const from = next;
+        next = this.#endOfBatch(fn, rows, from);
+        const place = answers.push([]) - 1;
+        try {
+          answers[place] = await this.#batch(crew, fn, rows.slice(from, next), from, signal);
+        } catch (error) {
+          failures.push({ from, error });
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: 2 * this.#options.processes }, lane));
+    // All batches before one that failed were sent: the first of them has the first row without an answer.
+    const [failed] = failures.sort((a, b) => a.from - b.from);
+    if (failed) throw failed.error;
+    return answers.length === 1 ? answers[0]! : answers.flat();
+  }
+
+  /** Where the batch ends that begins with a row: it is full of rows or of bytes; a row is never cut. */
+  #endOfBatch(fn: PublishedFunction, rows: readonly Row[], from: number): number {
+    const { batchRows, batchBytes } = this.#options;
+    const last = Math.min(rows.length, from + batchRows);
+    let bytes = 0;
+    for (let end = from; end < last; end += 1) {
+      for (const { name, type } of fn.input) bytes += weigh(type, rows[end]![name]);
+      if (bytes > batchBytes && end > from) return end;
+    }
+    return last;
   }
 
   #batch(

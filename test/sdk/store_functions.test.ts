@@ -175,6 +175,52 @@ describe("a store, of functions", () => {
     });
   });
 
+  it("reads long lists and texts, of a training set and of many requests", async () => {
+    await rig.write(Array.from({ length: 300 }, (_, n) => ({
+      driver: "x",
+      zone: 1,
+      at: new Date(Date.UTC(2001, 0, 1, 0, n)).toISOString(),
+      amount: n,
+    })));
+    const windows = rig.trips().by(driver).aggregate([last("amount", 300)], { windows: ["5d"] });
+    const long = realtimeView("long", {
+      request: { n: "int32", text: "string", values: { list: "float64" } },
+      from: [view("windows", windows, daily)],
+      output: { place: "int32", sum: "float64", length: "int32", count: "int32" },
+      compute: ({ n, text, values, amount_last_300_5d: amounts }) => ({
+        place: n,
+        sum: (amounts ?? []).reduce((total, amount) => total + (amount ?? 0), 0),
+        length: (text ?? "").length,
+        count: (values ?? []).length,
+      }),
+    });
+    const usual = await rig.connect();
+    await (await usual.publish(service("model", [long]))).apply();
+    const values = Array.from({ length: 1_000 }, (_, i) => i / 2);
+    const asked = Array.from({ length: 2_000 }, (_, n) => ({ n, text: "x".repeat(5_000 + 12 * n), values }));
+    const right = asked.map(({ n, text }) => ({
+      place: n,
+      sum: 300 * 299 / 2,
+      length: text.length,
+      count: 1_000,
+    }));
+    rig.clock.set("2001-01-05T12:00Z");
+    const online = await usual.online(long, asked.slice(0, 1_000).map(() => x), { request: asked.slice(0, 1_000) });
+    expect(online).toEqual(right.slice(0, 1_000));
+    const spine = fromRows(asked.map((row) => ({ ...x, ...row, at: "2001-01-05T12:00:00Z" })), {
+      schema: {
+        driver: "string",
+        zone: "int64",
+        n: "int32",
+        text: "string",
+        values: { list: "float64" },
+        at: "timestamp",
+      },
+    });
+    const trained = await (await usual.train(long, spine, { from: "source" })).rows();
+    expect(trained.map(({ place, sum, length, count }) => ({ place, sum, length, count }))).toEqual(right);
+  });
+
   it("goes on after its process was killed", async () => {
     const { risk } = seed();
     await (await store.publish(risk)).apply();

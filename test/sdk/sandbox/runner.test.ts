@@ -85,4 +85,50 @@ describe("FunctionRunner", () => {
     expect(given.code).toBe("INVALID_REQUEST");
     expect(given.message).toContain('field "a" of row 1');
   });
+
+  const measure = published(
+    (row: { n: number; text: string | null; list: number[] | null }) => {
+      if (row.n < 0) throw new RangeError(`${row.n} is too few`);
+      const sum = (row.list ?? []).reduce((total, item) => total + item, 0);
+      return { n: row.n, length: row.text?.length ?? null, sum, list: row.list };
+    },
+    { n: "int32", text: "string", list: { list: "float64" } },
+    { n: "int32", length: "int32", sum: "float64", list: { list: "float64" } },
+    'view "measure"',
+  );
+
+  it("answers long rows, as many as there are", async () => {
+    const list = Array.from({ length: 2_000 }, (_, i) => i);
+    const lists = list.map((n) => ({ n, text: null, list: list.slice(0, n + 1) }));
+    expect(await runner.run(measure, lists)).toEqual(
+      lists.map(({ n, list }) => ({ n, length: null, sum: n * (n + 1) / 2, list })),
+    );
+    const text = "é".repeat(30_000);
+    const texts = Array.from({ length: 2_000 }, (_, n) => ({ n, text: text.slice(n), list: null }));
+    expect(await runner.run(measure, texts)).toEqual(
+      texts.map(({ n }) => ({ n, length: 30_000 - n, sum: 0, list: null })),
+    );
+    // None of them cost the process that answers.
+    expect(runner.status.starts).toBe(runner.status.functions);
+  });
+
+  it("says which row failed first when rows are cut by their bytes", async () => {
+    const small = new FunctionRunner({ batchBytes: 1_000, gatherRows: 100, processes: 2 });
+    const texts = Array.from({ length: 200 }, (_, n) => ({ n, text: "x".repeat(n % 7 === 0 ? 5_000 : n), list: null }));
+    const answers = texts.map(({ n, text }) => ({ n, length: text.length, sum: 0, list: null }));
+    expect(await small.run(measure, texts)).toEqual(answers);
+    const failing = texts.map((row, at) => [77, 78, 90, 150].includes(at) ? { ...row, n: -at } : row);
+    expect((await failure(small.run(measure, failing))).message).toContain("row 77 threw RangeError: -77 is too few");
+    // Together, each call has its own rows.
+    const [first, second, third] = await Promise.all([
+      small.run(measure, texts.slice(0, 70)),
+      failure(small.run(measure, failing.slice(70, 100))),
+      small.run(measure, texts.slice(100, 150)),
+    ]);
+    expect([first, third]).toEqual([answers.slice(0, 70), answers.slice(100, 150)]);
+    expect(second.message).toContain("row 7 threw RangeError: -77 is too few");
+    const wrong = await failure(small.run(measure, texts.map((row, at) => at === 160 ? { ...row, text: 5 } : row)));
+    expect(wrong.message).toBe('Cannot run view "measure": field "text" of row 160 is the number 5, not a string');
+    await small.close();
+  });
 });
