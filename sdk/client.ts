@@ -55,7 +55,8 @@ export interface ClientOptions extends TransportOptions {
   /** The workspace; the server's own when absent. */
   readonly workspace?: string;
   /**
-   * Joins calls of the same moment into one request. `waitMs` is how long the first of them waits for others.
+   * Joins calls of the same moment into one request. `waitMs` is how long the first of them waits for others. Where a row of it
+   * fails, each call is asked alone: only the one whose row it is fails.
    * @default every call is a request
    */
   readonly batch?: { readonly maxRows?: number; readonly waitMs?: number };
@@ -210,8 +211,8 @@ export class FeatureClient {
       const answers = await this.#batch(service, calls.map(({ row }) => row));
       for (const [i, { resolve }] of calls.entries()) resolve(answers[i]!);
     } catch (error) {
-      // One caller's mistake is not another's: each is asked alone.
-      const alone = calls.length > 1 && error instanceof VarveError && error.code === "INVALID_REQUEST";
+      // One caller's mistake is not another's, nor is the row that failed for it: each is asked alone.
+      const alone = calls.length > 1 && isOfOneRow(error);
       for (const call of calls) {
         if (alone) void this.#send(service, [call]);
         else call.reject(error);
@@ -250,6 +251,11 @@ const maxRows = 1_000;
 /** A client of a server. */
 export function featureClient(options: ClientOptions): FeatureClient {
   return new FeatureClient(options);
+}
+
+/** Whether a request may be refused for one of its rows, so that the others have answers. */
+function isOfOneRow(error: unknown): boolean {
+  return error instanceof VarveError && (error.code === "INVALID_REQUEST" || typeof error.details["row"] === "number");
 }
 
 function nameOf(service: ServiceLike | string): string {

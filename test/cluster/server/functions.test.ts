@@ -162,6 +162,32 @@ describe("get-features, of functions", () => {
     expect(await metric('varve_function_failures_total{view="risk",code="FUNCTION_FAILED"}')).toBe(2);
   });
 
+  it("fails for the caller alone whose row it is, where a client joins calls", async () => {
+    const paths: string[] = [];
+    const client = featureClient({
+      url: server.url,
+      batch: {},
+      fetch: async (url, init) => {
+        paths.push(new URL(url as string).pathname.split("/").at(-1)!);
+        return await fetch(url, init);
+      },
+    });
+    const call = (order: string) =>
+      client.features<typeof model>("model", { user: "ann" }, { request: { amount: 14, order } });
+    const [first, wrong, last] = await Promise.allSettled([call(""), call("throw"), call("")]);
+    expect(paths[0]).toBe("get-features-batch");
+    expect([first, last]).toEqual(
+      Array.from({ length: 2 }, () => ({ status: "fulfilled", value: expect.objectContaining({ score: 3.5 }) })),
+    );
+    expect(wrong).toMatchObject({
+      status: "rejected",
+      reason: {
+        code: "FUNCTION_FAILED",
+        message: 'Cannot compute realtime view "risk" for the request: it threw as ordered',
+      },
+    });
+  });
+
   it("ends what takes too long or too much memory; other services answer meanwhile, and it answers again", async () => {
     const loop = ask(["loop"]);
     expect(await askPlain()).toEqual({ usual: 4 });
