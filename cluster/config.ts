@@ -106,7 +106,7 @@ const byteSize = /^\d+(\.\d+)?\s?(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$/i;
 const fileSchema = z.strictObject({
   workspace: z.string().refine(
     (name) => nameProblem(name) === undefined,
-    "names start with a letter or _ and hold letters, digits, _ and -",
+    "names start with an ASCII letter or _ and hold ASCII letters, digits, _ and -",
   ),
   storage: z.string().min(1),
   redis: z.string().regex(/^rediss?:\/\//, "must start with redis:// or rediss://"),

@@ -174,7 +174,7 @@ export function nameProblem(name: unknown): string | undefined {
   if (typeof name !== "string" || name === "") return "it is empty";
   if (name.length > maxNameLength) return `it is longer than ${maxNameLength} characters`;
   if (!/^[A-Za-z_][A-Za-z0-9_-]*$/.test(name)) {
-    return "names start with a letter or _ and hold letters, digits, _ and -";
+    return "names start with an ASCII letter or _ and hold ASCII letters, digits, _ and -";
   }
   return undefined;
 }

@@ -99,13 +99,19 @@ function isJoinKey({ joinKeys }: ServiceReader, name: string): boolean {
 
 function unknownKeys(reader: ServiceReader, given: object, row: number, rowCount: number): VarveError {
   const extra = Object.keys(given).filter((name) => !isJoinKey(reader, name));
-  const known = reader.joinKeys.map(({ name }) => name);
+  const misplaced = extra.filter((name) => reader.requestFields.some((field) => field.name === name));
+  const unknown = extra.filter((name) => !misplaced.includes(name));
+  const known = reader.joinKeys.map(({ name }) => name).join(", ") || "none";
+  const problems = [
+    ...(misplaced.length === 0
+      ? []
+      : [`request fields are given in requestContextMap, not among join keys: ${quoted(misplaced)}`]),
+    ...(unknown.length === 0 ? [] : [`${quoted(unknown)} is no join key of it`]),
+  ];
   const where = rowCount === 1 ? "" : ` (row ${row} of ${rowCount}, from 0)`;
   return new VarveError(
     "INVALID_REQUEST",
-    `Cannot read service "${reader.service}": ${quoted(extra)} is no join key of it; join keys are ${
-      known.join(", ") || "none"
-    }${where}`,
+    `Cannot read service "${reader.service}": ${problems.join("; ")}; join keys are ${known}${where}`,
     { details: { service: reader.service, extra } },
   );
 }

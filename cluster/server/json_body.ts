@@ -24,6 +24,7 @@ export function readJsonOnly(app: FastifyInstance, limits: JsonLimits): void {
     const checked = (error: Error | null, value?: unknown) => {
       try {
         if (error === null) checkSizes(value, limits);
+        else if (isJson(text)) error = refusedKey();
       } catch (tooLarge) {
         error = tooLarge as Error;
       }
@@ -33,6 +34,23 @@ export function readJsonOnly(app: FastifyInstance, limits: JsonLimits): void {
     if (plain === undefined) void parse(request, text, checked);
     else checked(null, plain);
   });
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Why JSON is refused that is JSON. */
+function refusedKey(): VarveError {
+  return new VarveError(
+    "INVALID_REQUEST",
+    'Cannot read the request: the keys "__proto__", and "constructor" with "prototype" in it, are refused wherever they are',
+  );
 }
 
 /** The value of JSON that cannot hold a key like __proto__, however it is written; undefined where somebody has to look. */

@@ -101,20 +101,23 @@ function changedIssues(what: string, made: readonly Field[], now: readonly Field
 
 function requestFieldIssues(view: RealtimeViewDefinition): Issue[] {
   const issues = twinIssues(columnNames(view.request), "request");
+  const renamed = (method: string) => `rename one: ${method}({ … }) does so for what it reads`;
   const taken = new Map<string, string>([
-    ...view.joinKeys.map((key) => [key.name.toLowerCase(), "a join key of what it reads"] as const),
-    ...view.inputs.map((input) => [input.name.toLowerCase(), "a feature that it reads"] as const),
-    ...view.features.map((feature) => [feature.name.toLowerCase(), "a feature that it computes"] as const),
-  ]);
+    ...view.joinKeys.map(({ name }) => [name, `a join key of what it reads; ${renamed(".mapKeys")}`] as const),
+    ...view.inputs.map(({ name }) => [name, `a feature that it reads; ${renamed(".rename")}`] as const),
+    ...view.features.map(({ name }) =>
+      [
+        name,
+        "a feature that it computes; give the field or the feature another name",
+      ] as const
+    ),
+  ].map(([name, other]) => [name.toLowerCase(), other]));
   for (const { name } of view.request) {
     const path = `request.${name}`;
     issues.push(...columnIssues(name, path));
     const other = taken.get(name.toLowerCase());
     if (other === undefined) continue;
-    issues.push({
-      path,
-      message: `"${name}" is also ${other}; rename one: .rename({ … }) and .mapKeys({ … }) do so for what it reads`,
-    });
+    issues.push({ path, message: `"${name}" is also ${other}` });
   }
   return issues;
 }

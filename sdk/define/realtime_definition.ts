@@ -36,7 +36,7 @@ export function realtimeDefinition(
   const views = new Map(selections.map(({ view }) => [view.name, view]));
   const request = fieldsOf(options.request ?? {}, "request", issues);
   const parts = { from, request, inputs: inputsOf(from, views) };
-  const { compute, outputs } = "compute" in options
+  const { compute, outputs } = "compute" in options || options.output !== undefined
     ? byFunction(name, options, issues)
     : byExpressions(parts, options.features, issues);
   const definition: RealtimeViewDefinition = Object.freeze({

@@ -51,11 +51,15 @@ function isNeverNullFeature(view: ViewDefinition, name: string): boolean {
 /** What is published of a function; what keeps it from being published goes to the issues. */
 export function publishedCompute(name: string, fn: unknown, issues: Issue[]): RealtimeFunction {
   try {
-    return Object.freeze({ kind: "function", ...functionSource(fn as AnyFunction, titleOf(name)) });
+    if (fn !== undefined) {
+      return Object.freeze({ kind: "function", ...functionSource(fn as AnyFunction, titleOf(name)) });
+    }
+    const message = "it is missing; give the function that gives the output, or expressions as features without output";
+    issues.push({ path: "compute", message });
   } catch (error) {
     issues.push(...sourceIssues(error, "compute"));
-    return Object.freeze({ kind: "function", source: "", hash: "" });
   }
+  return Object.freeze({ kind: "function", source: "", hash: "" });
 }
 
 /** Refuses the text of a function that came from outside: a hash that is not its own is CORRUPT. */

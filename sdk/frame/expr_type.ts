@@ -2,6 +2,7 @@
 import { VarveError } from "../errors.ts";
 import {
   type DataType,
+  findField,
   formatType,
   isListType,
   isNumericType,
@@ -14,7 +15,13 @@ import { literalOf, literalProblem, literalValue } from "./expr_literal.ts";
 import { exprText } from "./expr_text.ts";
 import { commonTypeOf, type Mismatch, type Signature } from "./operation_rules.ts";
 import { isStrict, type Operation, operations } from "./operations.ts";
-import type { CallNode, ExprNode, LiteralNode, OperationOptions } from "./expr_node.ts";
+import {
+  type CallNode,
+  type ExprNode,
+  type LiteralNode,
+  type OperationOptions,
+  requestTimeColumn,
+} from "./expr_node.ts";
 
 /** An expression whose every node knows its type, and whose conversions are casts: what compilers read. */
 export type TypedExpr =
@@ -61,6 +68,17 @@ export function typedExpr(node: ExprNode, schema: Schema): TypedExpr {
   return new Typing(schema).type(node, 0);
 }
 
+/** The type of a column that an expression names; `action` as in {@link requireField}. */
+export function columnType(schema: Schema, name: string, action?: string): DataType {
+  if (name === requestTimeColumn && !findField(schema, name)) {
+    throw new VarveError(
+      "INVALID_DEFINITION",
+      "Cannot use requestTimestamp() here: it is for the features of realtime views; rows have times in columns of their own",
+    );
+  }
+  return requireField(schema, name, action).type;
+}
+
 class Typing {
   readonly #schema: Schema;
   #nodes = 0;
@@ -78,7 +96,7 @@ class Typing {
     }
     switch (node.kind) {
       case "column":
-        return { kind: "column", name: node.name, type: requireField(this.#schema, node.name).type };
+        return { kind: "column", name: node.name, type: columnType(this.#schema, node.name) };
       case "literal":
         return typedLiteral(node);
       case "call":

@@ -4,7 +4,7 @@ import { columnNames, findField, formatType, isListType, requireField, sameType 
 import type { DataType, Field, Schema } from "../schema.ts";
 import { durationToMicros } from "../time.ts";
 import { aggregateType } from "./aggregate_type.ts";
-import { typeOfExpr } from "./expr_type.ts";
+import { columnType, typeOfExpr } from "./expr_type.ts";
 import type { ExprNode } from "./expr_node.ts";
 import type {
   AsOfJoinStep,
@@ -130,7 +130,7 @@ function named(columns: readonly NamedExpr[], input: Schema, verb: string): Sche
 
 function namedType(expr: ExprNode, input: Schema, verb: string): DataType {
   if (expr.kind === "column") {
-    return requireField(input, expr.name, verb === "select" ? "select column" : "use column").type;
+    return columnType(input, expr.name, verb === "select" ? "select column" : "use column");
   }
   return typeOfExpr(expr, input);
 }

@@ -195,9 +195,6 @@ describe("get-features, asked wrongly,", () => {
     ["an unknown option", '{"params":{"featureServiceName":"model","metadataOptions":{"all":true}}}'],
     ["an option of a wrong type", '{"params":{"featureServiceName":"model","metadataOptions":{"includeNames":"yes"}}}'],
     ["a name twice", '{"params":{"featureServiceName":"model","feature_service_name":"small"}}'],
-    ["__proto__", '{"params":{"featureServiceName":"model","joinKeyMap":{"__proto__":{"user":1}}}}'],
-    ["__proto__ outside", '{"__proto__":{"params":{}},"params":{"featureServiceName":"model"}}'],
-    ["constructor.prototype", '{"params":{"featureServiceName":"model","joinKeyMap":{"constructor":{"prototype":1}}}}'],
     ["a deep body", `{"params":${"[".repeat(20_000)}${"]".repeat(20_000)}}`],
     [
       "deep join keys",
@@ -206,6 +203,19 @@ describe("get-features, asked wrongly,", () => {
     ["request context", '{"params":{"featureServiceName":"model","requestContextMap":{"amount":1}}}'],
   ])("refuses %s", async (_, payload) => {
     expectError(await send(payload), 400, "INVALID_REQUEST", /./);
+  });
+
+  it.each([
+    ["__proto__", '{"params":{"featureServiceName":"model","joinKeyMap":{"__proto__":{"user":1}}}}'],
+    ["__proto__ outside", '{"__proto__":{"params":{}},"params":{"featureServiceName":"model"}}'],
+    ["__proto__ as escapes", String.raw`{"params":{"featureServiceName":"model","\u005f_proto__":1}}`],
+    ["constructor.prototype", '{"params":{"featureServiceName":"model","joinKeyMap":{"constructor":{"prototype":1}}}}'],
+  ])("says of a key %s that it is refused", async (_, payload) => {
+    expectError(await send(payload), 400, "INVALID_REQUEST", /the keys "__proto__", .* are refused wherever they are/);
+  });
+
+  it("says of malformed JSON with such a key that it is no JSON", async () => {
+    expectError(await send('{"__proto__":'), 400, "INVALID_REQUEST", /not valid JSON/);
   });
 
   it("refuses bytes that are not UTF-8 rather than look up something else", async () => {

@@ -128,6 +128,16 @@ describe("get-features, of realtime views", () => {
     expect(body.message).toMatch(wanted);
   });
 
+  it("says where request fields belong that are among the join keys", async () => {
+    const { amount, ...rest } = scoredContext;
+    const asked = async (more: object) => (await get(rest, { joinKeyMap: { ...zoe, ...more } })).body.message;
+    expect(await asked({ amount, day: null })).toBe(
+      'Cannot read service "scored": request fields are given in requestContextMap, not among join keys: ' +
+        '"amount", "day"; join keys are user, active',
+    );
+    expect(await asked({ amount, zone: 1 })).toContain('"amount"; "zone" is no join key of it; join keys are user');
+  });
+
   it("says which row of a batch is wrong, and which feature has no value", async () => {
     const rows = [scoredContext, { ...scoredContext, n: "9223372036854775807" }];
     const requestData = rows.map((requestContextMap) => ({ joinKeyMap: zoe, requestContextMap }));

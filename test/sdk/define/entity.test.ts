@@ -20,7 +20,7 @@ describe("entity", () => {
   const nine = Object.fromEntries([..."abcdefghi"].map((name) => [name, "string"])) as SchemaTypes;
   it.each<[string, string, SchemaTypes, string]>([
     ["an empty name", "", { id: "string" }, "it is empty"],
-    ["a name with a slash", "a/b", { id: "string" }, "names start with a letter"],
+    ["a name with a slash", "a/b", { id: "string" }, "names start with an ASCII letter"],
     ["no keys", "user", {}, "there are none"],
     ["nine keys", "user", nine, "at most 8"],
     ["a float key", "user", { score: "float64" }, "float64 cannot be a join key"],

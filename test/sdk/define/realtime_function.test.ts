@@ -93,7 +93,8 @@ describe("realtimeView() of a function", () => {
     expect(problem(() => ({ x: new Date().getTime() }))).toContain("new Date()");
     expect(problem(async () => await Promise.resolve({ x: 1 }))).toContain("it is async");
     expect(problem(Math.abs)).toContain("it is built in");
-    expect(problem(undefined)).toBe('Cannot define realtime view "v": compute: it is undefined, not a function');
+    expect(problem(null)).toBe('Cannot define realtime view "v": compute: it is null, not a function');
+    expect(problem(undefined)).toContain("compute: it is missing; give the function that gives the output");
     expect(problem(() => ({ x: Date.now() + rate }))).toMatch(/Date\.now.*\n.*captures "rate"/s);
     expect(problem(() => ({}), {})).toContain("output: there are none");
     expect(problem(() => ({}), { x: "float" })).toContain("output.x: ");

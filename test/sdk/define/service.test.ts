@@ -118,8 +118,8 @@ describe("service() refuses", () => {
     ["renaming what is not there", () => airports.rename({ dely: "x" } as never), 'Cannot rename feature "dely"'],
     ["renaming to one name", () => airports.rename({ delay: "distance" }), '"distance" is there twice'],
     ["a reserved name", () => airports.rename({ delay: "event_timestamp" }), "reserved for the times"],
-    ["a bad prefix", () => airports.prefix("a b "), "names start with a letter"],
-    ["a bad alias", () => airports.as("a.b"), "names start with a letter"],
+    ["a bad prefix", () => airports.prefix("a b "), "names start with an ASCII letter"],
+    ["a bad alias", () => airports.as("a.b"), "names start with an ASCII letter"],
     [
       "mapping an unknown key",
       () => airports.mapKeys({ airport: "x" } as never),

@@ -128,7 +128,7 @@ describe("view()", () => {
 
 describe("view() refuses", () => {
   it.each<[string, Partial<ViewOptions> & { name?: string }, string]>([
-    ["a bad name", { name: "a.b" }, "names start with a letter"],
+    ["a bad name", { name: "a.b" }, "names start with an ASCII letter"],
     ["no schedule", { schedule: undefined as never }, "schedule: it is missing"],
     ["a schedule that is no duration", { schedule: "daily" }, 'schedule: "daily": it is not a duration'],
     ["a schedule of seconds", { schedule: "10s" }, "10s is not between 1m and 366d"],

@@ -6,8 +6,10 @@ import { literalOf } from "../../../sdk/frame/expr_literal.ts";
 import { typeOfExpr } from "../../../sdk/frame/expr_type.ts";
 import type { ResolveExpr } from "../../../sdk/frame/expr_value.ts";
 import { isStrict, operations } from "../../../sdk/frame/operations.ts";
+import { requestTimestamp } from "../../../sdk/frame/request_time.ts";
 import { type Schema, schemaFrom } from "../../../sdk/schema.ts";
 import { Timestamp } from "../../../sdk/time.ts";
+import { fileFrame } from "../../support/flight_views.ts";
 
 const schema: Schema = schemaFrom({
   driver_id: "int64",
@@ -34,6 +36,15 @@ const typeOf = (expr: Expr) => typeOfExpr(expr.node, schema);
 describe("typeOfExpr()", () => {
   it("names the columns there are when one is unknown", () => {
     expect(() => typeOf(col("trps"))).toThrow('Cannot use column "trps": columns are driver_id, trips, fare');
+  });
+
+  it("says that the time of a request is for realtime views", () => {
+    const said = "Cannot use requestTimestamp() here: it is for the features of realtime views";
+    expect(() => typeOf(requestTimestamp().dt.hour())).toThrow(said);
+    const rows = fileFrame({ a: "int64" });
+    expect(() => rows.derive({ at: requestTimestamp() } as never)).toThrow(said);
+    expect(() => rows.select({ at: requestTimestamp() } as never)).toThrow(said);
+    expect(() => rows.filter(requestTimestamp().dt.hour().gt(5) as never)).toThrow(said);
   });
 
   it("says which types do not fit an operation, and why", () => {
