@@ -42,7 +42,7 @@ import { explain, type ExplainOptions, explainOptions, type Explanation } from "
 import { registeredSource } from "./store_source.ts";
 import { tryFunctions } from "./store_functions.ts";
 import { skew, type SkewOptions, type SkewReport } from "./store_skew.ts";
-import { definitionsOf, isList, type Publishable, unique } from "./store_publishable.ts";
+import { checkOneGiven, definitionsOf, isList, type Publishable, unique } from "./store_publishable.ts";
 import { estimateSources } from "./store_sources.ts";
 import { type LeakOptions, leakOptions, type LeakReport, leaks } from "./store_leaks.ts";
 import { type StoreStatus, storeStatus } from "./store_status.ts";
@@ -129,6 +129,7 @@ export class Store extends Displayed {
   /** Plans what publishing would change; nothing changes until the plan is applied. What is not named stays as it is. */
   async plan(features: Publishable | readonly Publishable[], options: PlanStoreOptions = {}): Promise<StorePlan> {
     this.#checkOpen("plan");
+    checkOneGiven(options);
     checkOptions("Cannot plan this", options, planOptions);
     const list = isList(features) ? features : [features];
     const definitions = unique(list.flatMap(definitionsOf));
@@ -153,6 +154,7 @@ export class Store extends Displayed {
     if (typeof features !== "object" || features === null || !("frame" in features)) {
       return await this.plan(features, options);
     }
+    checkOneGiven(options);
     if (!("name" in options)) {
       throw new VarveError(
         "INVALID_DEFINITION",
@@ -383,6 +385,12 @@ export class Store extends Displayed {
   ): Promise<OnlineDetails & Displayed> {
     this.#checkOpen("read");
     checkOptions(`Cannot read "${nameOf(readable)}"`, options, onlineOptions);
+    if (!Array.isArray(keys)) {
+      throw new VarveError(
+        "INVALID_REQUEST",
+        `Cannot read "${nameOf(readable)}": give the keys of each request in a list, as in [{ user: "ann" }]`,
+      );
+    }
     const reader = await this.#readers.reader(readable);
     const at = options.at === undefined ? this.#parts.clock.now() : toMicros(options.at);
     const context = contextOf(nameOf(readable), keys.length, options.request);

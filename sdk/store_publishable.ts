@@ -31,6 +31,17 @@ export function definitionsOf(each: Publishable): readonly Definition[] {
   );
 }
 
+/** What comes second are options: whoever gives a second view there must not be told of options. */
+export function checkOneGiven(options: unknown): void {
+  const isGiven = typeof options === "object" && options !== null &&
+    (Array.isArray(options) || ["definitions", "kind", "frame"].some((name) => name in options));
+  if (!isGiven) return;
+  throw new VarveError(
+    "INVALID_REQUEST",
+    "Cannot publish several like this: give them as one list, as in publish([a, b])",
+  );
+}
+
 export function isList(features: Publishable | readonly Publishable[]): features is readonly Publishable[] {
   return Array.isArray(features);
 }

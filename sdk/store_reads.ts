@@ -28,6 +28,14 @@ export function nameOf(readable: Readable): string {
   return typeof readable === "string" ? readable : readable.name;
 }
 
+/** What an error calls it: a service, a view or a realtime view. */
+function titleOf(state: RegistryState, readable: Readable): string {
+  const name = nameOf(readable);
+  const isService = typeof readable === "string" ? servedService(state, name) : readable instanceof FeatureService;
+  if (isService) return `service "${name}"`;
+  return `${servedRealtimeView(state, name) ? "realtime view" : "view"} "${name}"`;
+}
+
 /** The views and features that a training read joins. From the source, definitions at hand need not be registered. */
 export function readsFor(state: RegistryState, readable: Readable, from: "offline" | "source"): AnyRead[] {
   if (from === "source" && typeof readable !== "string") return sourceReads(readable);
@@ -120,10 +128,11 @@ export class OnlineReaders {
     if (!reader) {
       const reads = readsFor(state, readable, "offline");
       const find = (view: string, version: number) => this.#states.get(`${view}/${version}`);
-      this.#readers.set(
-        key,
-        reader = compileReads(nameOf(readable), reads, online, find, { functions: this.#parts.functions }),
-      );
+      reader = compileReads(nameOf(readable), reads, online, find, {
+        title: titleOf(state, readable),
+        functions: this.#parts.functions,
+      });
+      this.#readers.set(key, reader);
     }
     return reader;
   }

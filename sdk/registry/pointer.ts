@@ -24,6 +24,13 @@ export function rollbackActions(
   const realtime = state.realtimeViews[name];
   if (realtime) return rollbackRealtime(state, realtime, version, now);
   const view = state.views[name];
+  if (!view && Object.hasOwn(state.services, name)) {
+    throw new VarveError(
+      "INVALID_REQUEST",
+      `Cannot roll back service "${name}": services have no versions of their own; publish its earlier definition again, or roll ` +
+        `back a view that it reads: ${state.services[name]!.views.map((use) => use.view).join(", ")}`,
+    );
+  }
   if (!view) {
     const names = [...Object.keys(state.views), ...Object.keys(state.realtimeViews)].join(", ") || "none";
     throw new VarveError("NOT_FOUND", `Cannot roll back view "${name}": it is not registered; views are ${names}`);

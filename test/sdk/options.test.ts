@@ -64,6 +64,17 @@ describe("what is of the wrong kind is told with the way out", () => {
     "text that is no instant": [() => toMicros("yesterday"), 'Cannot read "yesterday" as an instant'],
     "an invalid date": [() => toMicros(new Date("x")), "Cannot use an invalid Date"],
     "a record for rows": [() => fromRows({ a: 1 } as Any), "give an array of objects"],
+    "several to publish": [
+      () => (store as Any).publish(amounts, model, driver),
+      "give them as one list, as in publish(",
+    ],
+    "several to plan": [() => (store as Any).plan(amounts, driver), "give them as one list"],
+    "a view and a list": [() => (store as Any).publish(amounts, [model]), "give them as one list"],
+    "a frame and a view": [() => (store as Any).publish(rows.by(driver), amounts), "give them as one list"],
+    "a record for a list of keys": [
+      () => store.onlineDetails(model, { driver: "ann" } as Any),
+      'Cannot read "model": give the keys of each request in a list',
+    ],
     "times as text": [
       () => store.train(model, [{ driver: "ann", time: "2001-01-05" }] as Any, { from: "source" }),
       'cast one, as in derive({ time: col("time").cast("timestamp") })',

@@ -253,7 +253,9 @@ describe("a store, of functions", () => {
     expect(await poor.online(spend, x)).toEqual({ usual_5d: 7 / 3 });
     await expect(poor.online(risk, x, { request: { amount: 1 } })).rejects.toMatchObject({
       code: "UNAVAILABLE",
-      message: expect.stringMatching(/^Cannot read service "risk": Cannot run published functions: .*no executable/),
+      message: expect.stringMatching(
+        /^Cannot read realtime view "risk": Cannot run published functions: .*no executable/,
+      ),
     });
     const spine = fromRows([{ ...x, amount: 14, at: "2001-01-06T13:30:00Z" }], { schema: spineSchema });
     await expect((await poor.train(risk, spine)).rows()).rejects.toMatchObject({ code: "UNSUPPORTED" });

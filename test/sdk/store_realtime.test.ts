@@ -102,7 +102,9 @@ describe("a store, of realtime views", () => {
     await expect(store.online(model, [x, x], { request: [{ amount: 1 }, {}] } as never)).rejects.toThrow(
       "(row 1 of 2, from 0)",
     );
-    await expect(store.online(spend, x, { request: { amount: 1 } })).rejects.toThrow("request fields are none");
+    await expect(store.online(spend, x, { request: { amount: 1 } })).rejects.toThrow(
+      /^Cannot read view "spend": .*request fields are none/,
+    );
     const spine = fromRows([{ ...x, at: "2001-01-06T13:30:00Z" }], {
       schema: { driver: "string", zone: "int64", at: "timestamp" },
     });
@@ -218,6 +220,9 @@ describe("a store, of realtime views", () => {
       "~ realtime view fixed, version 2\n    feature total: amount + 1 -> amount + 2",
     );
     await plan.apply();
+    await expect(store.online("fixed", {})).rejects.toThrow(
+      'Cannot read realtime view "fixed": request field "amount"',
+    );
     const total = async () => (await store.online("fixed", {}, { request: { amount: 1 } }))["total"];
     expect(await total()).toBe(3);
     await store.rollback("fixed");
