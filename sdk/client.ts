@@ -14,7 +14,7 @@
  */
 import { decodeValue, encodeFields } from "./client/decode.ts";
 import { type Post, transport, type TransportOptions } from "./client/transport.ts";
-import { VarveError } from "./errors.ts";
+import { checkOptions, optionIssues, type OptionNames, throwIssues, VarveError } from "./errors.ts";
 import type { DataType, Row } from "./schema.ts";
 import { Timestamp, toMicros } from "./time.ts";
 
@@ -72,8 +72,8 @@ export interface CallOptions {
 
 /** What may be said about a call for many keys. */
 export interface ManyCallOptions {
-  /** What realtime views ask of each request, in the order of the keys. */
-  readonly requests?: readonly Row[];
+  /** What realtime views ask of the requests: one record holds for all keys, a list has one for each. */
+  readonly request?: Row | readonly Row[];
   /** Stops it. */
   readonly signal?: AbortSignal;
 }
@@ -100,6 +100,11 @@ export class FeatureClient {
 
   /** Made by {@link featureClient}. */
   constructor(options: ClientOptions) {
+    const issues = optionIssues(options.batch, batchOptions).map(({ path, message }) => ({
+      path: `batch.${path}`,
+      message,
+    }));
+    throwIssues("Cannot make a client", [...optionIssues(options, clientOptions), ...issues], "INVALID_CONFIG");
     this.#options = options;
     this.#post = transport(options);
   }
@@ -110,6 +115,7 @@ export class FeatureClient {
     keys: RequestOf<S>,
     ...[options = {}]: CallArguments<S, CallOptions, { readonly request: FieldsOf<S> }>
   ): Promise<FeaturesOf<S>> {
+    checkCall(service, options);
     const row = rowOf(keys as object, options.request);
     if (this.#options.batch && !options.signal) return await this.#join(nameOf(service), row) as FeaturesOf<S>;
     const answer = await this.#call(nameOf(service), "get-features", row, {
@@ -124,15 +130,17 @@ export class FeatureClient {
   async featuresOf<S extends ServiceLike = ServiceLike>(
     service: S | string,
     keys: readonly RequestOf<S>[],
-    ...[options = {}]: CallArguments<S, ManyCallOptions, { readonly requests: readonly FieldsOf<S>[] }>
+    ...[options = {}]: CallArguments<S, ManyCallOptions, { readonly request: FieldsOf<S> | readonly FieldsOf<S>[] }>
   ): Promise<FeaturesOf<S>[]> {
-    if (options.requests && options.requests.length !== keys.length) {
+    checkCall(service, options);
+    const request: Row | readonly Row[] | undefined = options.request;
+    if (isList(request) && request.length !== keys.length) {
       throw new VarveError(
         "INVALID_REQUEST",
-        `Cannot read features: there are ${keys.length} keys and ${options.requests.length} requests; give one for each`,
+        `Cannot read features: there are ${keys.length} keys and ${request.length} requests; give one for each, or one for all`,
       );
     }
-    const rows = keys.map((each, i) => rowOf(each as object, options.requests?.[i]));
+    const rows = keys.map((each, i) => rowOf(each as object, isList(request) ? request[i] : request));
     const parts: Promise<Row[]>[] = [];
     for (let i = 0; i < rows.length; i += maxRows) {
       parts.push(this.#batch(nameOf(service), rows.slice(i, i + maxRows), options.signal));
@@ -146,6 +154,7 @@ export class FeatureClient {
     keys: RequestOf<S>,
     ...[options = {}]: CallArguments<S, CallOptions, { readonly request: FieldsOf<S> }>
   ): Promise<FeatureDetail[]> {
+    checkCall(service, options);
     const wanted = {
       includeNames: true,
       includeExactTypes: true,
@@ -248,6 +257,21 @@ interface ManyAnswer {
 /** What servers take in one request. */
 const maxRows = 1_000;
 
+const clientOptions: OptionNames<ClientOptions> = {
+  url: true,
+  key: true,
+  workspace: true,
+  timeoutMs: true,
+  retries: true,
+  hedgeAfterMs: true,
+  batch: true,
+  fetch: true,
+};
+
+const batchOptions: OptionNames<NonNullable<ClientOptions["batch"]>> = { maxRows: true, waitMs: true };
+
+const callOptions: OptionNames<CallOptions & ManyCallOptions> = { request: true, signal: true };
+
 /** A client of a server. */
 export function featureClient(options: ClientOptions): FeatureClient {
   return new FeatureClient(options);
@@ -256,6 +280,14 @@ export function featureClient(options: ClientOptions): FeatureClient {
 /** Whether a request may be refused for one of its rows, so that the others have answers. */
 function isOfOneRow(error: unknown): boolean {
   return error instanceof VarveError && (error.code === "INVALID_REQUEST" || typeof error.details["row"] === "number");
+}
+
+function checkCall(service: ServiceLike | string, options: CallOptions | ManyCallOptions): void {
+  checkOptions(`Cannot read "${nameOf(service)}"`, options, callOptions);
+}
+
+function isList(request: Row | readonly Row[] | undefined): request is readonly Row[] {
+  return Array.isArray(request);
 }
 
 function nameOf(service: ServiceLike | string): string {

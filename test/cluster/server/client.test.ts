@@ -91,6 +91,26 @@ describe("a feature client", () => {
     expect(mixed.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
   });
 
+  it("refuses options that there are not, with those there are", async () => {
+    const signal = AbortSignal.abort();
+    const calls = [
+      client.features("small", zoe, { sginal: signal } as never),
+      client.featuresOf("small", [zoe], { requests: [{}] } as never),
+      client.details("small", zoe, { timeoutMs: 5 } as never),
+    ];
+    const said = (await Promise.allSettled(calls)).map((each) => each.status === "rejected" && each.reason);
+    expect(said).toMatchObject(["sginal", "requests", "timeoutMs"].map((name) => ({
+      code: "INVALID_REQUEST",
+      message: `Cannot read "small": ${name}: there is no such option; there are request, signal`,
+    })));
+    const made = (options: object) => () => featureClient({ url: server.url, ...options });
+    expect(made({ timeout: 5 })).toThrow(
+      "Cannot make a client: timeout: there is no such option; there are url, key, workspace, timeoutMs, retries, hedgeAfterMs, batch, fetch",
+    );
+    expect(made({ batch: { rows: 5 } })).toThrow("batch.rows: there is no such option; there are maxRows, waitMs");
+    expect(made({ batch: { maxRows: 5, waitMs: 0 }, hedgeAfterMs: 9, retries: 1, workspace: "w" })).not.toThrow();
+  });
+
   it("says what the server says", async () => {
     await expect(client.features("none", zoe)).rejects.toMatchObject({ code: "NOT_FOUND" });
     const elsewhere = featureClient({ url: server.url, workspace: "elsewhere" });

@@ -247,8 +247,12 @@ describe("a feature client, of realtime views", () => {
         sameBytes: new Uint8Array([1, 2]),
       };
       expect(features).toEqual(answer);
-      expect(await client.featuresOf(scored, [keys, keys], { requests: [request, { ...request, n: 1n }] })).toEqual(
+      expect(await client.featuresOf(scored, [keys, keys], { request: [request, { ...request, n: 1n }] })).toEqual(
         [answer, { ...answer, more: 2n }],
+      );
+      expect(await client.featuresOf(scored, [keys, keys], { request })).toEqual([answer, answer]);
+      await expect(client.featuresOf(scored, [keys, keys], { request: [request] })).rejects.toThrow(
+        "there are 2 keys and 1 requests; give one for each, or one for all",
       );
       const joined = featureClient({ url: server.url, batch: {} });
       const both = [request, { ...request, n: 2n }].map((each) => joined.features(scored, keys, { request: each }));
