@@ -17,8 +17,8 @@ export interface Call {
   sends: number;
   /** Room for the head of a frame, then the rows. */
   readonly frame: Uint8Array<ArrayBuffer>;
-  /** Takes the answer: the bytes of the rows. May throw when they are none. */
-  readonly answer: (body: Uint8Array<ArrayBuffer>) => void;
+  /** Takes the answers to its first rows, at least one: their count and bytes. May throw when they are none. */
+  readonly answer: (rows: number, body: Uint8Array<ArrayBuffer>) => void;
   /** Takes what the function did wrong. */
   readonly problem: (problem: HostProblem) => void;
   /** Takes the reason why there is no answer. */
@@ -39,6 +39,8 @@ export interface ChildOptions {
   readonly name: string;
   /** Wall time of a batch, in ms. */
   readonly timeoutMs: number;
+  /** Memory of the function in MB: for messages. */
+  readonly memoryMb: number;
   /** Wall time of a start, in ms. */
   readonly startTimeoutMs: number;
   /** Told when a batch was answered, and when the child is ready. */
@@ -71,7 +73,8 @@ export class Child {
   /** Starts the process. */
   constructor(options: ChildOptions) {
     this.#options = options;
-    this.#reader = new FrameReader(options.start.maxReplyBytes);
+    // No value takes more than eight times what it weighs.
+    this.#reader = new FrameReader(8 * (options.start.batchBytes + options.start.maxAnswerBytes));
     this.#process = spawn(options.command.file, options.command.args, {
       cwd: options.folder,
       // The time zone is the same everywhere; the rest keeps Deno quiet and in its folder.
@@ -206,8 +209,9 @@ export class Child {
     if (call === undefined) throw new RangeError("nobody asked");
     if (frame.kind === frameKinds.problem) call.problem(readProblem(frame.body));
     else if (frame.kind !== frameKinds.rows) throw new RangeError("it is neither rows nor a problem");
-    else if (frame.rows !== call.rows) throw new RangeError(`it has ${frame.rows} rows, not ${call.rows}`);
-    else call.answer(frame.body);
+    else if (frame.rows < 1 || frame.rows > call.rows) {
+      throw new RangeError(`it has ${frame.rows} rows, not 1 to ${call.rows}`);
+    } else call.answer(frame.rows, frame.body);
     this.#calls.shift();
     this.#answered += 1;
     this.#disarm();
@@ -231,9 +235,10 @@ export class Child {
     const starting = this.#state === "starting";
     this.#timer = setTimeout(() => {
       this.kill(
-        starting
-          ? this.#error("UNAVAILABLE", `did not start within ${ms} ms`)
-          : this.#error("TIMEOUT", `took longer than ${ms} ms for a batch and was ended`),
+        starting ? this.#error("UNAVAILABLE", `did not start within ${ms} ms`) : this.#error(
+          "TIMEOUT",
+          `took longer than ${ms} ms for a batch and was ended; functions.timeoutMs of connect, or VARVE_FUNCTION_TIMEOUT_MS, sets the limit`,
+        ),
       );
     }, ms);
   }
@@ -259,10 +264,13 @@ export class Child {
     const retired = this.#state === "retiring";
     this.#state = "ended";
     this.#disarm();
-    const outOfMemory = /out of memory|heap limit|allocation failed/i.test(this.#errorText);
+    const outOfMemory = /out of memory|heap limit|allocation failed|memory allocation of/i.test(this.#errorText);
     const error = this.#why ??
       (outOfMemory
-        ? this.#error("EXHAUSTED", `needed more memory than its limit and was ended${this.#said()}`)
+        ? this.#error(
+          "EXHAUSTED",
+          `needed more memory than its limit of ${this.#options.memoryMb} MB and was ended; functions.memoryMb of connect, or VARVE_FUNCTION_MEMORY_MB, sets the limit${this.#said()}`,
+        )
         : this.#error("UNAVAILABLE", `lost its process, which ${why}${this.#said()}`));
     // The first in line was being worked on: it is its fault. The rest never began.
     const [first, ...rest] = this.#calls.splice(0);

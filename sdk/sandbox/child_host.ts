@@ -5,6 +5,7 @@
  */
 import type { Row, Schema } from "../schema.ts";
 import type { makeCodec, WrongValue } from "./codec.ts";
+import type { weigh } from "./weigh.ts";
 
 /** What the parent sends first, as JSON. */
 export interface HostStart {
@@ -14,8 +15,10 @@ export interface HostStart {
   readonly input: Schema;
   /** What it gives. */
   readonly output: Schema;
-  /** The largest reply, in bytes. */
-  readonly maxReplyBytes: number;
+  /** Bytes of answers, about, after which a reply is full: the parent sends the rows that are left again. */
+  readonly batchBytes: number;
+  /** Bytes of the largest answer to one row, about. */
+  readonly maxAnswerBytes: number;
 }
 
 /** Why a batch has no answer, as JSON. */
@@ -35,6 +38,7 @@ export interface HostProblem {
 interface HostDeno {
   readonly stdin: { readSync(into: Uint8Array): number | null };
   readonly stdout: { writeSync(bytes: Uint8Array): number };
+  readonly stderr: { writeSync(bytes: Uint8Array): number };
   exit(code: number): never;
 }
 
@@ -45,14 +49,18 @@ export const frameKinds = { start: 1, batch: 2, ready: 3, rows: 4, problem: 5 } 
 export const frameHead = 16;
 
 /** The host. `allowed` are the globals that the function may use. */
-export function sandboxHost(codecFactory: typeof makeCodec, allowed: readonly string[]): void {
+export function sandboxHost(
+  codecFactory: typeof makeCodec,
+  weighValue: typeof weigh,
+  allowed: readonly string[],
+): void {
   const kinds = { start: 1, batch: 2, ready: 3, rows: 4, problem: 5 };
   const head = 16;
   const maxConsole = 2_000;
   const world = globalThis as unknown as Record<PropertyKey, unknown>;
   const deno = world["Deno"] as HostDeno;
   const stdin = deno.stdin;
-  const stdout = deno.stdout;
+  const { stdout, stderr } = deno;
   const exit = deno.exit.bind(deno);
   const RealDate = Date;
   const reflect = Reflect;
@@ -98,7 +106,7 @@ export function sandboxHost(codecFactory: typeof makeCodec, allowed: readonly st
       }
       return toText(error).slice(0, 1_000);
     } catch {
-      return "it threw something that cannot be shown";
+      return "something that cannot be shown";
     }
   }
 
@@ -288,7 +296,7 @@ export function sandboxHost(codecFactory: typeof makeCodec, allowed: readonly st
 
   function start(): void {
     const first = new Uint32Array(read(head).buffer);
-    const { source, input, output, maxReplyBytes } = parse(utf8.decode(read(first[0]!))) as HostStart;
+    const begin = parse(utf8.decode(read(first[0]!))) as HostStart;
     world["console"] = { log, info: log, warn: log, error: log, debug: log };
     replaceDate();
     takeTheRest();
@@ -296,7 +304,7 @@ export function sandboxHost(codecFactory: typeof makeCodec, allowed: readonly st
     let call: (row: Row) => unknown;
     try {
       // A compiler's helper that keeps names may stand in the text.
-      call = compile("__name", `"use strict"; return (${source}\n);`)((named: unknown) => named) as (
+      call = compile("__name", `"use strict"; return (${begin.source}\n);`)((named: unknown) => named) as (
         row: Row,
       ) => unknown;
       takeCompilers();
@@ -309,18 +317,44 @@ export function sandboxHost(codecFactory: typeof makeCodec, allowed: readonly st
       return;
     }
     send(first[1]!, kinds.ready, 0, new Uint8Array(head));
-    for (;;) serve(call, input, output, maxReplyBytes);
+    for (;;) serve(call, begin);
   }
 
-  function serve(call: (row: Row) => unknown, input: Schema, output: Schema, maxReplyBytes: number): void {
+  /** What a batch holds. Without room for it nothing more can be read: the host ends, and says why. */
+  function readRows(schema: Schema, count: number, size: number): Row[] {
+    try {
+      return codec.decode(schema, count, read(size));
+    } catch (error) {
+      stderr.writeSync(texts.encode(describe(error)));
+      return exit(1);
+    }
+  }
+
+  /** The bytes of an answer, about, and its largest field. */
+  function weighAnswer(schema: Schema, answer: Row): { readonly bytes: number; readonly field: string } {
+    let bytes = 0;
+    let most = 0;
+    let field = "";
+    for (const { name, type } of schema) {
+      const weight = weighValue(type, answer[name]);
+      bytes += weight;
+      if (weight <= most) continue;
+      most = weight;
+      field = name;
+    }
+    return { bytes, field };
+  }
+
+  function serve(call: (row: Row) => unknown, { input, output, batchBytes, maxAnswerBytes }: HostStart): void {
     const numbers = new Uint32Array(read(head).buffer);
     const sequence = numbers[1]!;
-    const rows = codec.decode(input, numbers[3]!, read(numbers[0]!));
+    const rows = readRows(input, numbers[3]!, numbers[0]!);
     const answers: Row[] = new Array(rows.length);
     written = "";
     let at = 0;
+    let total = 0;
     try {
-      for (; at < rows.length; at += 1) {
+      for (; at < rows.length && total < batchBytes; at += 1) {
         const answer = call(rows[at]!);
         if (typeof answer !== "object" || answer === null || Array.isArray(answer)) {
           const problem: WrongValue = {
@@ -333,6 +367,13 @@ export function sandboxHost(codecFactory: typeof makeCodec, allowed: readonly st
           sendProblem(sequence, { kind: "value", row: at, field: "", message: problem.problem, console: written });
           return;
         }
+        const { bytes, field } = weighAnswer(output, answer as Row);
+        if (bytes > maxAnswerBytes) {
+          const message = `is too large: the answer is ${bytes} bytes, and the limit of an answer is ${maxAnswerBytes}`;
+          sendProblem(sequence, { kind: "value", row: at, field, message, console: written });
+          return;
+        }
+        total += bytes;
         answers[at] = answer as Row;
       }
     } catch (error) {
@@ -340,13 +381,8 @@ export function sandboxHost(codecFactory: typeof makeCodec, allowed: readonly st
       return;
     }
     try {
-      const frame = codec.encode(output, answers, head);
-      if (frame.length - head > maxReplyBytes) {
-        const message = `the answers of ${rows.length} rows are ${frame.length} bytes; the limit is ${maxReplyBytes}`;
-        sendProblem(sequence, { kind: "value", row: 0, field: "", message, console: written });
-        return;
-      }
-      send(sequence, kinds.rows, rows.length, frame);
+      answers.length = at;
+      send(sequence, kinds.rows, at, codec.encode(output, answers, head));
     } catch (error) {
       const wrong = error as Partial<WrongValue> | null;
       if (typeof wrong?.problem === "string" && typeof wrong.row === "number" && typeof wrong.field === "string") {

@@ -5,6 +5,7 @@ import { allowedGlobals } from "./allowed_globals.ts";
 import { sandboxHost } from "./child_host.ts";
 import { makeCodec } from "./codec.ts";
 import { isExecutable } from "./find_deno.ts";
+import { weigh } from "./weigh.ts";
 
 /** Limits of one child process. */
 export interface ChildLimits {
@@ -69,7 +70,7 @@ function hostUrl(): string {
   url ??= `data:application/javascript,${
     encodeURIComponent(
       // A compiler's helper that keeps names may stand in the texts.
-      `const __name = (named) => named;\n(${sandboxHost})(${makeCodec}, ${JSON.stringify(allowedGlobals)});`,
+      `const __name = (named) => named;\n(${sandboxHost})(${makeCodec}, ${weigh}, ${JSON.stringify(allowedGlobals)});`,
     )
   }`;
   return url;

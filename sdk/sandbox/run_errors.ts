@@ -40,6 +40,10 @@ export function problemError(fn: PublishedFunction, problem: HostProblem, from: 
 
 /** What a function threw, in words. */
 export function describeThrown(error: unknown): string {
-  const kind = error instanceof Error && error.name !== "Error" ? `${error.name}: ` : "";
-  return plain(`${kind}${messageOf(error)}`).slice(0, 1_000);
+  try {
+    const kind = error instanceof Error && error.name !== "Error" ? `${error.name}: ` : "";
+    return plain(`${kind}${messageOf(error)}`).slice(0, 1_000);
+  } catch {
+    return "something that cannot be shown";
+  }
 }

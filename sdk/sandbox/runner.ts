@@ -56,8 +56,8 @@ export interface FunctionRunnerOptions {
   readonly gatherRows?: number | undefined;
   /** Batches of one function that may wait (1,000). */
   readonly maxQueue?: number | undefined;
-  /** Bytes of one answer (64,000,000). */
-  readonly maxReplyBytes?: number | undefined;
+  /** Bytes of the answer to one row, about (8,000,000). */
+  readonly maxAnswerBytes?: number | undefined;
   /** Batches after which a process is replaced (10,000). */
   readonly recycleAfter?: number | undefined;
   /** Idle time in ms after which a process ends (300,000). */
@@ -126,7 +126,7 @@ export class FunctionRunner implements FunctionRuns {
       batchBytes: positive("batchBytes", options.batchBytes, 1_000_000),
       gatherRows: positive("gatherRows", options.gatherRows, 0, 0),
       maxQueue: positive("maxQueue", options.maxQueue, 1_000),
-      maxReplyBytes: positive("maxReplyBytes", options.maxReplyBytes, 64_000_000),
+      maxAnswerBytes: positive("maxAnswerBytes", options.maxAnswerBytes, 8_000_000, 10_000),
       recycleAfter: positive("recycleAfter", options.recycleAfter, 10_000),
       idleMs: options.idleMs === Infinity ? Infinity : positive("idleMs", options.idleMs, 300_000),
     };
@@ -185,7 +185,8 @@ export class FunctionRunner implements FunctionRuns {
     if (crew === undefined) {
       checkFunction(fn);
       const command = this.#command();
-      const { processes, timeoutMs, startTimeoutMs, maxReplyBytes, recycleAfter, idleMs, maxQueue } = this.#options;
+      const { processes, timeoutMs, startTimeoutMs, memoryMb, batchBytes, maxAnswerBytes } = this.#options;
+      const { recycleAfter, idleMs, maxQueue } = this.#options;
       const folder = this.#folders();
       crew = new Crew({
         children: processes,
@@ -202,7 +203,8 @@ export class FunctionRunner implements FunctionRuns {
           name: fn.name,
           timeoutMs,
           startTimeoutMs,
-          start: { source: fn.source, input: fn.input, output: fn.output, maxReplyBytes },
+          memoryMb,
+          start: { source: fn.source, input: fn.input, output: fn.output, batchBytes, maxAnswerBytes },
         },
       });
     } else {
@@ -283,11 +285,17 @@ export class FunctionRunner implements FunctionRuns {
     const failures: { readonly from: number; readonly error: unknown }[] = [];
     const lane = async (): Promise<void> => {
       while (next < rows.length && failures.length === 0) {
-        const from = next;
-        next = this.#endOfBatch(fn, rows, from);
+        let from = next;
+        const end = next = this.#endOfBatch(fn, rows, from);
         const place = answers.push([]) - 1;
         try {
-          answers[place] = await this.#batch(crew, fn, rows.slice(from, next), from, signal);
+          const parts: Row[][] = [];
+          // Of long answers only as many come at a time as a batch may hold.
+          for (let got: Row[]; from < end; from += got.length) {
+            got = await this.#batch(crew, fn, rows.slice(from, end), from, signal);
+            parts.push(got);
+          }
+          answers[place] = parts.length === 1 ? parts[0]! : parts.flat();
         } catch (error) {
           failures.push({ from, error });
         }
@@ -312,6 +320,7 @@ export class FunctionRunner implements FunctionRuns {
     return last;
   }
 
+  /** The answers to rows, or to the first of them when answers are long. */
   #batch(
     crew: Crew,
     fn: PublishedFunction,
@@ -338,9 +347,9 @@ export class FunctionRunner implements FunctionRuns {
         frame: encodeInput(this.#codec, fn, rows, from, frameHead),
         sends: 0,
         done: false,
-        answer: (body) => {
+        answer: (count, body) => {
           if (call.done) return;
-          const answers = this.#codec.decode(fn.output, rows.length, body);
+          const answers = this.#codec.decode(fn.output, count, body);
           finish(() => resolve(answers));
         },
         problem: (problem) => finish(() => reject(problemError(fn, problem, from, rows.length))),

@@ -8,7 +8,7 @@ import { commandLine } from "../../../sdk/sandbox/launch.ts";
 import { FunctionRunner } from "../../../sdk/sandbox/runner.ts";
 import { failure, published, unchecked } from "./rig.ts";
 
-const runner = new FunctionRunner({ timeoutMs: 1_500, maxReplyBytes: 1_000_000, maxProcesses: 3 });
+const runner = new FunctionRunner({ timeoutMs: 1_500, maxAnswerBytes: 1_000_000, maxProcesses: 3 });
 afterAll(() => runner.close());
 
 /** What an unchecked text gets hold of. */
@@ -213,7 +213,9 @@ describe("a function that uses too much", () => {
   ])("is ended: %s", async (_, source) => {
     const error = await failure(attack(source));
     expect(error.code).toBe("TIMEOUT");
-    expect(error.message).toContain("attack: it took longer than 1500 ms");
+    expect(error.message).toBe(
+      "Cannot run attack: it took longer than 1500 ms for a batch and was ended; functions.timeoutMs of connect, or VARVE_FUNCTION_TIMEOUT_MS, sets the limit",
+    );
     await stillServes();
   });
 
@@ -223,6 +225,9 @@ describe("a function that uses too much", () => {
       roomy.run(unchecked("() => { const a = []; for (;;) a.push(new Array(1000).fill(1.5)); }"), [{ n: 1 }]),
     );
     expect(error.code).toBe("EXHAUSTED");
+    expect(error.message).toContain(
+      "it needed more memory than its limit of 256 MB and was ended; functions.memoryMb of connect, or VARVE_FUNCTION_MEMORY_MB, sets the limit",
+    );
     expect(await roomy.run(good, [{ n: 1 }])).toEqual([{ twice: 2 }]);
     await roomy.close();
   });
@@ -259,7 +264,9 @@ describe("a function that uses too much", () => {
   it("answers no more than it may", async () => {
     const error = await failure(attack(`() => ({ got: "x".repeat(2_000_000) })`));
     expect(error.code).toBe("FUNCTION_FAILED");
-    expect(error.message).toContain("the limit is 1000000");
+    expect(error.message).toContain(
+      'its answer to row 0, field "got", is too large: the answer is 2000008 bytes, and the limit of an answer is 1000000',
+    );
     await stillServes();
   });
 
@@ -276,9 +283,9 @@ describe("what it throws", () => {
     ["null", "null"],
     ["undefined", "undefined"],
     ['"text"', "text"],
-    ["{ toString() { throw 1; } }", "it threw something that cannot be shown"],
-    ["{ get message() { throw 1; } }", "it threw something that cannot be shown"],
-    ["Object.create(null)", "it threw something that cannot be shown"],
+    ["{ toString() { throw 1; } }", "something that cannot be shown"],
+    ["{ get message() { throw 1; } }", "something that cannot be shown"],
+    ["Object.create(null)", "something that cannot be shown"],
     ["Symbol('s')", "Symbol(s)"],
     ['new Error("a\\u001b[31m\\nb\\r")', "a [31m\nb"],
   ])("%s is told", async (thrown, told) => {

@@ -74,6 +74,17 @@ describe("FunctionRunner", () => {
     const thrown = await failure(runs.run(picky, [{ a: 1 }, { a: 3 }]));
     expect(thrown.code).toBe("FUNCTION_FAILED");
     expect(thrown.message).toBe('Cannot finish view "picky": row 1 threw RangeError: three is too many');
+    const odd = published(
+      () => {
+        throw Object.create(null);
+      },
+      { a: "float64" },
+      { half: "float64" },
+      'view "odd"',
+    );
+    expect((await failure(runs.run(odd, [{ a: 1 }]))).message).toBe(
+      'Cannot finish view "odd": row 0 threw something that cannot be shown',
+    );
     const wrong = await failure(runs.run(picky, [{ a: 1 }, { a: 1 }, { a: 4 }]));
     expect(wrong.message).toBe(
       'Cannot finish view "picky": its answer to row 2, field "half", is a string of 4 characters, not a number',
@@ -110,6 +121,64 @@ describe("FunctionRunner", () => {
     );
     // None of them cost the process that answers.
     expect(runner.status.starts).toBe(runner.status.functions);
+  });
+
+  const repeat = published(
+    (row: { n: number; unit: string; times: number }) => {
+      if (row.n < 0) throw new RangeError(`${row.n} is too few`);
+      return { n: row.n, text: row.unit.repeat(row.times), list: new Array(row.times >> 3).fill(row.n / 2) };
+    },
+    { n: "int32", unit: "string", times: "int32" },
+    { n: "int32", text: "string", list: { list: "float64" } },
+    'view "repeat"',
+  );
+
+  it("takes long answers, as many as there are, and says which row has none", async () => {
+    const rows = Array.from({ length: 2_000 }, (_, n) => ({ n, unit: "é", times: n % 500 === 0 ? 900_000 : 5_000 }));
+    const lengths = (await runner.run(repeat, rows)).map(({ n, text, list }) => ({
+      n,
+      times: (text as string).length,
+      items: (list as number[]).filter((item) => item === (n as number) / 2).length,
+    }));
+    expect(lengths).toEqual(rows.map(({ n, times }) => ({ n, times, items: times >> 3 })));
+    const failing = rows.map((row) => [1_234, 1_600].includes(row.n) ? { ...row, n: -row.n } : row);
+    const thrown = await failure(runner.run(repeat, failing));
+    expect(thrown.message).toContain("row 1234 threw RangeError: -1234 is too few");
+    expect(thrown.details).toMatchObject({ row: 1_234 });
+    expect(runner.status.starts).toBe(runner.status.functions);
+  });
+
+  it("refuses an answer that is too large, and goes on", async () => {
+    const ask = (unit: string, times: number) =>
+      runner.run(repeat, [{ n: 1, unit: "a", times: 1 }, { n: 1, unit, times }]);
+    const error = await failure(ask("x", 20_000_000));
+    expect(error.code).toBe("FUNCTION_FAILED");
+    expect(error.message).toBe(
+      'Cannot finish view "repeat": its answer to row 1, field "text", is too large: the answer is 40000024 bytes, and the limit of an answer is 8000000',
+    );
+    expect(error.details).toMatchObject({ row: 1, field: "text" });
+    // What it may give arrives, however it is written.
+    for (const unit of ["x", "é", "中", "\u0001"]) {
+      const [, answer] = await ask(unit, 3_900_000);
+      expect(answer!["text"] === unit.repeat(3_900_000)).toBe(true);
+    }
+    expect(runner.status.starts).toBe(runner.status.functions);
+  });
+
+  it("says which limit a row was too large for, and how to set it", async () => {
+    const small = new FunctionRunner({ memoryMb: 16 });
+    const error = await failure(small.run(measure, [{ n: 1, text: "x".repeat(200_000_000), list: null }]));
+    expect(error.message).toContain(
+      'Cannot run view "measure": it needed more memory than its limit of 16 MB and was ended; functions.memoryMb of connect, or VARVE_FUNCTION_MEMORY_MB, sets the limit',
+    );
+    expect(error.code).toBe("EXHAUSTED");
+    expect(await small.run(measure, [{ n: 1, text: "x", list: [1] }])).toEqual([{
+      n: 1,
+      length: 1,
+      sum: 1,
+      list: [1],
+    }]);
+    await small.close();
   });
 
   it("says which row failed first when rows are cut by their bytes", async () => {
