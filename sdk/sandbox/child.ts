@@ -237,7 +237,7 @@ export class Child {
       this.kill(
         starting ? this.#error("UNAVAILABLE", `did not start within ${ms} ms`) : this.#error(
           "TIMEOUT",
-          `took longer than ${ms} ms for a batch and was ended; functions.timeoutMs of connect, or VARVE_FUNCTION_TIMEOUT_MS, sets the limit`,
+          `took longer than ${ms} ms for a batch and was ended; functions.timeoutMs of connect, or VARVE_FUNCTION_TIMEOUT_MS, sets the limit, on a server at most half of what a request may take`,
         ),
       );
     }, ms);
@@ -269,7 +269,7 @@ export class Child {
       (outOfMemory
         ? this.#error(
           "EXHAUSTED",
-          `needed more memory than its limit of ${this.#options.memoryMb} MB and was ended; functions.memoryMb of connect, or VARVE_FUNCTION_MEMORY_MB, sets the limit${this.#said()}`,
+          `needed more memory than its limit of ${this.#options.memoryMb} MB and was ended; functions.memoryMb of connect, or VARVE_FUNCTION_MEMORY_MB, sets the limit`,
         )
         : this.#error("UNAVAILABLE", `lost its process, which ${why}${this.#said()}`));
     // The first in line was being worked on: it is its fault. The rest never began.

@@ -148,6 +148,22 @@ describe("a store, of functions", () => {
     );
   });
 
+  it("refuses an answer that is too large, and goes on", async () => {
+    const wordy = realtimeView("wordy", {
+      request: { n: "int32" },
+      output: { size: "int32", text: "string" },
+      compute: ({ n }) => ({ size: n, text: "x".repeat(n === null || n < 0 || n > 20_000_000 ? 0 : n) }),
+    });
+    await (await store.publish(wordy)).apply();
+    await expect(store.online(wordy, {}, { request: { n: 20_000_000 } })).rejects.toMatchObject({
+      code: "FUNCTION_FAILED",
+      message:
+        'Cannot compute realtime view "wordy" for the request: its answer, field "text", is too large: the answer is 20000016 bytes, and the limit of an answer is 8000000',
+      details: { field: "text" },
+    });
+    expect(await store.online(wordy, {}, { request: { n: 3 } })).toEqual({ size: 3, text: "xxx" });
+  });
+
   it("ends a function that takes too long or too much, and starts it again", async () => {
     const greedy = realtimeView("greedy", {
       request: { n: "int32" },
