@@ -291,9 +291,10 @@ export class FunctionRunner implements FunctionRuns {
         try {
           const parts: Row[][] = [];
           // Of long answers only as many come at a time as a batch may hold.
-          for (let got: Row[]; from < end; from += got.length) {
-            got = await this.#batch(crew, fn, rows.slice(from, end), from, signal);
-            parts.push(got);
+          while (from < end) {
+            const part = await this.#batch(crew, fn, rows.slice(from, end), from, signal);
+            parts.push(part);
+            from += part.length;
           }
           answers[place] = parts.length === 1 ? parts[0]! : parts.flat();
         } catch (error) {
