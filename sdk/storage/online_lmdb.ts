@@ -43,7 +43,8 @@ class LmdbOnlineStore implements OnlineStore {
     this.#clock = clock;
     try {
       mkdirSync(folder, { recursive: true });
-      this.#root = open({ path: folder, noSubdir: false, maxDbs: 8 });
+      // Batches of an event turn have a promise of their own that nobody gets: when a commit fails, it would end the process.
+      this.#root = open({ path: folder, noSubdir: false, maxDbs: 8, eventTurnBatching: false });
       this.#values = this.#root.openDB({ name: "values", encoding: "binary", keyEncoding: "binary" });
       this.#states = this.#root.openDB({ name: "states", encoding: "string" });
       this.#meta = this.#root.openDB({ name: "meta", encoding: "string" });
