@@ -6,6 +6,7 @@ import { formatTimestamp, type Micros } from "../time.ts";
 import { createdRealtimeDifferences, realtimeDifferences, sameRealtimeView } from "./differences.ts";
 import { nextVersion } from "./fold.ts";
 import type { Outcome } from "./plan_services.ts";
+import { readerConflicts } from "./plan_uses.ts";
 import type { PlannedItem } from "./plan_view.ts";
 import type { RegistryState } from "./state.ts";
 
@@ -53,27 +54,17 @@ export function realtimeConflicts(
   desired: ReadonlySet<string>,
   deleted: ReadonlySet<string>,
 ): Issue[] {
-  const issues: Issue[] = [];
-  for (const view of outcome.views.values()) {
-    if (view.kind !== "realtimeView") continue;
-    const path = `realtimeView:${view.name}`;
-    const mine = desired.has(path);
-    const changed = view.from.map((use) => `view:${use.view}`);
-    if (!mine && !changed.some((name) => desired.has(name) || deleted.has(name))) continue;
-    const gone = view.from.filter((use) => deleted.has(`view:${use.view}`)).map((use) => `"${use.view}"`);
-    if (gone.length > 0) {
-      issues.push({
-        path,
-        message: `it reads view ${gone.join(", ")}, to be deleted; delete the realtime view too, or publish it without`,
-      });
-      continue;
-    }
-    for (const issue of realtimeViewIssues(view, outcome.views)) {
-      const way = mine || !state.realtimeViews[view.name]
-        ? ""
-        : "; this plan would break it: publish the realtime view too, or keep what it reads";
-      issues.push({ path, message: `${issue.path}: ${issue.message}${way}` });
-    }
-  }
-  return issues;
+  return [...outcome.views.values()].flatMap((view) =>
+    view.kind !== "realtimeView" ? [] : readerConflicts(
+      {
+        path: `realtimeView:${view.name}`,
+        what: "realtime view",
+        uses: view.from,
+        isRegistered: state.realtimeViews[view.name] !== undefined,
+        issues: () => realtimeViewIssues(view, outcome.views),
+      },
+      desired,
+      deleted,
+    )
+  );
 }

@@ -6,6 +6,7 @@ import { formatType, sameType } from "../schema.ts";
 import { currentViews, formatKeys, sameKeys } from "./check_actions.ts";
 import { entityDifferences, sameDefinition, serviceDifferences } from "./differences.ts";
 import { offlineWarnings } from "./plan_realtime.ts";
+import { readerConflicts } from "./plan_uses.ts";
 import type { PlannedItem } from "./plan_view.ts";
 import type { RegistryState } from "./state.ts";
 
@@ -78,29 +79,19 @@ export function serviceConflicts(
   desired: ReadonlySet<string>,
   deleted: ReadonlySet<string>,
 ): Issue[] {
-  const issues: Issue[] = [];
-  for (const service of outcome.services.values()) {
-    const mine = desired.has(`service:${service.name}`);
-    const named = (use: ServiceDefinition["views"][number], names: ReadonlySet<string>) =>
-      names.has(`view:${use.view}`) || names.has(`realtimeView:${use.view}`);
-    if (!mine && !service.views.some((use) => named(use, desired) || named(use, deleted))) continue;
-    const path = `service:${service.name}`;
-    const gone = service.views.filter((use) => named(use, deleted)).map((use) => `"${use.view}"`);
-    if (gone.length > 0) {
-      issues.push({
-        path,
-        message: `it reads view ${gone.join(", ")}, to be deleted; delete the service too, or publish it without`,
-      });
-      continue;
-    }
-    for (const issue of serviceViewIssues(service, outcome.views)) {
-      const way = mine || !state.services[service.name]
-        ? ""
-        : "; this plan would break it: publish the service too, or keep what it reads";
-      issues.push({ path, message: `${issue.path}: ${issue.message}${way}` });
-    }
-  }
-  return issues;
+  return [...outcome.services.values()].flatMap((service) =>
+    readerConflicts(
+      {
+        path: `service:${service.name}`,
+        what: "service",
+        uses: service.views,
+        isRegistered: state.services[service.name] !== undefined,
+        issues: () => serviceViewIssues(service, outcome.views),
+      },
+      desired,
+      deleted,
+    )
+  );
 }
 
 /** Registered services for which a feature changes its type. */

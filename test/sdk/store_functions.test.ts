@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it } from "vitest";
 import { realtimeView } from "../../sdk/define/realtime_view.ts";
@@ -8,6 +7,7 @@ import { last, mean } from "../../sdk/frame/aggregates.ts";
 import { fromRows } from "../../sdk/frame/sources.ts";
 import type { Store } from "../../sdk/store.ts";
 import { driver, StoreRig, trips } from "./store_rig.ts";
+import { sandboxes } from "../support/sandboxes.ts";
 
 let rig: StoreRig;
 let store: Store;
@@ -321,15 +321,3 @@ describe("publishing a function", () => {
     );
   });
 });
-
-/** The Deno processes of this one. */
-function sandboxes(): number[] {
-  return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
-    try {
-      const parent = /^\d+ \(.*\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1];
-      return Number(parent) === process.pid && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("deno");
-    } catch {
-      return false; // it has ended meanwhile
-    }
-  });
-}

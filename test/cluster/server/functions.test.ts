@@ -1,5 +1,4 @@
 /** Realtime views of a function over HTTP: what is answered, what fails alone, and what becomes of their processes. */
-import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openServer } from "../../../cluster/server/open_server.ts";
@@ -14,6 +13,7 @@ import { fromRows } from "../../../sdk/frame/sources.ts";
 import { systemClock, toMicros } from "../../../sdk/time.ts";
 import { LogRecorder } from "../../support/log_recorder.ts";
 import { clock, ServedStore } from "./served_store.ts";
+import { sandboxes } from "../../support/sandboxes.ts";
 
 const user = entity("user", { user: "string" });
 const spend = view(
@@ -255,16 +255,4 @@ async function metric(name: string, { url } = server): Promise<number> {
     throw new Error(`no ${name} in ${text.split("\n").filter((each) => each.includes("function"))}`);
   }
   return Number(line.split(" ").at(-1));
-}
-
-/** The Deno processes of this one. */
-function sandboxes(): number[] {
-  return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
-    try {
-      const parent = /^\d+ \(.*\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1];
-      return Number(parent) === process.pid && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("deno");
-    } catch {
-      return false; // it has ended meanwhile
-    }
-  });
 }
