@@ -2,6 +2,7 @@
 import type { S3Client } from "@aws-sdk/client-s3";
 import { randomUUID } from "node:crypto";
 import { readFile, stat, unlink } from "node:fs/promises";
+import type { Readable } from "node:stream";
 import { VarveError } from "../errors.ts";
 import { ObjectCache } from "./object_cache.ts";
 import { type Attempt, retrying, type RetryOptions } from "./object_retry.ts";
@@ -294,9 +295,12 @@ class S3ObjectStore implements ObjectStore {
         if (this.#errors.isMissingKey(error)) return false;
         throw error;
       }
+      const body = reply.Body as unknown as Readable;
+      // It may break off before it is read, which then throws: an error that nobody listens to would end the process.
+      body.on("error", () => {});
       await sink.start();
       let size = 0;
-      for await (const chunk of abortable(reply.Body as AsyncIterable<Uint8Array> & { destroy?(): void }, signal)) {
+      for await (const chunk of abortable(body, signal)) {
         progress();
         size += chunk.byteLength;
         await sink.write(chunk);
@@ -387,10 +391,10 @@ async function load(options: S3Options): Promise<Loaded> {
 
 /** The body of a reply, which ends with an error when the signal says so. */
 async function* abortable(
-  body: AsyncIterable<Uint8Array> & { destroy?(error?: Error): void },
+  body: Readable,
   signal: AbortSignal,
 ): AsyncIterable<Uint8Array> {
-  const stop = () => body.destroy?.(new Error("aborted"));
+  const stop = () => body.destroy(new Error("aborted"));
   signal.addEventListener("abort", stop, { once: true });
   try {
     yield* body;

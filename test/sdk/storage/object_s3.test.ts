@@ -103,6 +103,19 @@ describe("s3ObjectStore() when the server fails", () => {
     expect(server.faults.hits).toBe(4);
   });
 
+  it("an answer that breaks off while its file is made ready is read again, and ends no process", async () => {
+    const store = open({ attempts: 5 });
+    const bodies = Array.from({ length: 100 }, () => randomBytes(100));
+    await Promise.all(bodies.map((body, i) => store.put(`k${i}`, body)));
+    // Small bodies are here, and their connection gone, before a file of so many is empty.
+    server.faults.add({ kind: "truncate" }, { method: "GET", times: 100 });
+    const paths = await Promise.all(
+      bodies.map((body, i) => store.localPath(`k${i}`, { size: body.byteLength, sha256: sha256(body) })),
+    );
+    expect(paths.every((path, i) => readFileSync(path).equals(bodies[i]!))).toBe(true);
+    expect(server.faults.hits).toBe(100);
+  });
+
   it("a server that is not there is UNAVAILABLE", async () => {
     const store = open({ endpoint: "http://127.0.0.1:1", attempts: 2 });
     await expect(store.get("k")).rejects.toMatchObject({
