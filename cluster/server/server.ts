@@ -103,8 +103,9 @@ export function createApp(options: ServerOptions, state: ServerState = newState(
     http: {
       headersTimeout: config.clientTimeoutMs,
       requestTimeout: config.clientTimeoutMs,
-      // How soon such a client is noticed; Node looks every half minute.
-      connectionsCheckingInterval: Math.min(1_000, config.clientTimeoutMs),
+      // How soon such a client is noticed; Node looks every half minute. Well before its connection has been idle for twice the time,
+      // which would end it without an answer.
+      connectionsCheckingInterval: Math.min(1_000, config.clientTimeoutMs / 4),
     },
     requestIdHeader: false,
     genReqId: requestId,
