@@ -8,13 +8,11 @@ import { rememberProfile } from "./define/view_facts.ts";
 import type { ProfileOptions, ViewProfile } from "./define/view_profile.ts";
 import { Displayed, type Rendering } from "./display.ts";
 import { checkOptions, VarveError } from "./errors.ts";
-import { closedRange, sliceLength } from "./materialize/due_slices.ts";
 import { report, reportList } from "./notebook/report.ts";
 import { answersBundle, auditBundle, leaksBundle, skewBundle } from "./notebook/report_tables.ts";
 import { withProgress } from "./notebook/shown_progress.ts";
 import { doneBundle, historyBundle, statusBundle } from "./notebook/status_table.ts";
 import type { Places } from "./places.ts";
-import type { MaterializeJob } from "./queue/jobs.ts";
 import type { HistoryOptions } from "./registry/registry.ts";
 import type { Change, ViewVersion } from "./registry/state.ts";
 import { preview as previewRead, rangeRead } from "./retrieve/range.ts";
@@ -24,7 +22,8 @@ import type { TrainingRecord, TrainingSet } from "./retrieve/training_set.ts";
 import { viewProfile } from "./retrieve/view_profile.ts";
 import type { FunctionSettings } from "./sandbox/runner.ts";
 import type { Row } from "./schema.ts";
-import { type DoneView, runDue, runJobs, type WaitOptions } from "./store_jobs.ts";
+import { type DoneView, runDue, type WaitOptions } from "./store_jobs.ts";
+import { materializeByHand } from "./store_materialize.ts";
 import type { StoreParts } from "./store_parts.ts";
 import { StorePlan } from "./store_plan.ts";
 import {
@@ -67,7 +66,7 @@ import {
   type ReadRangeOptions,
   type SpineRow,
 } from "./store_types.ts";
-import { alignDown, alignUp, type Clock, formatRange, formatTimestamp, toMicros } from "./time.ts";
+import { type Clock, formatRange, toMicros } from "./time.ts";
 
 /** A feature store: registry, offline tables and online values of one workspace. Close it when done. */
 export class Store extends Displayed {
@@ -199,35 +198,7 @@ export class Store extends Displayed {
   /** Computes slices of a view's newest version by hand, loads them online, and waits. */
   async materialize(view: string | FeatureView, options: MaterializeOptions = {}): Promise<DoneView[]> {
     this.#checkOpen("materialize");
-    const name = nameOf(view);
-    const version = await this.#newest(name);
-    const { start, end } = this.#slicesFrom(version, options);
-    const job: MaterializeJob = {
-      name: "materialize",
-      workspace: this.#parts.workspace,
-      view: name,
-      version: version.version,
-      start: formatTimestamp(start),
-      end: formatTimestamp(end),
-      overwrite: options.overwrite ?? false,
-      reason: "manual",
-    };
-    const [record] = await runJobs(this.#parts, [{ job, options: { priority: 1 } }], options);
-    const counts = record?.result as { slices?: number; rows?: number; bytes?: number } | undefined;
-    let onlineRows = 0;
-    if (version.definition.online) {
-      const load = {
-        name: "load-online",
-        workspace: this.#parts.workspace,
-        view: name,
-        version: version.version,
-        rebuild: false,
-      } as const;
-      const [loaded] = await runJobs(this.#parts, [{ job: load, options: { priority: 1 } }], options);
-      onlineRows = (loaded?.result as { rows?: number } | undefined)?.rows ?? 0;
-    }
-    const { slices = 0, rows = 0, bytes = 0 } = counts ?? {};
-    return [{ view: name, version: version.version, slices, rows, bytes, onlineRows }];
+    return [await materializeByHand(this.#parts, await this.#newest(nameOf(view)), options)];
   }
 
   /** Computes everything that is due of all views, or of one, and waits. */
@@ -464,30 +435,6 @@ export class Store extends Displayed {
     if (newestRealtimeView(state, name)) throw computed(name);
     const names = Object.keys(state.views).join(", ") || "none";
     throw new VarveError("NOT_FOUND", `Cannot find view "${name}": views are ${names}`, { details: { view: name } });
-  }
-
-  #slicesFrom(
-    { definition }: { definition: ViewVersion["definition"] },
-    options: MaterializeOptions,
-  ): { start: bigint; end: bigint } {
-    const closed = closedRange(definition, this.#parts.clock.now());
-    if (!closed) {
-      throw new VarveError("INVALID_REQUEST", `Cannot materialize view "${definition.name}": no slice has closed yet`);
-    }
-    const length = sliceLength(definition);
-    const wanted = {
-      start: options.start === undefined ? closed.start : alignDown(toMicros(options.start), length),
-      end: options.end === undefined ? closed.end : alignUp(toMicros(options.end), length),
-    };
-    const start = wanted.start > closed.start ? wanted.start : closed.start;
-    const end = wanted.end < closed.end ? wanted.end : closed.end;
-    if (end > start) return { start, end };
-    throw new VarveError(
-      "INVALID_REQUEST",
-      `Cannot materialize view "${definition.name}" for ${formatRange(wanted)}: slices that have closed are ${
-        formatRange(closed)
-      }`,
-    );
   }
 }
 

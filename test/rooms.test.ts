@@ -52,7 +52,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   "acorn": ["sdk/sandbox/javascript.ts"],
   "eslint-scope": ["sdk/sandbox/javascript.ts"],
   "re2js": ["sdk/frame/regex.ts"],
-  "@aws-sdk/client-s3": ["sdk/storage/object_s3.ts"],
+  "@aws-sdk/client-s3": ["sdk/storage/object_s3_client.ts"],
   "lmdb": ["sdk/storage/online_lmdb.ts"],
   "ioredis": ["sdk/storage/redis_client.ts"],
   "zod": ["cluster/config.ts"],

@@ -19,15 +19,15 @@ import type { SlotColumn } from "../window/aggregator.ts";
 import { bufferOf, type ByteWriter } from "./byte_writer.ts";
 import { corrupt } from "./encoding_cells.ts";
 import {
-  appendColumns,
   type ColumnCodec,
   columnCodec,
   columnKind,
   type ColumnPlaces,
   columnPlaces,
   findColumns,
-  readColumn,
 } from "./encoding_columns.ts";
+import { appendColumns } from "./encoding_columns_append.ts";
+import { readColumn } from "./encoding_columns_read.ts";
 import { headerBytes, isNewer } from "./encoding_row.ts";
 
 /** A part of the format's own version: another one asks for a fresh load. */

@@ -2,7 +2,8 @@
 import { fileURLToPath } from "node:url";
 import { VarveError } from "../errors.ts";
 import { localObjectStore } from "./object_local.ts";
-import { s3ObjectStore, type S3Options } from "./object_s3.ts";
+import { s3ObjectStore } from "./object_s3.ts";
+import type { S3Options } from "./object_s3_client.ts";
 import type { ObjectStore } from "./object_store.ts";
 
 /** What an `s3://` URL does not say; folders need none of it. */

@@ -1,11 +1,11 @@
 /** The object store in an S3 bucket: Amazon's, or any server that speaks its protocol and honours conditional writes. */
-import type { S3Client } from "@aws-sdk/client-s3";
 import { randomUUID } from "node:crypto";
 import { readFile, stat, unlink } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { VarveError } from "../errors.ts";
 import { ObjectCache } from "./object_cache.ts";
 import { type Attempt, retrying, type RetryOptions } from "./object_retry.ts";
+import { hostOf, type LoadedS3, loadS3, type S3Options } from "./object_s3_client.ts";
 import { S3Errors } from "./object_s3_errors.ts";
 import { FileSink, MemorySink, type Sink, uploadParts } from "./object_s3_files.ts";
 import {
@@ -19,48 +19,9 @@ import {
 } from "./object_store.ts";
 import { fileError } from "./object_unfinished.ts";
 
-/** The keys to a bucket. */
-export interface S3Credentials {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  readonly sessionToken?: string;
-}
-
-/** Which bucket, how to reach it, and how patient to be. */
-export interface S3Options {
-  readonly bucket: string;
-  /** Everything lives below it. @default "" */
-  readonly prefix?: string;
-  /** A server other than Amazon's: `http://127.0.0.1:9000`. */
-  readonly endpoint?: string;
-  /** @default "us-east-1" with an endpoint, else what the AWS configuration of this computer says */
-  readonly region?: string;
-  /** @default what the AWS configuration of this computer says */
-  readonly credentials?: S3Credentials;
-  /** Where copies of objects are kept on local disk. */
-  readonly cacheFolder: string;
-  /** How much of them. @default 20 GB */
-  readonly cacheBytes?: number;
-  /** How long a copy stays after it was asked for, at least. @default one hour */
-  readonly cacheKeepMs?: number;
-  /** Tries in all. @default 6 */
-  readonly attempts?: number;
-  /** The longest wait before the second try; it doubles with each one. @default 100 */
-  readonly retryDelayMs?: number;
-  /** How long one try may take without progress. @default 20,000 */
-  readonly timeoutMs?: number;
-  /** Files larger than this go up in parts of this size. @default 16 MiB */
-  readonly partBytes?: number;
-}
-
 /** The objects of a bucket, below a prefix. Nothing is loaded or asked before the first call. */
 export function s3ObjectStore(options: S3Options): ObjectStore {
   return new S3ObjectStore(options);
-}
-
-interface Loaded {
-  readonly client: S3Client;
-  readonly sdk: typeof import("@aws-sdk/client-s3");
 }
 
 const mostDeletes = 1_000;
@@ -74,7 +35,7 @@ class S3ObjectStore implements ObjectStore {
   readonly #retry: RetryOptions;
   readonly #cache: ObjectCache;
   readonly #errors: S3Errors;
-  #loaded: Promise<Loaded> | undefined;
+  #loaded: Promise<LoadedS3> | undefined;
 
   constructor(options: S3Options) {
     const { attempts = 6, retryDelayMs = 100, timeoutMs = 20_000 } = options;
@@ -230,10 +191,10 @@ class S3ObjectStore implements ObjectStore {
   async #send<T>(
     action: string,
     signal: AbortSignal | undefined,
-    request: (loaded: Loaded, attempt: Attempt) => Promise<T>,
+    request: (loaded: LoadedS3, attempt: Attempt) => Promise<T>,
     bytes = 0,
   ): Promise<T> {
-    const loaded = await (this.#loaded ??= load(this.#options));
+    const loaded = await (this.#loaded ??= loadS3(this.#options));
     const timeoutMs = this.#retry.timeoutMs + bytes / slowestBytesPerMs;
     return await retrying(action, { ...this.#retry, timeoutMs }, signal, async (attempt) => {
       try {
@@ -371,24 +332,6 @@ class S3ObjectStore implements ObjectStore {
   }
 }
 
-/** The SDK is slow to load: only who talks to a bucket pays for it. */
-async function load(options: S3Options): Promise<Loaded> {
-  // It would print that its next year's versions want another Node; package.json decides which version is used.
-  process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
-  const sdk = await import("@aws-sdk/client-s3");
-  const { endpoint, region = endpoint === undefined ? undefined : "us-east-1", credentials } = options;
-  const client = new sdk.S3Client({
-    ...region !== undefined && { region },
-    ...credentials && { credentials: { ...credentials } },
-    // Servers other than Amazon's rarely have a host name for every bucket.
-    ...endpoint !== undefined && { endpoint, forcePathStyle: true },
-    // Tries are counted in one place: here.
-    maxAttempts: 1,
-    requestHandler: { connectionTimeout: 5_000 },
-  });
-  return { client, sdk };
-}
-
 /** The body of a reply, which ends with an error when the signal says so. */
 async function* abortable(
   body: Readable,
@@ -401,13 +344,5 @@ async function* abortable(
     signal.throwIfAborted();
   } finally {
     signal.removeEventListener("abort", stop);
-  }
-}
-
-function hostOf(endpoint: string): string {
-  try {
-    return new URL(endpoint).host;
-  } catch {
-    throw new VarveError("INVALID_CONFIG", `Cannot use the S3 endpoint: it is not a URL; write it as http://host:port`);
   }
 }

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { s3ObjectStore, type S3Options } from "../../../sdk/storage/object_s3.ts";
+import { s3ObjectStore } from "../../../sdk/storage/object_s3.ts";
+import type { S3Options } from "../../../sdk/storage/object_s3_client.ts";
 import { objectStoreConformance } from "../../conformance/object_store.ts";
 import { type S3Server, startS3 } from "../../support/s3_server.ts";
 
