@@ -1,15 +1,12 @@
 /** What a function gives at a request is what it gives in training for the same keys, fields and time: all types, over both stores. */
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { entity } from "../../sdk/define/entity.ts";
 import { realtimeView } from "../../sdk/define/realtime_view.ts";
 import { service } from "../../sdk/define/service.ts";
 import { view } from "../../sdk/define/view.ts";
 import { fromRows } from "../../sdk/frame/sources.ts";
-import type { Store } from "../../sdk/store.ts";
 import { Timestamp, timestampLimits, toMicros } from "../../sdk/time.ts";
-import { type RedisServer, startRedis } from "../support/redis.ts";
-import { StoreRig } from "./store_rig.ts";
+import { describeRequestsAndTraining } from "./requests_and_training.ts";
 
 const now = toMicros("2001-01-06T00:00Z");
 const day = 86_400_000_000n;
@@ -65,7 +62,7 @@ const stored = fc.record({
   ...values,
 }, { noNullPrototype: true });
 const request = fc.record({
-  user: maybe(fc.bigInt(0n, 50n)),
+  keys: fc.record({ user: maybe(fc.bigInt(0n, 50n)) }, { noNullPrototype: true }),
   // All slices are there; values may expire meanwhile.
   at: fc.bigInt(now, now + day - 1n),
   fields: fc.record(named("r_", values), { noNullPrototype: true }),
@@ -148,41 +145,9 @@ function model(rows: readonly object[]) {
   return service("m", [facts.select("f").rename({ f: "plain" }), computed]);
 }
 
-describe.each(["lmdb", "redis"] as const)("functions over %s", (kind) => {
-  let redis: RedisServer | undefined;
-  let rig: StoreRig;
-  let store: Store;
-  const features = model(fc.sample(stored, { numRuns: 120, seed: 11 }));
-
-  beforeAll(async () => {
-    redis = kind === "redis" ? await startRedis() : undefined;
-    rig = await StoreRig.open(redis ? { redis: redis.url } : {});
-    store = await rig.connect();
-    await (await store.publish(features)).apply();
-  });
-  afterAll(async () => {
-    await rig.close();
-    await redis?.stop();
-  });
-
-  it("give the same to requests and to training", async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(request, { minLength: 1, maxLength: 40 }), async (requests) => {
-        const online: object[] = [];
-        for (const { at, user, fields } of requests) {
-          online.push(await store.online(features, { user }, { at, request: fields }));
-        }
-        const spine = fromRows(requests.map(({ at, user, fields }) => ({ at, user, ...fields })), {
-          schema: { user: "int64", at: "timestamp", ...named("r_", types) },
-          eventTimestamp: "at",
-        });
-        const train = await store.train(features, spine, { eventTimestamp: "at" });
-        const rows: Record<string, unknown>[] = await train.rows();
-        train.close();
-        const names = Object.keys(online[0]!);
-        expect(rows.map((row) => Object.fromEntries(names.map((name) => [name, row[name]])))).toStrictEqual(online);
-      }),
-      { numRuns: 10, seed: 5 },
-    );
-  });
+describeRequestsAndTraining("functions", {
+  features: model(fc.sample(stored, { numRuns: 120, seed: 11 })),
+  request,
+  types: { user: "int64", ...named("r_", types) },
+  numRuns: 10,
 });

@@ -1,6 +1,5 @@
 /** What is computed at a request is what training computes for the same keys, fields and time: on random data, over both stores. */
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { entity } from "../../sdk/define/entity.ts";
 import { realtimeView } from "../../sdk/define/realtime_view.ts";
 import { service } from "../../sdk/define/service.ts";
@@ -10,10 +9,8 @@ import { col } from "../../sdk/frame/expr.ts";
 import { coalesce, concat, greatest, when } from "../../sdk/frame/expr_functions.ts";
 import { requestTimestamp } from "../../sdk/frame/request_time.ts";
 import { fromRows } from "../../sdk/frame/sources.ts";
-import type { Store } from "../../sdk/store.ts";
 import { Timestamp, toMicros } from "../../sdk/time.ts";
-import { type RedisServer, startRedis } from "../support/redis.ts";
-import { StoreRig } from "./store_rig.ts";
+import { describeRequestsAndTraining } from "./requests_and_training.ts";
 
 const now = toMicros("2001-01-06T00:00Z");
 const day = 86_400_000_000n;
@@ -57,19 +54,21 @@ const fieldTypes = {
 } as const;
 // Doubles that no float32 is; text that no UTF-8 is.
 const brokenText = fc.oneof(text, fc.constantFrom("\ud800", "x\udc00y", "\ud83d\ude00"));
+const user50 = maybe(fc.bigInt({ min: 0n, max: 50n }));
 const request = fc.record({
-  user: maybe(fc.bigInt({ min: 0n, max: 50n })),
-  other: maybe(fc.bigInt({ min: 0n, max: 50n })),
-  amount: maybe(float),
-  // The least one has no remainder of -1: its quotient leaves 64 bits.
-  k: maybe(int64.filter((each) => each > -(2n ** 63n))),
-  since: maybe(instant),
-  word: maybe(brokenText),
-  small: maybe(float),
-  smalls: maybe(fc.array(maybe(float), { maxLength: 3 })),
-  pair: maybe(fc.record({ a: maybe(float), b: maybe(brokenText) })),
   // All slices are there; values may expire meanwhile.
   at: fc.bigInt({ min: now, max: now + day - 1n }),
+  keys: fc.record({ user: user50, other: user50 }, { noNullPrototype: true }),
+  fields: fc.record({
+    amount: maybe(float),
+    // The least one has no remainder of -1: its quotient leaves 64 bits.
+    k: maybe(int64.filter((each) => each > -(2n ** 63n))),
+    since: maybe(instant.map((micros) => new Timestamp(micros))),
+    word: maybe(brokenText),
+    small: maybe(float),
+    smalls: maybe(fc.array(maybe(float), { maxLength: 3 })),
+    pair: maybe(fc.record({ a: maybe(float), b: maybe(brokenText) })),
+  }, { noNullPrototype: true }),
 });
 
 function model(rows: readonly object[]) {
@@ -116,51 +115,9 @@ function model(rows: readonly object[]) {
   ]);
 }
 
-describe.each(["lmdb", "redis"] as const)("realtime views over %s", (kind) => {
-  let redis: RedisServer | undefined;
-  let rig: StoreRig;
-  let store: Store;
-  const features = model(fc.sample(row, { numRuns: 150, seed: 11 }));
-
-  beforeAll(async () => {
-    redis = kind === "redis" ? await startRedis() : undefined;
-    rig = await StoreRig.open(redis ? { redis: redis.url } : {});
-    store = await rig.connect();
-    await (await store.publish(features)).apply();
-  });
-  afterAll(async () => {
-    await rig.close();
-    await redis?.stop();
-  });
-
-  it("give the same to requests and to training", async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(request, { minLength: 1, maxLength: 60 }), async (requests) => {
-        const online: object[] = [];
-        for (const { at, user, other, ...fields } of requests) {
-          const given = { ...fields, since: fields.since === null ? null : new Timestamp(fields.since) };
-          online.push(await store.online(features, { user, other }, { at, request: given }));
-        }
-        const spine = fromRows(requests, {
-          schema: { user: "int64", other: "int64", ...fieldTypes, at: "timestamp" },
-          eventTimestamp: "at",
-        });
-        const train = await store.train(features, spine, { eventTimestamp: "at" });
-        const rows = await train.rows();
-        train.close();
-        const names = Object.keys(online[0]!);
-        // Identical, NaN and -0 included: one function computes both. Means over windows may differ in the last digits (S11).
-        const exact = (each: object) =>
-          Object.fromEntries(names.map((name) => [name, shown((each as Record<string, unknown>)[name])]));
-        expect(rows.map(exact)).toEqual(online.map(exact));
-      }),
-      { numRuns: 12, seed: 5 },
-    );
-  });
+describeRequestsAndTraining("realtime views", {
+  features: model(fc.sample(row, { numRuns: 150, seed: 11 })),
+  request,
+  types: { user: "int64", other: "int64", ...fieldTypes },
+  numRuns: 12,
 });
-
-function shown(value: unknown): unknown {
-  if (value instanceof Timestamp) return String(value);
-  if (Object.is(value, -0)) return "-0";
-  return Array.isArray(value) ? value.map(shown) : value;
-}
