@@ -59,7 +59,7 @@ async function answersOf(
   options: DeterminismOptions,
   batchRows: number,
 ): Promise<RowEnd[]> {
-  const runner = new FunctionRunner({ ...options, processes: 1, batchRows });
+  const runner = new FunctionRunner({ ...options, processes: 1, batchRows, isStrict: true });
   const codec = parentCodec();
   try {
     const answers: RowEnd[] = [];
@@ -80,12 +80,21 @@ async function answersOf(
       }));
     } catch (error) {
       if (!(error instanceof VarveError) || error.code !== "FUNCTION_FAILED") throw error;
+      if (error.details["isMisread"] === true) throw misread(fn, error);
       if (batch.length === 1) return [{ isRight: false, text: String(error.details["problem"]) }];
       const answers: RowEnd[] = [];
       for (const row of batch) answers.push(...await answersOfBatch([row]));
       return answers;
     }
   }
+}
+
+/** Without types a misspelt field is undefined, and null in every answer that it is part of. */
+function misread(fn: PublishedFunction, { details }: VarveError): VarveError {
+  const what = String(details["problem"]).replace(/^it/, "its function");
+  return new VarveError("INVALID_DEFINITION", `Cannot publish ${fn.name}: ${what}`, {
+    details: { function: fn.name, field: details["field"] },
+  });
 }
 
 /** Rows with every extreme of every field, and nulls: the n-th row has the n-th of each field's values. */

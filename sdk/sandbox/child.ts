@@ -305,7 +305,7 @@ function readProblem(body: Uint8Array): HostProblem {
   const value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body)) as Partial<HostProblem> | null;
   const { kind, row, field, message, console: written } = value ?? {};
   if (
-    (kind !== "thrown" && kind !== "value" && kind !== "compile") || !Number.isSafeInteger(row) ||
+    (kind !== "thrown" && kind !== "value" && kind !== "compile" && kind !== "misread") || !Number.isSafeInteger(row) ||
     typeof field !== "string" || typeof message !== "string" || typeof written !== "string"
   ) throw new RangeError("it is no problem");
   return {

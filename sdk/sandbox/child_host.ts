@@ -5,6 +5,7 @@
  */
 import type { Row, Schema } from "../schema.ts";
 import type { makeCodec, WrongValue } from "./codec.ts";
+import type { makeWatch } from "./watch_rows.ts";
 import type { weigh } from "./weigh.ts";
 
 /** What the parent sends first, as JSON. */
@@ -19,15 +20,20 @@ export interface HostStart {
   readonly batchBytes: number;
   /** Bytes of the largest answer to one row, about. */
   readonly maxAnswerBytes: number;
+  /** Whether asking a row for a field that rows do not have is a problem: without, such a field is undefined. */
+  readonly isStrict: boolean;
 }
 
 /** Why a batch has no answer, as JSON. */
 export interface HostProblem {
-  /** `thrown` by the function, or `value`: it gave something that is not of its output schema. */
-  readonly kind: "thrown" | "value" | "compile";
+  /**
+   * `thrown` by the function; `value`: it gave something that is not of its output schema; `misread`: it asked its row for a field
+   * that there is not.
+   */
+  readonly kind: "thrown" | "value" | "compile" | "misread";
   /** The row of the batch, counted from 0. */
   readonly row: number;
-  /** The path of the wrong value. */
+  /** The path of the wrong value, or of the field that there is not. */
   readonly field: string;
   /** What happened. */
   readonly message: string;
@@ -52,6 +58,7 @@ export const frameHead = 16;
 export function sandboxHost(
   codecFactory: typeof makeCodec,
   weighValue: typeof weigh,
+  watchFactory: typeof makeWatch,
   allowed: readonly string[],
 ): void {
   const kinds = { start: 1, batch: 2, ready: 3, rows: 4, problem: 5 };
@@ -297,6 +304,7 @@ export function sandboxHost(
   function start(): void {
     const first = new Uint32Array(read(head).buffer);
     const begin = parse(utf8.decode(read(first[0]!))) as HostStart;
+    const watch = begin.isStrict ? watchFactory() : undefined;
     world["console"] = { log, info: log, warn: log, error: log, debug: log };
     replaceDate();
     takeTheRest();
@@ -317,7 +325,7 @@ export function sandboxHost(
       return;
     }
     send(first[1]!, kinds.ready, 0, new Uint8Array(head));
-    for (;;) serve(call, begin);
+    for (;;) serve(call, begin, watch);
   }
 
   /** What a batch holds. Without room for it nothing more can be read: the host ends, and says why. */
@@ -345,7 +353,11 @@ export function sandboxHost(
     return { bytes, field };
   }
 
-  function serve(call: (row: Row) => unknown, { input, output, batchBytes, maxAnswerBytes }: HostStart): void {
+  function serve(
+    call: (row: Row) => unknown,
+    { input, output, batchBytes, maxAnswerBytes }: HostStart,
+    watch: ReturnType<typeof makeWatch> | undefined,
+  ): void {
     const numbers = new Uint32Array(read(head).buffer);
     const sequence = numbers[1]!;
     const rows = readRows(input, numbers[3]!, numbers[0]!);
@@ -355,7 +367,13 @@ export function sandboxHost(
     let total = 0;
     try {
       for (; at < rows.length && total < batchBytes; at += 1) {
-        const answer = call(rows[at]!);
+        const row = watch ? watch.begin(input, rows[at]!) : rows[at]!;
+        const answer = call(row);
+        const misread = watch?.end();
+        if (misread !== undefined) {
+          sendProblem(sequence, { kind: "misread", row: at, ...misread, console: written });
+          return;
+        }
         if (typeof answer !== "object" || answer === null || Array.isArray(answer)) {
           const problem: WrongValue = {
             row: at,
@@ -377,7 +395,11 @@ export function sandboxHost(
         answers[at] = answer as Row;
       }
     } catch (error) {
-      sendProblem(sequence, { kind: "thrown", row: at, field: "", message: describe(error), console: written });
+      const misread = watch?.end();
+      const problem = misread === undefined
+        ? { kind: "thrown" as const, field: "", message: describe(error) }
+        : { kind: "misread" as const, ...misread };
+      sendProblem(sequence, { ...problem, row: at, console: written });
       return;
     }
     try {

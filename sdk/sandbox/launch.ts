@@ -5,6 +5,7 @@ import { allowedGlobals } from "./allowed_globals.ts";
 import { sandboxHost } from "./child_host.ts";
 import { makeCodec } from "./codec.ts";
 import { isExecutable } from "./find_deno.ts";
+import { makeWatch } from "./watch_rows.ts";
 import { weigh } from "./weigh.ts";
 
 /** Limits of one child process. */
@@ -70,7 +71,9 @@ function hostUrl(): string {
   url ??= `data:application/javascript,${
     encodeURIComponent(
       // A compiler's helper that keeps names may stand in the texts.
-      `const __name = (named) => named;\n(${sandboxHost})(${makeCodec}, ${weigh}, ${JSON.stringify(allowedGlobals)});`,
+      `const __name = (named) => named;\n(${sandboxHost})(${makeCodec}, ${weigh}, ${makeWatch}, ${
+        JSON.stringify(allowedGlobals)
+      });`,
     )
   }`;
   return url;

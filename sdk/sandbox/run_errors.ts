@@ -25,6 +25,11 @@ export function problemError(fn: PublishedFunction, problem: HostProblem, from: 
   const field = problem.field === "" ? "" : `, field "${problem.field}",`;
   const [what, why] = problem.kind === "thrown"
     ? [`row ${row} threw ${problem.message}`, `it threw ${problem.message}`]
+    : problem.kind === "misread"
+    ? [
+      `for row ${row} it reads "${problem.field}", ${problem.message}`,
+      `it reads "${problem.field}", ${problem.message}`,
+    ]
     : [`its answer to row ${row}${field} ${problem.message}`, `its answer${field} ${problem.message}`];
   const said = problem.console === "" ? "" : `; it wrote to the console: ${problem.console.trim().slice(0, 500)}`;
   return new VarveError("FUNCTION_FAILED", `Cannot finish ${fn.name}: ${what}${said}`, {
@@ -33,6 +38,7 @@ export function problemError(fn: PublishedFunction, problem: HostProblem, from: 
       row,
       problem: `${why}${said}`,
       ...(problem.field === "" ? {} : { field: problem.field }),
+      ...(problem.kind === "misread" && { isMisread: true }),
       ...(problem.console === "" ? {} : { console: problem.console }),
     },
   });

@@ -62,6 +62,8 @@ export interface FunctionRunnerOptions {
   readonly recycleAfter?: number | undefined;
   /** Idle time in ms after which a process ends (300,000). */
   readonly idleMs?: number | undefined;
+  /** Whether a run fails that asks its row for a field that there is not (false: the field is undefined). */
+  readonly isStrict?: boolean | undefined;
 }
 
 /** What users may say about how functions are run. */
@@ -102,7 +104,8 @@ const missingMs = 1_000;
  * each. Runs fail with `UNSUPPORTED` where there is no Deno. It starts a process with the first run of a function, and keeps it.
  */
 export class FunctionRunner implements FunctionRuns {
-  readonly #options: Readonly<Record<Exclude<keyof FunctionRunnerOptions, "deno" | "env">, number>>;
+  readonly #options: Readonly<Record<Exclude<keyof FunctionRunnerOptions, "deno" | "env" | "isStrict">, number>>;
+  readonly #isStrict: boolean;
   readonly #find: { readonly deno: string | undefined; readonly env: FunctionRunnerOptions["env"] };
   #found: { readonly deno: string; readonly command: CommandLine } | undefined;
   #missing: { readonly error: unknown; readonly until: number } | undefined;
@@ -116,6 +119,7 @@ export class FunctionRunner implements FunctionRuns {
   /** Makes one; nothing is looked for or started yet. */
   constructor(options: FunctionRunnerOptions = {}) {
     this.#find = { deno: options.deno, env: options.env };
+    this.#isStrict = options.isStrict ?? false;
     this.#options = {
       processes: positive("processes", options.processes, 1),
       maxProcesses: positive("maxProcesses", options.maxProcesses, 16),
@@ -204,7 +208,14 @@ export class FunctionRunner implements FunctionRuns {
           timeoutMs,
           startTimeoutMs,
           memoryMb,
-          start: { source: fn.source, input: fn.input, output: fn.output, batchBytes, maxAnswerBytes },
+          start: {
+            source: fn.source,
+            input: fn.input,
+            output: fn.output,
+            batchBytes,
+            maxAnswerBytes,
+            isStrict: this.#isStrict,
+          },
         },
       });
     } else {

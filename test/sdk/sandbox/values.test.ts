@@ -252,6 +252,51 @@ describe("checkDeterministic", () => {
     await checkDeterministic(fn);
   });
 
+  it("names a field that the function asks for and that there is not", async () => {
+    const place = { struct: [{ name: "lat", type: "float64" }] } as const;
+    const input = { amount: "float64", place, places: { list: place } } as const;
+    // deno-lint-ignore no-explicit-any
+    const refused = (fn: (row: any) => { x: any }) =>
+      checkDeterministic(published(fn, input, { x: "float64" })).then(() => "passed", (error) => error.message);
+    const inputs = "inputs are amount, place, places";
+    expect(await refused((row) => ({ x: row.amuont }))).toBe(
+      `Cannot publish view: its function reads "amuont", which is no input; ${inputs}`,
+    );
+    expect(await refused(({ amuont = 1 }) => ({ x: amuont }))).toContain('"amuont", which is no input');
+    expect(
+      await refused((row) => {
+        try {
+          return { x: row.amuont.length };
+        } catch {
+          return { x: 0 };
+        }
+      }),
+    ).toContain('"amuont", which is no input');
+    expect(await refused((row) => ({ x: row.place?.lon }))).toContain(
+      '"place.lon", which "place" does not have; it has lat',
+    );
+    expect(await refused((row) => ({ x: row.places?.[0]?.lon }))).toContain(
+      '"places.lon", which "places" does not have',
+    );
+    // deno-lint-ignore no-explicit-any
+    const asking = (row: any) => {
+      const { amount: given = 2, ...rest } = { ...row };
+      console.log(row, `${row}`, row.then, "amuont" in row, row?.[Symbol.toStringTag], row.hasOwnProperty("amuont"));
+      const known = Object.keys(row).length + JSON.stringify(row).length + Object.entries(rest).length;
+      for (const name in row) if (!Object.hasOwn(row, name)) return { x: -1 };
+      return { x: known + (given ?? 0) };
+    };
+    expect(await refused(asking)).toBe("passed");
+    const whole = published(({ places, ...row }: Row) => ({ ...row, places }), input, input);
+    expect(await checkDeterministic(whole)).toBeUndefined();
+    // Elsewhere nothing is watched.
+    expect(
+      await runner.run(published((row: Row) => ({ x: row["amuont"] as null }), input, { x: "float64" }), [
+        { amount: 1, place: null, places: [] },
+      ]),
+    ).toEqual([{ x: null }]);
+  });
+
   it("names the row whose answers differ", async () => {
     // The stack shows how deep the engine's own stack is: one thing that is not taken away.
     const fn = { ...unchecked("(row) => ({ got: String(console.count?.() ?? row.n) })") };
