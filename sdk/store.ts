@@ -137,8 +137,7 @@ export class Store extends Displayed {
       ...(options.reason !== undefined && { reason: options.reason }),
       estimate: (view) => estimateSources(this.#parts, view),
     });
-    await tryFunctions(plan, definitions, this.#parts.registry.cached, this.#parts.options.functions);
-    return new StorePlan(this.#parts, plan, definitions);
+    return new StorePlan(this.#parts, await tryFunctions(this.#parts, plan, definitions), definitions);
   }
 
   /** Plans the publication of a view or service with all it needs, or of a frame that becomes a view. */

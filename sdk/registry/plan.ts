@@ -124,6 +124,16 @@ export class Plan {
     return backfills.reduce((sum, { seconds }) => sum + seconds!, 0);
   }
 
+  /** The same plan with more that deserves a look, by the thing it is about. */
+  warned(more: readonly Issue[]): Plan {
+    const items = this.items.map((item) => {
+      const own = more.filter(({ path }) => path === `${item.kind}:${item.name}`).map(({ message }) => message);
+      return own.length === 0 ? item : { ...item, warnings: [...item.warnings, ...own] };
+    });
+    const commit = this.#commit;
+    return new Plan({ ...this, items, ...(commit && { commit }) });
+  }
+
   /**
    * Commits the plan; undefined when there is nothing to do. CONFLICT tells what others changed since it was made. A plan that
    * is committed gives the same change again.

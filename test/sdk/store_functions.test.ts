@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it } from "vitest";
 import { realtimeView } from "../../sdk/define/realtime_view.ts";
@@ -293,6 +294,55 @@ describe("publishing a function", () => {
       },
     });
     expect((await store.publish(strict)).isEmpty).toBe(false);
+  });
+
+  it("tries it on rows as they are stored, and tells no value of them", async () => {
+    const facts = view("facts", rig.trips().by(driver), { ...daily, features: ["amount"] });
+    const windows = rig.trips().by(driver).aggregate({ usual: mean("amount") }, { windows: ["5d"] });
+    const from = [facts, view("spend", windows, daily).select("usual_5d")] as const;
+    const planned = async (
+      compute: (
+        row: { n: number | null; amount: number | null; usual_5d: number | null },
+      ) => { x: number | null },
+    ) => {
+      const picky = realtimeView("picky", { request: { n: "float64" }, from, output: { x: "float64" }, compute });
+      return String(await store.publish(picky));
+    };
+    const warning = "    ! its function has no answer to";
+    // Amounts from 2 to 6 are stored, and are in no row that is made up.
+    expect(
+      await planned(({ n, amount, usual_5d }) => {
+        if (amount === 4 && usual_5d !== null) throw new Error(`secret ${amount}`);
+        return { x: n };
+      }),
+    ).toContain(`${warning} 1 of 6 rows of stored features: it threw an error, whose text may have values in it`);
+    expect(
+      await planned(({ n, amount }) => ({ x: n === null ? null : (amount! > 3 ? 1n as unknown as number : 1) * n })),
+    ).toContain(`${warning} 3 of 6 rows of stored features: it threw TypeError: Cannot mix BigInt`);
+    expect(
+      await planned(({ amount }) => ({ x: amount === 4 ? "secret" as unknown as number : 0 })),
+    ).toContain(`${warning} 1 of 6 rows of stored features: its answer, field "x", is not of its output`);
+    expect(await planned(({ amount }) => ({ x: amount }))).not.toContain("!");
+    await expect(planned(({ n, amount, usual_5d }) => {
+      if (amount !== null && amount > 0.5 && usual_5d !== null) throw new RangeError(`not ${amount * 7}`);
+      return { x: n };
+    })).rejects.toMatchObject({
+      code: "INVALID_DEFINITION",
+      message:
+        'Cannot publish realtime view "picky": it has no answer to any of 6 rows of stored features, of amount float64, usual_5d float64, requestTimestamp timestamp with n float64 made up: it threw RangeError, whose text may have values in it; give null where there is none',
+    });
+  });
+
+  it("tries it on made-up rows alone when the source is gone", async () => {
+    const facts = view("facts", rig.trips().by(driver), { ...daily, features: ["amount"] });
+    await (await store.publish(facts)).apply();
+    await rm(rig.path);
+    const picky = realtimeView("picky", {
+      from: [facts],
+      output: { x: "float64" },
+      compute: ({ amount }) => ({ x: amount === 4 ? "four" as unknown as number : amount }),
+    });
+    expect(String(await store.publish(picky))).not.toContain("!");
   });
 
   it("refuses answers that depend on more than the row, or are not of the output", async () => {

@@ -281,7 +281,7 @@ describe("checkDeterministic", () => {
     // deno-lint-ignore no-explicit-any
     const asking = (row: any) => {
       const { amount: given = 2, ...rest } = { ...row };
-      console.log(row, `${row}`, row.then, "amuont" in row, row?.[Symbol.toStringTag], row.hasOwnProperty("amuont"));
+      console.log(row, `${row}`, row.then, "amuont" in row, row?.[Symbol.toStringTag], row.valueOf());
       const known = Object.keys(row).length + JSON.stringify(row).length + Object.entries(rest).length;
       for (const name in row) if (!Object.hasOwn(row, name)) return { x: -1 };
       return { x: known + (given ?? 0) };
