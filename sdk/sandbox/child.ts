@@ -37,8 +37,10 @@ export interface ChildOptions {
   readonly start: HostStart;
   /** In messages. */
   readonly name: string;
-  /** Wall time of a batch, in ms. */
+  /** Wall time of a batch, or of each row, in ms. */
   readonly timeoutMs: number;
+  /** What that is the time of. */
+  readonly limitPer: "batch" | "row";
   /** Memory of the function in MB: for messages. */
   readonly memoryMb: number;
   /** Wall time of a start, in ms. */
@@ -227,20 +229,21 @@ export class Child {
   /** The first batch in line is being worked on. */
   #begin(): void {
     this.#busySince = performance.now();
-    this.#arm(this.#options.timeoutMs);
+    // A row of which the time is limited may begin as late as a reply may be full.
+    this.#arm(this.#options.timeoutMs, this.#options.start.replyAfterMs);
   }
 
-  #arm(ms: number): void {
+  #arm(ms: number, grace = 0): void {
     this.#disarm();
     const starting = this.#state === "starting";
     this.#timer = setTimeout(() => {
       this.kill(
         starting ? this.#error("UNAVAILABLE", `did not start within ${ms} ms`) : this.#error(
           "TIMEOUT",
-          `took longer than ${ms} ms for a batch and was ended; functions.timeoutMs of connect, or VARVE_FUNCTION_TIMEOUT_MS, sets the limit, on a server at most half of what a request may take`,
+          `took longer than ${ms} ms for a ${this.#options.limitPer} and was ended; functions.timeoutMs of connect, or VARVE_FUNCTION_TIMEOUT_MS, sets the limit, on a server at most half of what a request may take`,
         ),
       );
-    }, ms);
+    }, ms + grace);
   }
 
   #disarm(): void {

@@ -18,6 +18,8 @@ export interface HostStart {
   readonly output: Schema;
   /** Bytes of answers, about, after which a reply is full: the parent sends the rows that are left again. */
   readonly batchBytes: number;
+  /** Wall time in ms after which a reply is full in the same way; 0: it holds the whole batch. */
+  readonly replyAfterMs: number;
   /** Bytes of the largest answer to one row, about. */
   readonly maxAnswerBytes: number;
   /** Whether asking a row for a field that rows do not have is a problem: without, such a field is undefined. */
@@ -72,6 +74,7 @@ export function sandboxHost(
   const RealDate = Date;
   const reflect = Reflect;
   const compile = Function;
+  const now = performance.now.bind(performance);
   const texts = new TextEncoder();
   const utf8 = new TextDecoder();
   const { parse, stringify } = JSON;
@@ -355,7 +358,7 @@ export function sandboxHost(
 
   function serve(
     call: (row: Row) => unknown,
-    { input, output, batchBytes, maxAnswerBytes }: HostStart,
+    { input, output, batchBytes, replyAfterMs, maxAnswerBytes }: HostStart,
     watch: ReturnType<typeof makeWatch> | undefined,
   ): void {
     const numbers = new Uint32Array(read(head).buffer);
@@ -363,10 +366,11 @@ export function sandboxHost(
     const rows = readRows(input, numbers[3]!, numbers[0]!);
     const answers: Row[] = new Array(rows.length);
     written = "";
+    const until = replyAfterMs === 0 ? Infinity : now() + replyAfterMs;
     let at = 0;
     let total = 0;
     try {
-      for (; at < rows.length && total < batchBytes; at += 1) {
+      for (; at < rows.length && total < batchBytes && (until === Infinity || at === 0 || now() < until); at += 1) {
         const row = watch ? watch.begin(input, rows[at]!) : rows[at]!;
         const answer = call(row);
         const misread = watch?.end();

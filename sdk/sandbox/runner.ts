@@ -42,8 +42,10 @@ export interface FunctionRunnerOptions {
   readonly processes?: number | undefined;
   /** Processes of all functions (16): before one more starts, one that has nothing to do ends. */
   readonly maxProcesses?: number | undefined;
-  /** Wall time for a batch in ms (5,000); a process that needs longer is killed. */
+  /** Wall time in ms (5,000); a process that needs longer is killed. */
   readonly timeoutMs?: number | undefined;
+  /** What that is the time of ("batch"): each row of a long run may take it, or a batch as a whole, so that nobody waits longer. */
+  readonly limitPer?: "batch" | "row" | undefined;
   /** Wall time for a start in ms (15,000). */
   readonly startTimeoutMs?: number | undefined;
   /** Memory that a function may take in MB (256), beyond what Deno itself takes. */
@@ -72,7 +74,7 @@ export interface FunctionSettings {
   readonly deno?: string;
   /** Processes for each function. @default 1 */
   readonly processes?: number;
-  /** Wall time for a batch in ms: at most 1,000 rows or about 1 MB of them, of a request or a training set. @default 5_000 */
+  /** Wall time in ms: of each row of a training set; on a server of a batch, at most 1,000 rows or about 1 MB. @default 5_000 */
   readonly timeoutMs?: number;
   /** Memory that a function may take in MB, beyond what Deno itself takes. @default 256 */
   readonly memoryMb?: number;
@@ -104,7 +106,10 @@ const missingMs = 1_000;
  * each. Runs fail with `UNSUPPORTED` where there is no Deno. It starts a process with the first run of a function, and keeps it.
  */
 export class FunctionRunner implements FunctionRuns {
-  readonly #options: Readonly<Record<Exclude<keyof FunctionRunnerOptions, "deno" | "env" | "isStrict">, number>>;
+  readonly #options: Readonly<
+    Record<Exclude<keyof FunctionRunnerOptions, "deno" | "env" | "limitPer" | "isStrict">, number>
+  >;
+  readonly #limitPer: "batch" | "row";
   readonly #isStrict: boolean;
   readonly #find: { readonly deno: string | undefined; readonly env: FunctionRunnerOptions["env"] };
   #found: { readonly deno: string; readonly command: CommandLine } | undefined;
@@ -119,6 +124,7 @@ export class FunctionRunner implements FunctionRuns {
   /** Makes one; nothing is looked for or started yet. */
   constructor(options: FunctionRunnerOptions = {}) {
     this.#find = { deno: options.deno, env: options.env };
+    this.#limitPer = options.limitPer ?? "batch";
     this.#isStrict = options.isStrict ?? false;
     this.#options = {
       processes: positive("processes", options.processes, 1),
@@ -206,6 +212,7 @@ export class FunctionRunner implements FunctionRuns {
           denoFolder: join(folder, "deno"),
           name: fn.name,
           timeoutMs,
+          limitPer: this.#limitPer,
           startTimeoutMs,
           memoryMb,
           start: {
@@ -213,6 +220,7 @@ export class FunctionRunner implements FunctionRuns {
             input: fn.input,
             output: fn.output,
             batchBytes,
+            replyAfterMs: this.#limitPer === "row" ? Math.ceil(timeoutMs / 10) : 0,
             maxAnswerBytes,
             isStrict: this.#isStrict,
           },
@@ -301,7 +309,7 @@ export class FunctionRunner implements FunctionRuns {
         const place = answers.push([]) - 1;
         try {
           const parts: Row[][] = [];
-          // Of long answers only as many come at a time as a batch may hold.
+          // Of long answers only as many come at a time as a batch may hold, of slow ones as many as there was time for.
           while (from < end) {
             const part = await this.#batch(crew, fn, rows.slice(from, end), from, signal);
             parts.push(part);

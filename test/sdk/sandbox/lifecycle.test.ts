@@ -53,6 +53,35 @@ describe("a runner", () => {
       expect(runner.status.starts).toBe(2);
     }));
 
+  it("limits the time of each row where it is told to, not of all of them", async () => {
+    // Each takes tens of milliseconds, all of them a multiple of the limit.
+    const slow = published(
+      ({ n }: { n: number }) => {
+        while (n === 13) { /* forever */ }
+        let x = n;
+        for (let i = 0; i < 3_000_000; i += 1) x = (x * 31 + i) % 1_000_003;
+        return { x };
+      },
+      { n: "int32" },
+      { x: "int32" },
+      "slow",
+    );
+    const rows = Array.from({ length: 80 }, (_, n) => ({ n: n + 100 }));
+    await using(new FunctionRunner({ timeoutMs: 1_000 }), async (runner) => {
+      expect((await failure(runner.run(slow, rows))).message).toContain("1000 ms for a batch");
+    });
+    await using(new FunctionRunner({ timeoutMs: 1_000, limitPer: "row" }), async (runner) => {
+      const answers = await runner.run(slow, rows);
+      expect(new Set(answers.map(({ x }) => x)).size).toBe(rows.length);
+      expect(await runner.run(slow, [rows[7]!])).toEqual([answers[7]]);
+      expect(runner.status.starts).toBe(1);
+      expect(await failure(runner.run(slow, [rows[0]!, { n: 13 }, rows[1]!]))).toMatchObject({
+        code: "TIMEOUT",
+        message: expect.stringContaining("1000 ms for a row"),
+      });
+    });
+  });
+
   it("gives another process to a second batch where it may", () =>
     using(new FunctionRunner({ timeoutMs: 20_000, processes: 2 }), async (runner) => {
       await runner.warm(unlucky);
