@@ -17,6 +17,7 @@ import { type FeatureRef, readsOfRefs } from "./retrieve/feature_refs.ts";
 import type { ReadObserver } from "./retrieve/observe.ts";
 import { compileReads } from "./retrieve/online_realtime.ts";
 import type { ServiceReader } from "./retrieve/online.ts";
+import type { PublishedFunction } from "./sandbox/published_function.ts";
 import { FunctionRunner } from "./sandbox/runner.ts";
 import type { FunctionSettings, RunnerStatus } from "./sandbox/runner.ts";
 import type { ObjectStore } from "./storage/object_store.ts";
@@ -84,7 +85,10 @@ export interface ServingFunctions extends FunctionSettings {
 }
 
 /** Processes that run functions. */
-export type FunctionStatus = Pick<RunnerStatus, "running" | "starts" | "waiting">;
+export interface FunctionStatus extends Pick<RunnerStatus, "running" | "starts" | "waiting"> {
+  /** Functions that serve and cannot be run here: there is no Deno. */
+  readonly unable: number;
+}
 
 /** Reads features of services online. */
 export interface Serving {
@@ -102,6 +106,8 @@ export interface Serving {
   functions(): FunctionStatus;
   /** Why requests would fail now; empty when ready. */
   problems(signal?: AbortSignal): Promise<string[]>;
+  /** Why some requests would fail now while others are answered: a function that cannot be run. */
+  degraded(): string[];
   /** Stops following, and releases everything. */
   close(): Promise<void>;
 }
@@ -209,16 +215,20 @@ class LiveServing implements Serving {
 
   /** Starts the functions that serve, so that no request waits for it, and ends those that no longer do. */
   async warm(): Promise<void> {
-    const functions = Object.keys(this.#state.realtimeViews).flatMap((name) => {
-      const served = servedRealtimeView(this.#state, name);
-      const fn = served && realtimeFunction(served.definition);
-      return fn ? [fn] : [];
-    });
+    const functions = this.#servedFunctions();
     this.#functions.retain(functions);
     const starts = functions.slice(0, maxWarmFunctions).map((fn) => this.#functions.warm(fn));
     for (const start of await Promise.allSettled(starts)) {
       if (start.status === "rejected" && !this.#closed) this.#options.functions?.onProblem?.(start.reason);
     }
+  }
+
+  #servedFunctions(): PublishedFunction[] {
+    return Object.keys(this.#state.realtimeViews).flatMap((name) => {
+      const served = servedRealtimeView(this.#state, name);
+      const fn = served && realtimeFunction(served.definition);
+      return fn ? [fn] : [];
+    });
   }
 
   service(name: string, signal?: AbortSignal): Promise<ServiceReader> {
@@ -285,7 +295,9 @@ class LiveServing implements Serving {
 
   functions(): FunctionStatus {
     const { running, starts, waiting } = this.#functions.status;
-    return { running, starts, waiting };
+    const served = this.#servedFunctions();
+    const unable = served.length > 0 && this.#functions.lack !== undefined ? served.length : 0;
+    return { running, starts, waiting, unable };
   }
 
   #reader(name: string): ServiceReader {
@@ -329,6 +341,12 @@ class LiveServing implements Serving {
       }
     }
     return [...found, ...this.#unreadable()];
+  }
+
+  degraded(): string[] {
+    const served = this.#servedFunctions();
+    const lack = served.length === 0 ? undefined : this.#functions.lack;
+    return lack === undefined ? [] : [`${served.map(({ name }) => name).join(", ")} cannot be computed: ${lack}`];
   }
 
   /** Why no service can be read. One of many that is not complete yet does not make a server useless. */

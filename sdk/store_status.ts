@@ -1,4 +1,5 @@
 /** What a store holds and what is missing: read from the registry, the commit logs, the online store and the queue. */
+import { realtimeFunction } from "./define/realtime_function.ts";
 import { messageOf } from "./errors.ts";
 import { closedSliceCount, dueSlices, sliceLength } from "./materialize/due_slices.ts";
 import { watermarkOf } from "./materialize/load_context.ts";
@@ -102,6 +103,8 @@ export interface RealtimeViewStatus {
   readonly waiting?: number;
   /** The views that it reads. */
   readonly reads: readonly string[];
+  /** Why it cannot be computed here: its function needs Deno, and there is none. */
+  readonly problem?: string;
 }
 
 /** See the file's sentence. */
@@ -146,19 +149,21 @@ export async function storeStatus(parts: StoreParts): Promise<StoreStatus> {
     entities: Object.keys(state.entities),
     services: Object.keys(state.services),
     views: await Promise.all(views.map((view) => viewStatus(parts, view, online, records))),
-    realtimeViews: Object.keys(state.realtimeViews).map((name) => realtimeStatus(state, name)),
+    realtimeViews: Object.keys(state.realtimeViews).map((name) => realtimeStatus(parts, state, name)),
     jobs,
   };
 }
 
-function realtimeStatus(state: RegistryState, name: string): RealtimeViewStatus {
+function realtimeStatus(parts: StoreParts, state: RegistryState, name: string): RealtimeViewStatus {
   const newest = state.realtimeViews[name]!.versions.at(-1)!;
   const { version, definition } = servedRealtimeView(state, name)!;
+  const problem = realtimeFunction(definition) && parts.functions.lack;
   return {
     name,
     serving: version,
     ...(newest.version !== version && { waiting: newest.version }),
     reads: [...new Set(definition.from.map(({ view }) => view))],
+    ...(problem !== undefined && { problem }),
   };
 }
 

@@ -3,8 +3,8 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { formatBytes, messageOf, VarveError } from "varve";
-import { inspectRedis, inspectSandbox, openObjects } from "varve/cluster";
-import { placesOf, queueUrl } from "../settings.ts";
+import { inspectRedis, inspectSandbox, openObjects, StoreParts } from "varve/cluster";
+import { placesOf, queueUrl, storeOptions } from "../settings.ts";
 import { checkKeys } from "./doctor_keys.ts";
 import type { CommandContext } from "./main.ts";
 
@@ -77,8 +77,28 @@ async function checkFunctions({ config }: CommandContext): Promise<Finding> {
     const detail = `${found}; without prlimit only the heap of a process is limited`;
     return { name: "functions", state: "warning", detail, fix: "on Linux install util-linux" };
   } catch (error) {
-    const fix = "npm install deno, or name it in VARVE_DENO; only realtime views with a function need it";
+    const views = await functionViews(config);
+    const needed = views.length === 0
+      ? "only realtime views with a function need it"
+      : `realtime view${views.length === 1 ? "" : "s"} ${views.join(", ")} need${views.length === 1 ? "s" : ""} it`;
+    const fix = `npm install deno, or name it in VARVE_DENO; ${needed}`;
     return { name: "functions", state: "warning", detail: messageOf(error), fix };
+  }
+}
+
+/** Realtime views that are published with a function; none where that cannot be read. */
+async function functionViews(config: CommandContext["config"]): Promise<string[]> {
+  const parts = new StoreParts(storeOptions(config));
+  try {
+    const { realtimeViews } = await parts.registry.state(AbortSignal.timeout(30_000));
+    return Object.values(realtimeViews).filter(({ versions }) =>
+      versions.at(-1)!.definition.compute.kind === "function"
+    )
+      .map(({ name }) => name);
+  } catch {
+    return []; // the object store is a finding of its own
+  } finally {
+    await parts.close();
   }
 }
 

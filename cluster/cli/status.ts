@@ -45,7 +45,10 @@ export function statusText(found: StoreStatus, workers: readonly WorkerRecord[] 
     "",
     viewsText(found.views),
   ];
-  const problems = new Set(found.views.flatMap((view) => view.versions.flatMap(({ problem }) => problem ?? [])));
+  const problems = new Set([
+    ...found.views.flatMap((view) => view.versions.flatMap(({ problem }) => problem ?? [])),
+    ...found.realtimeViews.flatMap(({ problem }) => problem ?? []),
+  ]);
   if (problems.size > 0) parts.push("", "(!) Problems", ...[...problems].map((problem) => `  ${problem}`));
   const failures = found.views.flatMap((view) =>
     view.failures.map((failure) => [view.name, failure.job, failure.state, failure.id, failure.reason])
@@ -60,10 +63,10 @@ export function statusText(found: StoreStatus, workers: readonly WorkerRecord[] 
 }
 
 function realtimeText({ realtimeViews }: StoreStatus): string {
-  return realtimeViews.map(({ name, serving, waiting, reads }) =>
-    `${name} version ${serving}${reads.length === 0 ? "" : ` of ${reads.join(", ")}`}${
-      waiting === undefined ? "" : ` (version ${waiting} waits for it)`
-    }`
+  return realtimeViews.map(({ name, serving, waiting, reads, problem }) =>
+    `${name} version ${serving}${problem === undefined ? "" : " (!)"}${
+      reads.length === 0 ? "" : ` of ${reads.join(", ")}`
+    }${waiting === undefined ? "" : ` (version ${waiting} waits for it)`}`
   ).join("; ");
 }
 

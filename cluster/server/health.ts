@@ -6,10 +6,15 @@ import type { ServerState } from "./guard.ts";
 
 const ready = {
   type: "object",
-  required: ["ready", "problems"],
+  required: ["ready", "problems", "degraded"],
   properties: {
     ready: { type: "boolean" },
     problems: { type: "array", items: { type: "string" }, description: "Why requests would fail." },
+    degraded: {
+      type: "array",
+      items: { type: "string" },
+      description: "Why requests of some services would fail, while others are answered.",
+    },
   },
 };
 const tags = ["Server"];
@@ -58,8 +63,13 @@ export async function healthRoutes(
     const problems = state.closing ? ["shutting down"] : await serving.problems(signal);
     const isReady = problems.length === 0;
     // Problems have addresses in them.
-    const isTold = isReady || state.closing || !auth || auth.accepts(request.headers.authorization);
-    return await reply.code(isReady ? 200 : 503).send({ ready: isReady, problems: isTold ? problems : [untold] });
+    const isTold = state.closing || !auth || auth.accepts(request.headers.authorization);
+    const told = (texts: readonly string[]) => isTold || texts.length === 0 ? texts : [untold];
+    return await reply.code(isReady ? 200 : 503).send({
+      ready: isReady,
+      problems: told(problems),
+      degraded: told(serving.degraded()),
+    });
   });
   await Promise.resolve();
 }

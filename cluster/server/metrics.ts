@@ -225,6 +225,12 @@ export class ServerMetrics implements ReadObserver {
       "Batches for functions that are waiting or worked on",
       (it) => it.serving.functions().waiting,
     );
+    this.#gauge(
+      "varve_function_unable",
+      "Functions that serve and cannot be run: there is no Deno",
+      (it) => it.serving.functions().unable,
+      "max",
+    );
     new Counter({
       name: "varve_function_starts",
       help:

@@ -41,6 +41,7 @@ interface RealtimeShown {
   readonly serving: number;
   readonly waiting?: number;
   readonly reads: readonly string[];
+  readonly problem?: string;
 }
 
 /** Realtime views on one line: what they read, and which version waits for it. */
@@ -78,8 +79,10 @@ export function statusBundle(status: ShownStatus): MimeBundle {
       places.join(" · "),
     ].join("\n"),
   });
+  const problems = new Set(status.realtimeViews.flatMap(({ problem }) => problem ?? []));
   const failures = status.views.flatMap(({ failures }) => failures);
-  return stacked(table, ...failures.map(({ job, state, reason }) => textBundle(`! ${state}: ${job}: ${reason}`)));
+  const notes = [...problems, ...failures.map(({ job, state, reason }) => `${state}: ${job}: ${reason}`)];
+  return stacked(table, ...notes.map((note) => textBundle(`! ${note}`)));
 }
 
 /** What was computed and loaded of one view. */

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { VarveError } from "../errors.ts";
+import { messageOf, VarveError } from "../errors.ts";
 import type { Row } from "../schema.ts";
 import type { Call } from "./child.ts";
 import { frameHead } from "./child_host.ts";
@@ -154,6 +154,16 @@ export class FunctionRunner implements FunctionRuns {
       starts: sum((crew) => crew.starts),
       waiting: sum((crew) => crew.waiting),
     };
+  }
+
+  /** Why no function can be run here: there is no Deno. */
+  get lack(): string | undefined {
+    try {
+      this.#command();
+      return undefined;
+    } catch (error) {
+      return messageOf(error);
+    }
   }
 
   /** The answers to rows, in their order. Fails as a whole with the first row that has none. */

@@ -71,6 +71,23 @@ describe("varve doctor", () => {
     const { code, out } = await project.run("doctor");
     expect(code).toBe(0);
     expect(out).toMatch(/^! functions +Cannot run published functions: .*no executable\n +→ npm install deno/m);
+    expect(out).toContain("only realtime views with a function need it");
+  });
+
+  it("names the realtime views that need Deno, and so does status", async () => {
+    const project = await open();
+    const definition = 'import { realtimeView } from "varve";\n' +
+      'export const risk = realtimeView("risk", { output: { x: "float64" }, compute: () => ({ x: 1 }) });\n';
+    await writeFile(join(project.folder, "risk.ts"), definition);
+    expect((await project.run("apply", "risk.ts", "--yes")).code).toBe(0);
+    expect((await project.run("status")).out).not.toContain("Problems");
+    project.env["VARVE_DENO"] = "/nowhere/deno";
+    const [doctor, status] = await Promise.all([project.run("doctor"), project.run("status")]);
+    expect(doctor.out).toMatch(
+      /^! functions .*\n +→ npm install deno, or name it in VARVE_DENO; realtime view risk needs it$/m,
+    );
+    expect(status.out).toMatch(/^realtime +risk version 1 \(!\)$/m);
+    expect(status.out).toContain("(!) Problems\n  Cannot run published functions: VARVE_DENO is /nowhere/deno");
   });
 
   it("says the way out of a Redis that forgets, one that is down, and an S3 that loses races", async () => {

@@ -217,9 +217,11 @@ describe("a server with API keys", () => {
       expect([hidden.statusCode, hidden.json()]).toEqual([503, {
         ready: false,
         problems: [expect.stringContaining("ask with an API key")],
+        degraded: [],
       }]);
       const told = await other.inject({ url: "/ready", headers: { authorization: `Bearer ${text}` } });
-      expect(told.json()).toEqual({ ready: false, problems: ['workspace "default" is empty: publish a service'] });
+      const problems = ['workspace "default" is empty: publish a service'];
+      expect(told.json()).toEqual({ ready: false, problems, degraded: [] });
     } finally {
       await empty.close();
     }

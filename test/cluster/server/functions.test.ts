@@ -234,6 +234,13 @@ describe("a server without Deno", () => {
         code: "UNAVAILABLE",
         message: expect.stringMatching(/^Cannot read service "model": Cannot run published functions: .*no executable/),
       });
+      const reason = expect.stringMatching(
+        /^realtime view "risk" cannot be computed: Cannot run published functions: .*no executable/,
+      );
+      expect(await readiness(poor)).toEqual({ status: 200, ready: true, problems: [], degraded: [reason] });
+      expect(await readiness()).toEqual({ status: 200, ready: true, problems: [], degraded: [] });
+      expect(await metric("varve_function_unable", poor)).toBe(1);
+      expect(await metric("varve_function_unable")).toBe(0);
       expect(JSON.stringify(logger.lines)).toContain("cannot run the function of a realtime view");
     } finally {
       await poor.close();
@@ -246,6 +253,11 @@ describe("a server without Deno", () => {
 async function eventually() {
   await expect.poll(async () => (await ask([""])).status, { timeout: 10_000 }).toBe(200);
   return (await ask([""])).vectors;
+}
+
+async function readiness({ url } = server) {
+  const response = await fetch(`${url}/ready`);
+  return { status: response.status, ...await response.json() as object };
 }
 
 async function metric(name: string, { url } = server): Promise<number> {

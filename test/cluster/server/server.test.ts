@@ -45,9 +45,10 @@ describe("/health and /ready", () => {
     expect(before.json()).toEqual({
       ready: false,
       problems: ['workspace "default" is empty: publish a service'],
+      degraded: [],
     });
     await store.publish();
-    await expect.poll(async () => (await ready()).json()).toEqual({ ready: true, problems: [] });
+    await expect.poll(async () => (await ready()).json()).toEqual({ ready: true, problems: [], degraded: [] });
     store.state.closing = true;
     const closing = await ready();
     expect([closing.statusCode, closing.json().problems, closing.headers["connection"]])
