@@ -79,7 +79,7 @@ describe("varve doctor", () => {
     const definition = 'import { realtimeView } from "varve";\n' +
       'export const risk = realtimeView("risk", { output: { x: "float64" }, compute: () => ({ x: 1 }) });\n';
     await writeFile(join(project.folder, "risk.ts"), definition);
-    expect((await project.run("apply", "risk.ts", "--yes")).code).toBe(0);
+    expect((await project.run("apply", "risk.ts")).code).toBe(0);
     expect((await project.run("status")).out).not.toContain("Problems");
     project.env["VARVE_DENO"] = "/nowhere/deno";
     const [doctor, status] = await Promise.all([project.run("doctor"), project.run("status")]);
@@ -87,7 +87,7 @@ describe("varve doctor", () => {
       /^! functions .*\n +→ npm install deno, or name it in VARVE_DENO; realtime view risk needs it$/m,
     );
     expect(status.out).toMatch(/^realtime +risk version 1 \(!\)$/m);
-    expect(status.out).toContain("(!) Problems\n  Cannot run published functions: VARVE_DENO is /nowhere/deno");
+    expect(status.out).toContain("(!) Problems\n  Cannot run published functions: The option deno is /nowhere/deno");
   });
 
   it("says the way out of a Redis that forgets, one that is down, and an S3 that loses races", async () => {
