@@ -130,6 +130,7 @@ class RedisOnlineStore implements OnlineStore {
 
   async close(): Promise<void> {
     this.#writer.close();
+    this.#reader.close();
     await this.#connection.close();
   }
 }

@@ -73,6 +73,11 @@ export class RedisConnection {
     this.#client.on("error", (error: unknown) => this.#lastError = reasonOf(error));
   }
 
+  /** Whether there is a connection now. */
+  get isReady(): boolean {
+    return this.#client.status === "ready";
+  }
+
   /** How a second socket reaches the same server; undefined for a Cluster, whose keys live on many. */
   get direct(): SocketTarget | undefined {
     if (this.#client instanceof Cluster) return undefined;
@@ -176,8 +181,8 @@ interface Limits {
   readonly connectTimeout: number;
 }
 
-/** The pause before the next attempt to connect. */
-const retryDelayMs = (times: number) => Math.min(50 * times, 1000);
+/** The pause before the next attempt to connect, after so many that failed. */
+export const retryDelayMs = (times: number) => Math.min(50 * times, 1000);
 
 function singleClient(url: string, limits: Limits): Redis {
   const options = {

@@ -6,6 +6,7 @@ import type { Collection } from "./online_store.ts";
 import type { RedisConnection } from "./redis_client.ts";
 import { putEnd, putLength } from "./redis_encode.ts";
 import { bucketOf, keyOverhead, putKey, redisKey } from "./redis_keys.ts";
+import { RedisPipeline } from "./redis_pipeline.ts";
 
 /** More keys in one command would keep other clients of the server waiting. */
 const maxKeysPerCommand = 512;
@@ -37,6 +38,8 @@ interface Epoch {
 /** Collects what is asked for in a turn. */
 export class RedisReader {
   readonly #connection: RedisConnection;
+  /** Absent: a Cluster, where a command has to find its server. */
+  readonly #pipeline: RedisPipeline | undefined;
   #batches = new Map<number, Batch>();
   #isScheduled = false;
   readonly #spare: ByteWriter[] = [];
@@ -46,6 +49,12 @@ export class RedisReader {
 
   constructor(connection: RedisConnection) {
     this.#connection = connection;
+    const target = connection.direct;
+    this.#pipeline = target && new RedisPipeline(connection, target);
+  }
+
+  close(): void {
+    this.#pipeline?.close();
   }
 
   /**
@@ -145,12 +154,18 @@ export class RedisReader {
     body.at = 0;
     if (this.#spare.length < 16 && body.bytes.length <= 65_536) this.#spare.push(body);
     try {
-      const answers = await this.#connection.callPrepared("mget", [batch.routing], bytes) as (Buffer | null)[];
-      if (epoch && String(answers[places.length]) !== epoch.value) throw this.#emptied();
+      const answers = await (this.#pipeline
+        ? this.#pipeline.read(bytes, places.length + (epoch ? 1 : 0))
+        : this.#connection.callPrepared("mget", [batch.routing], bytes) as Promise<(Buffer | null)[]>);
+      if (epoch && String(answers[places.length]) !== epoch.value) {
+        throw this.#emptied();
+      }
       for (let i = 0; i < places.length; i++) {
         const waiter = waiters[i]!;
         waiter.values[places[i]!] = answers[i] ?? undefined;
-        if (--waiter.missing > 0) continue;
+        if (--waiter.missing > 0) {
+          continue;
+        }
         waiter.others?.delete(waiter);
         waiter.resolve(waiter.values);
       }

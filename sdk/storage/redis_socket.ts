@@ -1,6 +1,6 @@
 /**
- * A raw connection to one Redis for writing much: bytes go out as they are, answers are counted and looked at line by line.
- * A client library pays for every argument and every answer, this pays for every buffer.
+ * A raw connection to one Redis: bytes go out as they are. For who writes much, answers are counted and looked at line by line; who
+ * reads takes the bytes as they come. A client library pays for every argument and every answer, this pays for every buffer.
  */
 import { once } from "node:events";
 import { connect as connectPlain, isIP, type Socket } from "node:net";
@@ -21,15 +21,17 @@ export class RedisSocket {
   #onAnswer: AnswerListener = () => {};
   #wake: (() => void) | undefined;
   #failure: VarveError | undefined;
+  #onBytes: (chunk: Buffer) => void = (chunk) => this.#read(chunk);
+  #onEnd: ((error: VarveError) => void) | undefined;
 
   private constructor(socket: Socket, target: SocketTarget, description: string) {
     this.#socket = socket;
     this.#description = description;
     this.#timeoutMs = target.timeoutMs;
-    socket.on("data", (chunk: Buffer) => this.#read(chunk));
+    socket.on("data", (chunk: Buffer) => this.#onBytes(chunk));
     socket.on("error", (error) => this.#fail(error));
     socket.on("close", () => this.#fail(new Error("the connection was closed")));
-    socket.on("timeout", () => this.destroy(new Error(`no answer within ${target.timeoutMs} ms`)));
+    socket.on("timeout", () => this.destroy(this.silence()));
   }
 
   /** Connects, gives credentials and chooses the database. */
@@ -51,7 +53,12 @@ export class RedisSocket {
     }
     socket.setNoDelay(true);
     const connection = new RedisSocket(socket, target, description);
-    await connection.#handshake(target);
+    try {
+      await connection.#handshake(target);
+    } catch (error) {
+      connection.destroy();
+      throw error;
+    }
     return connection;
   }
 
@@ -61,24 +68,62 @@ export class RedisSocket {
       commands.push(username === undefined ? ["AUTH", password] : ["AUTH", username, password]);
     }
     if (database !== 0) commands.push(["SELECT", String(database)]);
-    for (const words of commands) await this.command(words);
+    for (const words of commands) {
+      const refusal = await this.#refusal(words);
+      // A password that the server does not ask for does no harm.
+      if (refusal && !/no password is set|without any password configured/.test(refusal.message)) {
+        throw this.error(refusal);
+      }
+    }
   }
 
-  /** Sends one command and waits for its answer's first line. */
-  async command(words: readonly string[]): Promise<string> {
+  /** Waits while the server reads its disk and answers nothing else, but not longer than this. */
+  async loaded(limitMs: number): Promise<void> {
+    const end = performance.now() + limitMs;
+    for (;;) {
+      const refusal = await this.#refusal(["PING"]);
+      if (!refusal?.message.startsWith("LOADING")) return;
+      if (performance.now() >= end) this.destroy(refusal);
+      if (this.#failure) throw this.#failure;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  /** Sends one command and waits for its answer; gives the server's words when it refuses. */
+  async #refusal(words: readonly string[]): Promise<Error | undefined> {
     let answer: string | undefined;
     this.begin((line) => answer = line);
     const text = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("");
     this.write(Buffer.from(`*${words.length}\r\n${text}`));
     while (answer === undefined) await this.progress();
     this.end();
-    if (answer[0] === "-") throw redisError(this.#description, new Error(answer.slice(1)));
-    return answer;
+    return answer[0] === "-" ? new Error(answer.slice(1)) : undefined;
   }
 
-  /** Whether it can be used again. */
-  get isAlive(): boolean {
-    return this.#failure === undefined;
+  /**
+   * Gives bytes as they come from now on, and then the end of the connection. There is no limit to silence: whoever reads knows what
+   * was asked when.
+   */
+  handOver(onBytes: (chunk: Buffer) => void, onEnd: (error: VarveError) => void): void {
+    if (this.#failure) throw this.#failure;
+    this.#onBytes = onBytes;
+    this.#onEnd = onEnd;
+    this.#socket.ref();
+  }
+
+  /** An error of the server in varve's words. */
+  error(cause: Error): VarveError {
+    return redisError(this.#description, cause);
+  }
+
+  /** The error of a server that does not answer. */
+  silence(): Error {
+    return new Error(`no answer within ${this.#timeoutMs} ms`);
+  }
+
+  /** Why it cannot be used again. */
+  get failure(): VarveError | undefined {
+    return this.#failure;
   }
 
   /** Starts a use: silence counts as failure from now on, and the process waits for it. */
@@ -117,8 +162,10 @@ export class RedisSocket {
   }
 
   #fail(error: Error): void {
+    const isFirst = this.#failure === undefined;
     this.#failure ??= redisError(this.#description, error);
     this.#notify();
+    if (isFirst) this.#onEnd?.(this.#failure);
   }
 
   #notify(): void {

@@ -65,13 +65,13 @@ export class RedisWriter {
   async #take(target: SocketTarget): Promise<RedisSocket> {
     for (;;) {
       const socket = this.#idle.pop();
-      if (socket?.isAlive) return socket;
+      if (socket && !socket.failure) return socket;
       if (!socket) return await RedisSocket.connect(target, this.#connection.description);
     }
   }
 
   #release(socket: RedisSocket): void {
-    if (!socket.isAlive) return;
+    if (socket.failure) return;
     socket.end();
     if (this.#isClosed || this.#idle.length >= maxIdleSockets) socket.destroy();
     else this.#idle.push(socket);
