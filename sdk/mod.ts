@@ -215,7 +215,7 @@ export type { LabelFacts, LabelFeature, LabelOptions, LabelPart } from "./retrie
 export type { Plan, PlanItem } from "./registry/plan.ts";
 export type { Change } from "./registry/state.ts";
 export type { Answer, ComputedInputs, ServedFeature } from "./retrieve/online.ts";
-export type { FeatureStatus } from "./retrieve/status.ts";
+export type { AnswerStatus, FeatureStatus } from "./retrieve/status.ts";
 
 // How long work looks
 export type { Progress } from "./materialize/progress.ts";

@@ -33,7 +33,7 @@ export type {
   ServedFeature,
   ServiceReader,
 } from "./retrieve/online.ts";
-export type { FeatureStatus } from "./retrieve/status.ts";
+export type { AnswerStatus, FeatureStatus } from "./retrieve/status.ts";
 export type { LookupCounts, ReadObserver } from "./retrieve/observe.ts";
 export type { AuditCounts, AuditSettings } from "./audit/audit_log.ts";
 export type { Collection, ViewState } from "./storage/online_store.ts";

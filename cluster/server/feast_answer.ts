@@ -1,7 +1,7 @@
 /** Writes answers in Feast's dialect: the place where they are turned into JSON. */
 import { formatTimestamp } from "varve";
 import type { DataType, Field, Timestamp } from "varve";
-import type { Answer, FeatureStatus, ServedFeature, ServiceReader } from "varve/serving";
+import type { Answer, AnswerStatus, ServedFeature, ServiceReader } from "varve/serving";
 
 type TextOf = (value: unknown) => string;
 
@@ -78,7 +78,7 @@ function result(values: readonly string[], statuses: readonly string[], times: r
   }]}`;
 }
 
-function statusOf(status: FeatureStatus, value: unknown): string {
+function statusOf(status: AnswerStatus, value: unknown): string {
   switch (status) {
     case "PRESENT":
       return value === null || value === undefined ? "NULL_VALUE" : "PRESENT";
@@ -86,6 +86,8 @@ function statusOf(status: FeatureStatus, value: unknown): string {
       return "OUTSIDE_MAX_AGE";
     case "MISSING":
     case "NULL_KEY":
+    // Not asked for in this dialect, which has no word for it.
+    case "TIME_OUT":
       return "NOT_FOUND";
   }
 }

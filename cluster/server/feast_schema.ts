@@ -84,7 +84,7 @@ const onlineFeaturesAnswer = {
       properties: {
         values: listOf({
           description:
-            "As its type says: integers as numbers (up to 64 bits), NaN and infinities as text, timestamps as seconds since 1970, null where there is none.",
+            "As its type says: integers as numbers (up to 64 bits), NaN and infinities as text, zeros without a sign, timestamps as seconds since 1970, null where there is none.",
         }),
         statuses: listOf({ type: "string", enum: ["PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE"] }),
         event_timestamps: listOf({

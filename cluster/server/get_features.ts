@@ -67,9 +67,10 @@ export function readRows(
   const keys = rows.map(({ joinKeyMap = {} }) => joinKeyMap);
   const context = requestContext(reader, rows, requestOptions?.ignoreExtraRequestContextFields ?? false);
   const times = metadataOptions?.["includeEffectiveTimes"] === true;
-  const reading = reader.read(keys, { at, context, times, signal });
   // Whoever names a budget, or takes partial results, wants an answer then and looks at the statuses.
-  if (requestOptions?.latencyBudgetMs === undefined && allowPartialResults !== true) return reading;
+  const partial = requestOptions?.latencyBudgetMs !== undefined || allowPartialResults === true;
+  const reading = reader.read(keys, { at, context, times, partial, signal });
+  if (!partial) return reading;
   return reading.catch((error: unknown) => {
     if (error instanceof VarveError && error.code === "TIMEOUT") return rows.map(() => undefined);
     throw error;

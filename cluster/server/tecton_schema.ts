@@ -86,7 +86,7 @@ const options = {
   allowPartialResults: {
     type: "boolean",
     description:
-      "When the store does not answer in time: null and TIME_OUT for what did not come, instead of an error.",
+      "When the store, or a function, does not answer in time: null and TIME_OUT for what did not come, instead of an error.",
   },
 };
 
@@ -172,7 +172,7 @@ export const dataTypeSchema = {
 
 const value = {
   description:
-    "As its type says: int64 as text, other numbers as numbers, NaN and infinities as text, timestamps as ISO text, structs as arrays, null where there is none.",
+    "As its type says: int64 as text, other numbers as numbers, NaN and infinities as text, zeros without a sign, timestamps as ISO text, structs as arrays, null where there is none.",
 };
 const vector = {
   type: "object",

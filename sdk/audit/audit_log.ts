@@ -158,7 +158,8 @@ export class AuditLog {
         return reader.read(requests, { ...options, times: true }).then((answers) => {
           answers.forEach((answer, i) => {
             const key = keys[i];
-            if (key === undefined) return;
+            // What was not computed in time cannot be compared.
+            if (key === undefined || answer.statuses.includes("TIME_OUT")) return;
             const values = joinKeys.map(({ name }) => requests[i]![name]);
             const computed = places.map((place) => answer.values[place]);
             const { lookedUp = answer, fields = {} } = answer.inputs ?? {};

@@ -1,9 +1,9 @@
 /** What online reads tell of themselves, for metrics. */
 import type { OnlineStore } from "../storage/online_store.ts";
-import type { FeatureStatus } from "./status.ts";
+import type { AnswerStatus } from "./status.ts";
 
 /** How many look-ups became what; `CUT` counts those that left out rows, since more are in reach than are kept online. */
-export type LookupCounts = Partial<Record<FeatureStatus | "CUT", number>>;
+export type LookupCounts = Partial<Record<AnswerStatus | "CUT", number>>;
 
 /** Told of online reads. They are called at every request: they must cost next to nothing, and never throw. */
 export interface ReadObserver {

@@ -15,7 +15,7 @@ import type { LookupCounts, ReadObserver, ReadStore } from "./observe.ts";
 import type { Found, ViewValues } from "./online_values.ts";
 import { WindowValues } from "./online_windows.ts";
 import { checkNoFields } from "./request_fields.ts";
-import type { FeatureStatus } from "./status.ts";
+import type { AnswerStatus, FeatureStatus } from "./status.ts";
 
 /** One feature of a service's answers. */
 export interface ServedFeature {
@@ -42,7 +42,7 @@ export interface Answer {
   /** As users see them: `Timestamp`, `"YYYY-MM-DD"`, bigint for int64; defaults filled in (S7). */
   readonly values: unknown[];
   /** What became of each look-up. */
-  readonly statuses: FeatureStatus[];
+  readonly statuses: AnswerStatus[];
   /** When the row became effective, in micros; undefined where there is none. */
   readonly effectiveTimes: (Micros | undefined)[];
   /** When the row's values were true, in micros; undefined where there is none. */
@@ -74,6 +74,11 @@ export interface ReadFeaturesOptions {
   readonly context?: readonly Row[] | undefined;
   /** Whether answers have times; without, their lists are empty: most requests do not ask for them. @default true */
   readonly times?: boolean | undefined;
+  /**
+   * Whether features that cannot be computed in time are null with the status `TIME_OUT`, beside what was looked up; else the read
+   * fails with `TIMEOUT`. @default false
+   */
+  readonly partial?: boolean | undefined;
   /** Stops the read. */
   readonly signal?: AbortSignal | undefined;
 }

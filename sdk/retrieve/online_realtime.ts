@@ -143,7 +143,7 @@ class RealtimeReader implements ServiceReader {
   async read(requests: readonly FeatureRequest[], options: ReadFeaturesOptions): Promise<Answer[]> {
     const fields = requestRows(this.#title, this.requestFields, options.context ?? [], requests.length);
     const stored = await this.lookedUp.read(requests, { at: options.at, signal: options.signal });
-    const computed: unknown[][][] = [];
+    const computed: (unknown[][] | undefined)[] = [];
     const title = (row: number) => requests.length === 1 ? "the request" : `row ${row} of ${requests.length}, from 0`;
     for (const { computer, inputs } of this.#computations) {
       const rows = stored.map(({ values }, r) => {
@@ -154,13 +154,14 @@ class RealtimeReader implements ServiceReader {
       try {
         computed.push(await computer.compute(rows, title, options.signal));
       } catch (error) {
-        throw cannotServe(this.#title, error);
+        if (!options.partial || !isLate(error)) throw cannotServe(this.#title, error);
+        computed.push(undefined);
       }
     }
     return stored.map((lookedUp, r) => this.#answer({ lookedUp, fields: fields[r]! }, computed, r, options.at));
   }
 
-  #answer(inputs: ComputedInputs, computed: readonly unknown[][][], r: number, at: bigint): Answer {
+  #answer(inputs: ComputedInputs, computed: readonly (unknown[][] | undefined)[], r: number, at: bigint): Answer {
     const stored = inputs.lookedUp;
     const count = this.#places.length;
     const values = new Array<unknown>(count);
@@ -176,7 +177,13 @@ class RealtimeReader implements ServiceReader {
         eventTimes[i] = stored.eventTimes[place.stored];
         continue;
       }
-      const value = computed[place.computation]![r]![place.value];
+      const results = computed[place.computation];
+      if (results === undefined) {
+        values[i] = null;
+        statuses[i] = "TIME_OUT";
+        continue;
+      }
+      const value = results[r]![place.value];
       values[i] = place.toUser ? place.toUser(value) : value;
       // Computed now, of whatever there is (S4).
       statuses[i] = "PRESENT";
@@ -210,6 +217,10 @@ function timedComputer(
       }
     },
   };
+}
+
+function isLate(error: unknown): boolean {
+  return error instanceof VarveError && error.code === "TIMEOUT";
 }
 
 /** What this process lacks to compute a view, another may have, or this one later: no reason to doubt the request. */

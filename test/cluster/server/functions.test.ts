@@ -90,12 +90,13 @@ async function open(env: Record<string, string> = {}, logger = new LogRecorder()
 }
 
 /** A request for each order. */
-async function ask(orders: readonly string[], { url } = server) {
+async function ask(orders: readonly string[], { url } = server, more = {}) {
   const response = await fetch(`${url}/api/v1/feature-service/get-features-batch`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({
       params: {
+        ...more,
         featureServiceName: "model",
         requestData: orders.map((order) => ({
           joinKeyMap: { user: "ann" },
@@ -196,6 +197,25 @@ describe("get-features, of functions", () => {
     const hog = await ask(["hog"]);
     expect([422, 504, 507]).toContain(hog.status);
     expect(await askPlain()).toEqual({ usual: 4 });
+    expect(await eventually()).toEqual([right]);
+  });
+
+  it("answers what is stored when a function is late, to whoever wants that", async () => {
+    const late = {
+      status: 200,
+      vectors: [[null, null, null, 4], [null, null, null, 4]],
+      metadata: {
+        features: [
+          ...Array(3).fill({ status: ["TIME_OUT", "TIME_OUT"], reason: ["TIME_OUT", "TIME_OUT"] }),
+          { status: ["PRESENT", "PRESENT"], reason: ["PRESENT", "PRESENT"] },
+        ],
+      },
+    };
+    const metadataOptions = { includeServingStatus: true };
+    expect(await ask(["", "loop"], server, { allowPartialResults: true, metadataOptions })).toMatchObject(late);
+    expect(await eventually()).toEqual([right]);
+    const budget = { requestOptions: { latencyBudgetMs: 300 }, metadataOptions };
+    expect(await ask(["", "loop"], server, budget)).toMatchObject(late);
     expect(await eventually()).toEqual([right]);
   });
 
