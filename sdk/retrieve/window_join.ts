@@ -1,17 +1,17 @@
 /**
  * Windows at the rows of a spine: what every feature of a view of aggregates was, as a temporary table with one row per spine
- * row, in its order. Rows of the view are dealt by ranges of keys, sorted and swept range by range; answers are dealt by ranges
- * of spine rows. Each has its share of memory, and spills what exceeds it.
+ * row, in its order. Rows of the view are dealt by ranges of keys, sorted and swept range by range; answers go to the places of
+ * their spine rows. Each has its share of memory, and spills what exceeds it.
  */
-import { type ColumnBatch, type ColumnVector, type EngineSession, quoteName } from "../engine/engine.ts";
+import { type EngineSession, quoteName } from "../engine/engine.ts";
 import type { Field } from "../schema.ts";
-import { type Column, type ColumnKind, kindOf } from "../window/columns.ts";
-import { type KeyedRows, KeySorter } from "../window/keyed_rows.ts";
+import { kindOf } from "../window/columns.ts";
 import { RowBlocks } from "../window/row_blocks.ts";
 import { PartSweep, type SweepLimits } from "../window/sweep_parts.ts";
 import { type FeatureRead, keyColumns } from "./feature_read.ts";
 import { type KeyIds, temporaryName } from "./positions.ts";
 import { rowColumn, type SpineTable } from "./spine_table.ts";
+import { WindowAnswers } from "./window_answers.ts";
 import type { WindowPlan } from "./window_plan.ts";
 import type { WindowRows } from "./window_rows.ts";
 
@@ -67,7 +67,14 @@ export async function windowJoin(
   const blocks = {
     rows: new RowBlocks({ ...ofKeys, kinds: rows.kinds, memory: memory.rows }),
     probes: new RowBlocks({ ...ofKeys, kinds: ["int32"], memory: memory.probes }),
-    answers: new RowBlocks({ firstId: 0, idCount: spine.rows, kinds, memory: memory.answers, spillPath }),
+    answers: new WindowAnswers({
+      rows: spine.rows,
+      kinds,
+      empty: plan.features.map((feature) => feature.empty),
+      showsTimes: showsEffective,
+      memory: memory.answers,
+      spillPath,
+    }),
   };
   try {
     await readProbes(session, spine, read, ids, blocks.probes, signal);
@@ -89,7 +96,7 @@ export async function windowJoin(
       });
       await letOthersRun(signal);
     }
-    return await storeAnswers(session, plan, blocks.answers, kinds, showsEffective, signal);
+    return await storeAnswers(session, plan, blocks.answers, showsEffective, signal);
   } finally {
     for (const each of Object.values(blocks)) each.close();
   }
@@ -129,8 +136,7 @@ async function readProbes(
 async function storeAnswers(
   session: EngineSession,
   { features }: WindowPlan,
-  answers: RowBlocks,
-  kinds: readonly ColumnKind[],
+  answers: WindowAnswers,
   showsEffective: boolean,
   signal: AbortSignal | undefined,
 ): Promise<string> {
@@ -140,63 +146,9 @@ async function storeAnswers(
     ...features.map(({ name, type }) => ({ name, type })),
   ];
   await session.fill(table, schema, [], signal);
-  const sorter = new KeySorter(kinds);
-  const empty = features.map((feature) => feature.empty);
-  for (let first = 0; first < answers.partCount; first += partsPerAppend) {
-    const end = Math.min(first + partsPerAppend, answers.partCount);
-    await session.append(table, schema, answerBatches(sorter, answers, first, end, empty, showsEffective), signal);
+  for (const batch of answers.batches()) {
+    await session.append(table, schema, [batch], signal);
     await letOthersRun(signal);
   }
   return table;
-}
-
-/** Each append is a little work of its own. */
-const partsPerAppend = 32;
-
-function* answerBatches(
-  sorter: KeySorter,
-  answers: RowBlocks,
-  first: number,
-  end: number,
-  empty: readonly unknown[],
-  showsEffective: boolean,
-): Iterable<ColumnBatch> {
-  for (let part = first; part < end; part++) {
-    const rows = sorter.sort(answers, part);
-    const columns = rows.columns.map((column, c) => answerVector(rows, column, empty[c]));
-    yield { rowCount: rows.idCount, columns: showsEffective ? [effectiveVector(rows), ...columns] : columns };
-    answers.drop(part);
-  }
-}
-
-/** One value per spine row of a range; for those without a key what there is over no rows (S7). */
-function answerVector({ idCount, starts }: KeyedRows, { values, nulls }: Column, empty: unknown): ColumnVector {
-  if (starts[idCount] === idCount) {
-    if (Array.isArray(values)) return { values, hasNulls: true, isNull: (row) => values[row] === null };
-    return {
-      values: values.subarray(0, idCount),
-      hasNulls: nulls !== undefined,
-      isNull: (row) => nulls?.[row] === 1,
-      ...(nulls && { nulls }),
-    };
-  }
-  const spread = Array.from({ length: idCount }, (_, row) => {
-    const at = starts[row]!;
-    if (starts[row + 1]! === at) return empty;
-    return nulls?.[at] === 1 ? null : values[at];
-  });
-  return { values: spread, hasNulls: true, isNull: (row) => spread[row] === null };
-}
-
-/** The times of answers. */
-function effectiveVector({ idCount, starts, times }: KeyedRows): ColumnVector {
-  const values = new BigInt64Array(idCount);
-  const nulls = new Uint8Array(idCount).fill(1);
-  for (let row = 0; row < idCount; row++) {
-    const at = starts[row]!;
-    if (starts[row + 1]! === at || Number.isNaN(times[at])) continue;
-    values[row] = BigInt(times[at]!);
-    nulls[row] = 0;
-  }
-  return { values, hasNulls: true, isNull: (row) => nulls[row] === 1, nulls };
 }
