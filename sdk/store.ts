@@ -166,15 +166,19 @@ export class Store extends Displayed {
     );
   }
 
-  /** Plans a deletion: `view:x`, `service:y`, `entity:z`. Apply it to delete. */
+  /** Plans a deletion: `view:x`, `realtimeView:w`, `service:y`, `entity:z`. Apply it to delete; of a view its stored data goes too. */
   async delete(...names: readonly string[]): Promise<StorePlan> {
     return await this.plan([], { delete: names });
   }
 
-  /** Lets the version of a view serve that served before, or the given one, at once. */
-  async rollback(view: string | FeatureView | RealtimeView, version?: number): Promise<Change> {
+  /**
+   * Lets the version of a view serve that served before, or the given one, at once. Of a realtime view the definition before serves
+   * again, and so of a service. A list is taken back in one change: views and services that were changed together, and fit only so.
+   */
+  async rollback(what: Readable | readonly Readable[], version?: number): Promise<Change> {
     this.#checkOpen("roll back");
-    return await this.#parts.registry.rollback(nameOf(view), version);
+    const names = (Array.isArray(what) ? what as readonly Readable[] : [what as Readable]).map(nameOf);
+    return await this.#parts.registry.rollback(names, version);
   }
 
   /** Changes of the registry, newest first. */

@@ -37,17 +37,17 @@ export async function history(context: CommandContext, options: Options): Promis
   });
 }
 
-/** Lets an earlier version serve. */
-export async function rollback(context: CommandContext, view: string, options: Options): Promise<void> {
+/** Lets earlier versions serve. */
+export async function rollback(context: CommandContext, names: readonly string[], options: Options): Promise<void> {
   const to = options["to"];
   if (to !== undefined && !/^[1-9]\d*$/.test(String(to))) {
     throw new VarveError(
       "INVALID_REQUEST",
-      `Cannot roll back view "${view}" to version ${String(to)}: versions are whole numbers from 1`,
+      `Cannot roll back ${names.join(", ")} to version ${String(to)}: versions are whole numbers from 1`,
     );
   }
   await withStore(context, async (store) => {
-    const change = await store.rollback(view, to === undefined ? undefined : Number(to));
+    const change = await store.rollback(names, to === undefined ? undefined : Number(to));
     context.print(
       context.json
         ? JSON.stringify(change, undefined, 2)

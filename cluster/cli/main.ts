@@ -106,10 +106,12 @@ program.command("history")
   .option("--name <name>", "only changes of this")
   .option("--limit <count>", "how many at most", "20")
   .action(run(async (context, _, options) => (await import("./changes.ts")).history(context, options)));
-program.command("rollback <view>")
-  .description("serve the version that served before, at once")
-  .option("--to <version>", "or this one")
-  .action(run(async (context, [view], options) => (await import("./changes.ts")).rollback(context, view!, options)));
+program.command("rollback <name...>")
+  .description(
+    "serve the version of a view, or the definition of a service, that served before, at once; several together",
+  )
+  .option("--to <version>", "or this one, of one view")
+  .action(run(async (context, names, options) => (await import("./changes.ts")).rollback(context, names, options)));
 program.command("materialize <view>")
   .description("compute slices of a view by hand")
   .option("--start <instant>", "from the slice that holds it (default: the view's start)")

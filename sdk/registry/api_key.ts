@@ -158,7 +158,7 @@ export function checkKeyName(name: string): void {
     "INVALID_REQUEST",
     `Cannot name a key ${
       JSON.stringify(name.slice(0, 80))
-    }: names start with a letter, hold letters, digits and ._@-, have at most ${maxNameLength} characters, and are no id of a key`,
+    }: names start with an ASCII letter, hold ASCII letters, digits and ._@-, have at most ${maxNameLength} characters, and are no id of a key`,
   );
 }
 

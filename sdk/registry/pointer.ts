@@ -1,4 +1,4 @@
-/** Moving the pointer that says which version of a view is served. */
+/** Moving the pointer that says which version of a view is served, and what has no pointer back to what it was. */
 import { VarveError } from "../errors.ts";
 import { formatTimestamp, type Micros } from "../time.ts";
 import { findVersion, nextVersion } from "./fold.ts";
@@ -14,8 +14,30 @@ export function promotion(state: RegistryState, name: string, version: number): 
   throw new VarveError("CONFLICT", `Cannot serve version ${version} of view "${name}": it was replaced, ${now}`);
 }
 
-/** The action that moves the pointer back to a version that was complete; a realtime view gets an earlier definition again. */
+/** The actions that take things back together; see {@link Registry.rollback}. */
 export function rollbackActions(
+  state: RegistryState,
+  names: readonly string[],
+  version: number | undefined,
+  now: Micros,
+): Action[] {
+  const several = [...new Set(names)];
+  if (several.length === 0) {
+    throw new VarveError("INVALID_REQUEST", "Cannot roll back nothing: name a view or a service");
+  }
+  if (version !== undefined && several.length > 1) {
+    throw new VarveError(
+      "INVALID_REQUEST",
+      `Cannot roll back ${
+        several.join(", ")
+      } to version ${version}: a version is of one view; roll them back without, or one by one`,
+    );
+  }
+  return several.flatMap((name) => rollbackOne(state, name, version, now));
+}
+
+/** The pointer of a view moves back to a version that was complete; a realtime view and a service get an earlier definition again. */
+function rollbackOne(
   state: RegistryState,
   name: string,
   version: number | undefined,
@@ -24,16 +46,16 @@ export function rollbackActions(
   const realtime = state.realtimeViews[name];
   if (realtime) return rollbackRealtime(state, realtime, version, now);
   const view = state.views[name];
-  if (!view && Object.hasOwn(state.services, name)) {
-    throw new VarveError(
-      "INVALID_REQUEST",
-      `Cannot roll back service "${name}": services have no versions of their own; publish its earlier definition again, or roll ` +
-        `back a view that it reads: ${state.services[name]!.views.map((use) => use.view).join(", ")}`,
-    );
-  }
+  if (!view && Object.hasOwn(state.services, name)) return rollbackService(state, name, version);
   if (!view) {
-    const names = [...Object.keys(state.views), ...Object.keys(state.realtimeViews)].join(", ") || "none";
-    throw new VarveError("NOT_FOUND", `Cannot roll back view "${name}": it is not registered; views are ${names}`);
+    const list = (names: readonly string[]) => names.join(", ") || "none";
+    const views = [...Object.keys(state.views), ...Object.keys(state.realtimeViews)];
+    throw new VarveError(
+      "NOT_FOUND",
+      `Cannot roll back "${name}": it is not registered; views are ${list(views)}; services are ${
+        list(Object.keys(state.services))
+      }`,
+    );
   }
   const complete = (view.served ?? []).filter((served) => served !== view.serving);
   const target = version ?? complete.at(-1);
@@ -48,6 +70,18 @@ export function rollbackActions(
     throw new VarveError("NOT_FOUND", `Cannot roll back view "${name}"${what}: ${choice}`);
   }
   return [{ kind: "serve", view: name, version: target }];
+}
+
+function rollbackService(state: RegistryState, name: string, version: number | undefined): Action[] {
+  if (version !== undefined) {
+    throw new VarveError(
+      "INVALID_REQUEST",
+      `Cannot roll back service "${name}" to version ${version}: services have no versions; without one it gets its definition before`,
+    );
+  }
+  const before = state.formerServices?.[name]?.[0];
+  if (before) return [{ kind: "putService", service: before }];
+  throw new VarveError("NOT_FOUND", `Cannot roll back service "${name}": it was never defined otherwise`);
 }
 
 function rollbackRealtime(

@@ -120,19 +120,25 @@ export class Registry {
 
   /**
    * Moves a view's pointer back at once: to the version that served before, or to the given one, which must have served. A realtime
-   * view gets the definition of its version before, or of the given one, again, as a new version.
+   * view gets the definition of its version before, or of the given one, again, as a new version; a service its definition before.
+   * Several are taken back in one change: what was changed together and fits only so.
    */
   async rollback(
-    view: string,
+    names: string | readonly string[],
     version?: number,
     options: { reason?: string; signal?: AbortSignal } = {},
   ): Promise<Change> {
+    const several = typeof names === "string" ? [names] : names;
     let actions: Action[] | undefined;
     const change = await this.#log.append((state, others) => {
-      actions ??= rollbackActions(state, view, version, this.#clock.now());
-      checkRebase(this.workspace, actions, state, others, false);
+      actions ??= rollbackActions(state, several, version, this.#clock.now());
+      try {
+        checkRebase(this.workspace, actions, state, others, false);
+      } catch (error) {
+        throw togetherHint(error);
+      }
       return actions;
-    }, { reason: `rollback of ${view}`, ...options });
+    }, { reason: `rollback of ${several.join(", ")}`, ...options });
     return change!;
   }
 
@@ -167,6 +173,13 @@ export class Registry {
   watch(listener: RegistryListener, options: WatchOptions = {}): () => void {
     return this.#log.watch(listener, options);
   }
+}
+
+/** What was changed together fits together only. */
+function togetherHint(error: unknown): unknown {
+  if (!(error instanceof VarveError) || error.code !== "INVALID_REQUEST") return error;
+  const message = `${error.message}\nName what was changed together in one rollback`;
+  return new VarveError(error.code, message, { cause: error, details: error.details });
 }
 
 function touches(change: Change, name: string): boolean {

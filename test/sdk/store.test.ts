@@ -144,7 +144,7 @@ describe("StorePlan.apply()", () => {
     expect(await amount()).toBe(4);
     await store.rollback("driver_amounts", 2);
     await expect(store.rollback("model")).rejects.toThrow(
-      'Cannot roll back service "model": services have no versions of their own; publish its earlier definition again, or roll back a view that it reads: driver_amounts',
+      'Cannot roll back service "model": it was never defined otherwise',
     );
     expect(await amount()).toBe(40);
     expect((await store.history({ limit: 2 })).map((change) => change.reason)).toEqual([

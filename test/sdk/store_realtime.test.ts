@@ -183,6 +183,7 @@ describe("a store, of realtime views", () => {
   it("is what it was until the views that it reads are complete", async () => {
     const { model } = seed();
     await (await store.publish(model)).apply();
+    const first = await store.online("model", x, { request: { amount: 14 } });
     const richer = view(
       "spend",
       rig.trips().by(driver).aggregate({ newest: last("amount", 2), n: last("zone", 1) }, { windows: ["5d"] }),
@@ -207,8 +208,18 @@ describe("a store, of realtime views", () => {
     await store.catchUp();
     expect(await store.online("model", x, { request: { amount: 14 } })).toMatchObject({ ratio: 14 + 3, hour: 1 });
     await expect(store.rollback("spend")).rejects.toThrow(
-      'realtimeView:amount_ratio: from.spend: view "spend" has no feature "n_5d"',
+      /realtimeView:amount_ratio: from\.spend: view "spend" has no feature "n_5d".*\n.*Name what was changed together/s,
     );
+    await expect(store.rollback(["spend", "amount_ratio"], 1)).rejects.toThrow("a version is of one view");
+    const change = await store.rollback([next, changed, "spend"]);
+    expect([change.reason, change.actions.map(({ kind }) => kind)]).toEqual([
+      "rollback of model, amount_ratio, spend",
+      ["putService", "putRealtimeView", "serve"],
+    ]);
+    expect(await store.online("model", x, { request: { amount: 14 } })).toEqual(first);
+    // And back again.
+    await store.rollback(["spend", "amount_ratio", "model"]);
+    expect(await store.online("model", x, { request: { amount: 14 } })).toMatchObject({ ratio: 14 + 3, hour: 1 });
   });
 
   it("is rolled back to the definition before", async () => {
