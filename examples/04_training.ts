@@ -55,7 +55,7 @@ try {
   const stored = await store.train(model, spine);
   const delays = (rows: readonly Row[]) => rows.map((row) => row["delay"] ?? "–").join(", ");
   console.log(`\nfrom the source: ${delays(await effective.rows())}\noffline:         ${delays(await stored.rows())}`);
-  const again = await store.retrain(stored.record, spine);
+  const again = await store.retrain(stored.record, spine, { features: model });
   console.log(`rebuilt:         ${delays(await again.rows())}`);
   const file = await again.parquet(join(folder, "training.parquet"));
   console.log(`written:         ${file.rows} rows`);

@@ -1,9 +1,24 @@
 /** The composition root: opens a store, embedded or of a cluster, from a few options. */
 import "./engine/install.ts";
+import { type Issue, optionIssues, type OptionNames, throwIssues } from "./errors.ts";
+import { placeOptions, s3Settings } from "./places.ts";
+import { functionSettings } from "./sandbox/runner.ts";
 import { Store } from "./store.ts";
 import { type ConnectOptions, StoreParts } from "./store_parts.ts";
 
 export type { ConnectOptions } from "./store_parts.ts";
+
+const connectOptions: OptionNames<ConnectOptions> = {
+  ...placeOptions,
+  path: true,
+  author: true,
+  clock: true,
+  memoryLimit: true,
+  threads: true,
+  queue: true,
+  functions: true,
+  concurrency: true,
+};
 
 /**
  * Opens a feature store. With nothing it is embedded: files and LMDB under `./.varve`, jobs run in this process. Several processes
@@ -18,6 +33,7 @@ export type { ConnectOptions } from "./store_parts.ts";
  * ```
  */
 export async function connect(options: ConnectOptions = {}): Promise<Store> {
+  throwIssues("Cannot connect", connectIssues(options), "INVALID_CONFIG");
   const parts = new StoreParts(options);
   try {
     await parts.objects.probe();
@@ -28,4 +44,21 @@ export async function connect(options: ConnectOptions = {}): Promise<Store> {
     await parts.close();
     throw error;
   }
+}
+
+/** A store in another place than was meant, or at another time, would be worse than none. */
+function connectIssues(options: ConnectOptions): Issue[] {
+  const inner = (name: string, given: object | undefined, names: Readonly<Record<string, true>>) =>
+    optionIssues(given, names).map((issue) => ({ ...issue, path: `${name}.${issue.path}` }));
+  const { clock } = options;
+  return [
+    ...optionIssues(options, connectOptions),
+    ...inner("s3", options.s3, s3Settings),
+    ...inner("functions", options.functions, functionSettings),
+    ...clock === undefined || typeof clock.now === "function" ? [] : [{
+      path: "clock",
+      message:
+        'it is no clock; give one that stands, as in new ManualClock("2001-02-01"), or none for that of the computer',
+    }],
+  ];
 }

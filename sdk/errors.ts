@@ -133,6 +133,19 @@ export function checkOptions(
   throwIssues(subject, optionIssues(options, names), "INVALID_REQUEST");
 }
 
+/** What somebody gave instead of what was wanted. A promise is nearly always an await that was forgotten. */
+export function givenText(value: unknown): string {
+  if (value === undefined || value === null) return String(value);
+  if (typeof value === "function") return "a function";
+  if (typeof value !== "object") {
+    return JSON.stringify(value, (_, each) => typeof each === "bigint" ? `${each}n` : each);
+  }
+  if ("then" in value && typeof value.then === "function") return "a promise (write await before what gives it)";
+  if (Array.isArray(value)) return "a list";
+  const { name } = value.constructor ?? {};
+  return name === undefined || name === "Object" ? "an object" : `a ${name}`;
+}
+
 /** The message of anything thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -187,6 +187,7 @@ export type {
   PreviewStoreOptions,
   PublishFrameOptions,
   ReadRangeOptions,
+  RetrainOptions,
   SpineRow,
 } from "./store_types.ts";
 export { StorePlan } from "./store_plan.ts";

@@ -2,7 +2,7 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { VarveError } from "./errors.ts";
+import { type OptionNames, VarveError } from "./errors.ts";
 import { nameProblem } from "./schema.ts";
 import { objectStoreFrom } from "./storage/object_open.ts";
 import type { ObjectStore } from "./storage/object_store.ts";
@@ -21,6 +21,13 @@ export interface S3Settings {
   readonly secretAccessKey?: string;
 }
 
+export const s3Settings: OptionNames<S3Settings> = {
+  endpoint: true,
+  region: true,
+  accessKeyId: true,
+  secretAccessKey: true,
+};
+
 /** Where data lives. With nothing: embedded, under `./.varve`. */
 export interface Places {
   /** A folder, or `s3://bucket/prefix`. @default ".varve" */
@@ -36,6 +43,15 @@ export interface Places {
   /** How much such copies may take. @default 20 GB */
   readonly cacheBytes?: number;
 }
+
+export const placeOptions: OptionNames<Places> = {
+  storage: true,
+  redis: true,
+  s3: true,
+  workspace: true,
+  cacheFolder: true,
+  cacheBytes: true,
+};
 
 /** The folder when nothing is said. */
 export const defaultFolder = ".varve";

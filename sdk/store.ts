@@ -17,12 +17,12 @@ import type { HistoryOptions } from "./registry/registry.ts";
 import type { Change, ViewVersion } from "./registry/state.ts";
 import { preview as previewRead, rangeRead } from "./retrieve/range.ts";
 import type { SpineInput } from "./retrieve/spine.ts";
-import { rebuildTrainingSet, trainingSet, type TrainOptions, trainOptions } from "./retrieve/training.ts";
+import { checkRecord, rebuildTrainingSet, trainingSet, type TrainOptions, trainOptions } from "./retrieve/training.ts";
 import type { TrainingRecord, TrainingSet } from "./retrieve/training_set.ts";
 import { viewProfile } from "./retrieve/view_profile.ts";
 import type { FunctionSettings } from "./sandbox/runner.ts";
 import type { Row } from "./schema.ts";
-import { type DoneView, runDue, type WaitOptions } from "./store_jobs.ts";
+import { type DoneView, runDue, type WaitOptions, waitOptions } from "./store_jobs.ts";
 import { materializeByHand } from "./store_materialize.ts";
 import type { StoreParts } from "./store_parts.ts";
 import { StorePlan } from "./store_plan.ts";
@@ -54,6 +54,7 @@ import {
   type KeyedFeatures,
   type KeysOf,
   type MaterializeOptions,
+  materializeOptions,
   type OnlineArguments,
   type OnlineDetails,
   type OnlineOptions,
@@ -63,7 +64,10 @@ import {
   previewOptions,
   type PreviewStoreOptions,
   type PublishFrameOptions,
+  rangeOptions,
   type ReadRangeOptions,
+  type RetrainOptions,
+  retrainOptions,
   type SpineRow,
 } from "./store_types.ts";
 import { type Clock, formatRange, toMicros } from "./time.ts";
@@ -201,12 +205,14 @@ export class Store extends Displayed {
   /** Computes slices of a view's newest version by hand, loads them online, and waits. */
   async materialize(view: string | FeatureView, options: MaterializeOptions = {}): Promise<DoneView[]> {
     this.#checkOpen("materialize");
+    checkOptions(`Cannot materialize view "${nameOf(view)}"`, options, materializeOptions);
     return [await materializeByHand(this.#parts, await this.#newest(nameOf(view)), options)];
   }
 
   /** Computes everything that is due of all views, or of one, and waits. */
   async catchUp(view?: string | FeatureView, options: WaitOptions = {}): Promise<DoneView[] & Displayed> {
     this.#checkOpen("catch up");
+    checkOptions("Cannot catch up", options, waitOptions);
     const { views } = await this.#parts.registry.state();
     const names = view === undefined ? Object.keys(views) : [(await this.#newest(nameOf(view))).definition.name];
     const done = await withProgress(options, (followed) => runDue(this.#parts, names, followed));
@@ -247,14 +253,21 @@ export class Store extends Displayed {
     return await trainingSet({ ...options, reads, spine }, await this.#parts.trainContext());
   }
 
-  /** The training set of a record again, byte for byte, given the same spine (S11). */
-  async retrain(
+  /** The training set of a record again, byte for byte, given the same spine (S11); `{ features: model }` types it. */
+  async retrain<S extends SpineInput, F extends Readable = string>(
     record: TrainingRecord,
-    spine: SpineInput,
-    options: Pick<TrainOptions, "schema" | "signal"> = {},
-  ): Promise<TrainingSet> {
+    spine: S,
+    options: RetrainOptions<F> = {},
+  ): Promise<TrainingSet<SpineRow<S> & AnswerOf<F>, keyof AnswerOf<F> & string, keyof SpineRow<S> & string>> {
     this.#checkOpen("train");
-    return await rebuildTrainingSet(record, spine, await this.#parts.trainContext(), options);
+    checkOptions("Cannot rebuild a training set", options, retrainOptions);
+    const { features, ...rest } = options;
+    if (features !== undefined) {
+      checkRecord(record, nameOf(features), readsFor(await this.#parts.registry.state(), features, "source"));
+    }
+    const set = await rebuildTrainingSet(record, spine, await this.#parts.trainContext(), rest);
+    // The record was made of these features, or nothing is said of them.
+    return set as unknown as TrainingSet<SpineRow<S> & AnswerOf<F>>;
   }
 
   /**
@@ -271,6 +284,7 @@ export class Store extends Displayed {
   /** Every value of a view in `[start, end)` with the interval in which it was the one to serve. */
   range(view: string | FeatureView, options: ReadRangeOptions): ReadResult {
     this.#checkOpen("read");
+    checkOptions(`Cannot read the range of view "${nameOf(view)}"`, options, rangeOptions);
     const { from = "offline", signal } = options;
     const range = { start: toMicros(options.start), end: toMicros(options.end) };
     if (range.end <= range.start) {

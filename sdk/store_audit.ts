@@ -7,7 +7,7 @@ import type { AuditedComputation, AuditedRead, AuditShape } from "./audit/served
 import type { ViewDefinition } from "./define/definitions.ts";
 import { realtimeSchema } from "./define/realtime_checks.ts";
 import { rowValue, userValue } from "./engine/value_form.ts";
-import { messageOf, VarveError } from "./errors.ts";
+import { checkOptions, messageOf, type OptionNames, VarveError } from "./errors.ts";
 import { requestTimeColumn } from "./frame/expr_node.ts";
 import type { RegistryState } from "./registry/state.ts";
 import { type FeatureRead, keyColumns, timing } from "./retrieve/feature_read.ts";
@@ -29,6 +29,8 @@ export interface AuditOptions {
   /** Stops it. */
   readonly signal?: AbortSignal;
 }
+
+const auditOptions: OptionNames<AuditOptions> = { from: true, to: true, limit: true, signal: true };
 
 /** What became of one feature. */
 export interface FeatureAudit {
@@ -95,6 +97,7 @@ const timeColumn = "varve_audit_at";
 
 /** Checks the logged answers of a service. */
 export async function audit(parts: StoreParts, service: string, options: AuditOptions = {}): Promise<AuditReport> {
+  checkOptions(`Cannot check the answers of service "${service}"`, options, auditOptions);
   const { limit = usualRows, signal } = options;
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > maxRows) {
     throw new VarveError("INVALID_REQUEST", `Cannot check ${limit} answers: give a limit from 1 to ${maxRows}`);

@@ -1,5 +1,5 @@
 /** Submits what is due of some views, and waits until it is done. */
-import { messageOf, VarveError } from "./errors.ts";
+import { messageOf, type OptionNames, VarveError } from "./errors.ts";
 import type { JobResult } from "./materialize/run.ts";
 import type { Progress } from "./materialize/progress.ts";
 import { reconcile } from "./materialize/reconcile.ts";
@@ -17,6 +17,8 @@ export interface WaitOptions {
   /** Stops waiting and cancels the jobs that this call has submitted. */
   readonly signal?: AbortSignal;
 }
+
+export const waitOptions: OptionNames<WaitOptions> = { onProgress: true, signal: true };
 
 /** What was done for one view. */
 export interface DoneView {

@@ -1,13 +1,13 @@
 /** What publishing would change, and doing it: the registry's plan together with the work that follows from it. */
 import type { Definition } from "./define/definitions.ts";
 import { Displayed, type Rendering } from "./display.ts";
-import type { Issue } from "./errors.ts";
+import { checkOptions, type Issue, type OptionNames } from "./errors.ts";
 import { planBundle } from "./notebook/plan_table.ts";
 import { report } from "./notebook/report.ts";
 import { appliedBundle } from "./notebook/status_table.ts";
 import { withProgress } from "./notebook/shown_progress.ts";
 import type { Plan, PlanItem } from "./registry/plan.ts";
-import { type DoneView, runDue, submitDue, type WaitOptions } from "./store_jobs.ts";
+import { type DoneView, runDue, submitDue, type WaitOptions, waitOptions } from "./store_jobs.ts";
 import type { StoreParts } from "./store_parts.ts";
 import { storeMemorySources } from "./store_sources.ts";
 
@@ -18,6 +18,8 @@ export interface ApplyPlanOptions extends WaitOptions {
   /** Why, in words; kept in the history. */
   readonly reason?: string;
 }
+
+const applyOptions: OptionNames<ApplyPlanOptions> = { ...waitOptions, wait: true, reason: true };
 
 /** What applying a plan did. */
 export interface Applied {
@@ -73,6 +75,7 @@ export class StorePlan extends Displayed {
    * until then. Applying again goes on where it was interrupted.
    */
   async apply(options: ApplyPlanOptions = {}): Promise<Applied & Displayed> {
+    checkOptions("Cannot apply the plan", options, applyOptions);
     const { wait = true, reason, signal } = options;
     const started = performance.now();
     await storeMemorySources(this.#parts, this.#definitions, signal);

@@ -4,7 +4,7 @@ import type { Entity } from "./define/entity.ts";
 import type { RealtimeView } from "./define/realtime_view.ts";
 import type { FeatureService } from "./define/service.ts";
 import type { FeatureView } from "./define/view.ts";
-import { VarveError } from "./errors.ts";
+import { givenText, VarveError } from "./errors.ts";
 
 /** Anything that can be published. */
 export type Publishable =
@@ -26,7 +26,7 @@ export function definitionsOf(each: Publishable): readonly Definition[] {
   }
   throw new VarveError(
     "INVALID_DEFINITION",
-    "Cannot publish this: it is no view, service or entity; make one of a frame, as in " +
+    `Cannot publish ${givenText(each)}: it is no view, service or entity; make one of a frame, as in ` +
       'view("name", frame.by(entity), { schedule: "1d", start: "2024-01-01" })',
   );
 }

@@ -3,7 +3,7 @@
  * what the definition gives when it is computed anew from the source, all for one instant.
  */
 import type { ViewDefinition } from "./define/definitions.ts";
-import { VarveError } from "./errors.ts";
+import { checkOptions, type OptionNames, VarveError } from "./errors.ts";
 import type { Query } from "./frame/query.ts";
 import type { RegistryState } from "./registry/state.ts";
 import { timing } from "./retrieve/feature_read.ts";
@@ -26,6 +26,8 @@ export interface SkewOptions {
   /** Stops it. */
   readonly signal?: AbortSignal;
 }
+
+const skewOptions: OptionNames<SkewOptions> = { keys: true, at: true, seed: true, signal: true };
 
 /** How often one feature differed. */
 export interface FeatureSkew {
@@ -79,6 +81,7 @@ const timeColumn = "varve_skew_at";
 
 /** Compares what a view serves with what it should. */
 export async function skew(parts: StoreParts, name: string, options: SkewOptions = {}): Promise<SkewReport> {
+  checkOptions(`Cannot compare view "${name}"`, options, skewOptions);
   const { keys: wanted = 1_000, seed = 1, signal } = options;
   if (!Number.isSafeInteger(wanted) || wanted < 1 || wanted > maxKeys) {
     throw new VarveError(

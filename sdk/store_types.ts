@@ -7,8 +7,9 @@ import { type OptionNames, VarveError } from "./errors.ts";
 import type { Frame } from "./frame/frame.ts";
 import type { Query } from "./frame/query.ts";
 import type { Answer, ServedFeature } from "./retrieve/online.ts";
+import type { TrainOptions } from "./retrieve/training.ts";
 import type { Field, Row, RowOf } from "./schema.ts";
-import type { WaitOptions } from "./store_jobs.ts";
+import { type WaitOptions, waitOptions } from "./store_jobs.ts";
 import type { Readable } from "./store_reads.ts";
 import type { TimestampLike } from "./time.ts";
 
@@ -44,6 +45,13 @@ export interface MaterializeOptions extends WaitOptions {
   readonly overwrite?: boolean;
 }
 
+export const materializeOptions: OptionNames<MaterializeOptions> = {
+  ...waitOptions,
+  start: true,
+  end: true,
+  overwrite: true,
+};
+
 /** What a request gives: the join keys of a service or view; any row where there is only a name. */
 export type KeysOf<R extends Readable> =
   // deno-lint-ignore no-explicit-any
@@ -73,6 +81,17 @@ export type AnswerOf<R extends Readable> =
     // deno-lint-ignore no-explicit-any
     : R extends SelectableView<any, infer F, any> ? F
     : Row;
+
+/** How a training set is rebuilt of its record. */
+export interface RetrainOptions<F extends Readable = Readable> extends Pick<TrainOptions, "schema" | "signal"> {
+  /**
+   * The service or view that it was read of: types the rows, as in `train`. A record of other features is refused.
+   * @default the record alone says it, and rows are not typed
+   */
+  readonly features?: F;
+}
+
+export const retrainOptions: OptionNames<RetrainOptions> = { features: true, schema: true, signal: true };
 
 /** The rows of a spine, where they are known: those of a frame or of a list. */
 export type SpineRow<S> = S extends Frame<infer R> ? R : S extends readonly (infer R extends Row)[] ? R : Row;
@@ -118,6 +137,8 @@ export interface ReadRangeOptions {
   /** Stops the read. */
   readonly signal?: AbortSignal;
 }
+
+export const rangeOptions: OptionNames<ReadRangeOptions> = { start: true, end: true, from: true, signal: true };
 
 /** What a preview looks at. */
 export interface PreviewStoreOptions {

@@ -1,4 +1,5 @@
 /** Removes what nothing refers to: old files, data of deleted versions, collections that are served no more. */
+import { checkOptions, type OptionNames } from "./errors.ts";
 import { Collections } from "./materialize/collections.ts";
 import { retention } from "./materialize/run.ts";
 import { runJobs } from "./store_jobs.ts";
@@ -12,6 +13,8 @@ export interface VacuumOptions {
   /** Files that a commit of this last time refers to are kept, for readers and for time travel. @default "7d" */
   readonly retention?: Duration;
 }
+
+const vacuumOptions: OptionNames<VacuumOptions> = { apply: true, retention: true };
 
 /** What was found and, if applied, removed. */
 export interface Vacuumed {
@@ -29,6 +32,7 @@ export interface Vacuumed {
 
 /** See the file's sentence. */
 export async function vacuum(parts: StoreParts, options: VacuumOptions = {}): Promise<Vacuumed> {
+  checkOptions("Cannot vacuum", options, vacuumOptions);
   const { apply = false } = options;
   const state = await parts.registry.state();
   const now = parts.clock.now();

@@ -2,7 +2,7 @@
  * Instants, durations, ranges and clocks. All instants are UTC with microseconds (S1) and are
  * counted as `bigint` microseconds since 1970-01-01T00:00:00Z, called micros.
  */
-import { VarveError } from "./errors.ts";
+import { givenText, VarveError } from "./errors.ts";
 
 /** Microseconds since the epoch, or a length in microseconds. */
 export type Micros = bigint;
@@ -90,7 +90,7 @@ export function toMicros(value: TimestampLike): Micros {
   if (typeof value !== "string") {
     throw new VarveError(
       "INVALID_REQUEST",
-      `Cannot read an instant from a ${typeof value}: give ISO text, a Date, a Timestamp or bigint micros`,
+      `Cannot read an instant from ${givenText(value)}: give ISO text, a Date, a Timestamp or bigint micros`,
     );
   }
   const match = timestampPattern.exec(value.trim());

@@ -28,7 +28,7 @@ export function aggregateDefinition(
   const features = featuresOf(spec, schema, options, issues);
   const used = new Set(features.map(({ aggregation }) => aggregation));
   const { ttl: _, ...settings } = options;
-  const tail = viewTail(settings, issues);
+  const tail = viewTail(settings, issues, spec.every);
   const every = spec.every ?? defaultEvery(spec.edge, windowsOf(features), durationToMicros(tail.schedule));
   if (every === undefined) {
     issues.push({

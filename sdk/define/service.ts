@@ -1,6 +1,6 @@
 /** Feature services: what one model reads. */
 import { Displayed } from "../display.ts";
-import { type Issue, throwIssues, VarveError } from "../errors.ts";
+import { givenText, type Issue, throwIssues, VarveError } from "../errors.ts";
 import type { PublishTarget } from "../frame/keyed_frame.ts";
 import type { DataType, ValueOf } from "../schema.ts";
 import { descriptive, descriptiveIssues, nameIssues } from "./checks.ts";
@@ -146,7 +146,7 @@ export function selectionOf(part: ServicePart): ViewSelection {
   throw new VarveError(
     "INVALID_DEFINITION",
     `Cannot read features of ${
-      JSON.stringify(part)
+      givenText(part)
     }: give a view, or what was selected of it, as in delays.select("mean_1h")`,
   );
 }

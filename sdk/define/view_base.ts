@@ -5,7 +5,15 @@ import type { LiteralValue } from "../frame/expr_node.ts";
 import type { Query } from "../frame/query.ts";
 import { schemaOf } from "../frame/query_schema.ts";
 import { columnNames, type DataType, type Field, findField, type Row, type SchemaTypes } from "../schema.ts";
-import { alignDown, alignUp, durationToMicros, formatDuration, formatTimestamp, toMicros } from "../time.ts";
+import {
+  alignDown,
+  alignUp,
+  type Duration,
+  durationToMicros,
+  formatDuration,
+  formatTimestamp,
+  toMicros,
+} from "../time.ts";
 import { descriptive } from "./checks.ts";
 import type { EntityDefinition, ViewDefinition } from "./definitions.ts";
 import { traceTimestamp, withTimestamp } from "./event_time.ts";
@@ -76,14 +84,15 @@ export function viewHead<M extends ViewDefinition["mode"]>(
   };
 }
 
-/** Schedule, switches and descriptions of a view. */
+/** Schedule, switches and descriptions of a view; a schedule that cannot be read is taken for `otherwise`, so that nothing else is told of it. */
 export function viewTail(
   options: ViewOptions,
   issues: Issue[],
+  otherwise?: Duration,
 ): Schedule & Pick<ViewDefinition, "description" | "owner" | "tags" | "preventDestroy"> {
   issues.push(...optionIssues(options, viewOptions));
   return {
-    ...scheduleOf(options, issues),
+    ...scheduleOf(options, issues, otherwise),
     ...descriptive(options),
     ...(options.preventDestroy ? { preventDestroy: true } : {}),
   };
@@ -201,7 +210,7 @@ type Schedule = Pick<
 >;
 
 /** Canonical text of every time, so that equal definitions have equal JSON; what cannot be read becomes an issue. */
-function scheduleOf(options: ViewOptions, issues: Issue[]): Schedule {
+function scheduleOf(options: ViewOptions, issues: Issue[], otherwise: Duration = "1h"): Schedule {
   const read = <T>(path: string, parse: () => T, otherwise: T): T => {
     try {
       return parse();
@@ -213,14 +222,13 @@ function scheduleOf(options: ViewOptions, issues: Issue[]): Schedule {
       return otherwise;
     }
   };
-  const hour = 3_600_000_000n;
   const missing = (path: string, example: string): never => {
     throw new Error(`it is missing; give one, as in { ${path}: "${example}" }`);
   };
   const schedule = read(
     "schedule",
     () => options.schedule === undefined ? missing("schedule", "1d") : durationToMicros(options.schedule, "schedule"),
-    hour,
+    durationToMicros(otherwise),
   );
   const delay = read(
     "dataDelay",

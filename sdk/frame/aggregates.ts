@@ -2,7 +2,7 @@
  * The aggregate functions: `count()`, `mean("delay")`, `last("delay", 10)`. A group-by takes some, windows take others; most go
  * with both.
  */
-import { VarveError } from "../errors.ts";
+import { givenText, VarveError } from "../errors.ts";
 import { Expr } from "./expr.ts";
 import type { ExprNode, LiteralValue } from "./expr_node.ts";
 import type { ColumnValue, CountedValue, ListedValue } from "./expr_value.ts";
@@ -27,7 +27,7 @@ export function inputNode(input: ColumnInput): ExprNode {
   if (typeof input === "string") return Object.freeze({ kind: "column", name: input });
   throw new VarveError(
     "INVALID_REQUEST",
-    `Cannot use a ${typeof input} as a column: give a column's name or an expression`,
+    `Cannot use ${givenText(input)} as a column: give a column's name or an expression`,
   );
 }
 

@@ -1,5 +1,5 @@
 /** Constants: from JavaScript values to literal nodes, and from literal nodes to the row form of engines. */
-import { VarveError } from "../errors.ts";
+import { givenText, VarveError } from "../errors.ts";
 import { type DataType, formatType, isListType, isStructType } from "../schema.ts";
 import { formatTimestamp, Timestamp, timestampLimits, toMicros } from "../time.ts";
 import { commonType } from "./operation_rules.ts";
@@ -47,7 +47,9 @@ function plainType(value: Plain): DataType {
   if (typeof value !== "object" || Object.getPrototypeOf(value) !== Object.prototype) {
     throw new VarveError(
       "INVALID_REQUEST",
-      `Cannot use a ${typeof value} as a constant: give a string, number, bigint, boolean, Timestamp, Date, bytes, a list or a plain object`,
+      `Cannot use ${
+        givenText(value)
+      } as a constant: give a string, number, bigint, boolean, Timestamp, Date, bytes, a list or a plain object`,
     );
   }
   return { struct: Object.entries(value).map(([name, part]) => ({ name, type: plainType(part) })) };

@@ -1,6 +1,7 @@
 // deno-lint-ignore-file no-explicit-any -- implementations behind overloads
 /** The dataframe: an immutable chain of steps over sources, typed by the columns it has. */
 import { Displayed } from "../display.ts";
+import { checkOptions, type OptionNames } from "../errors.ts";
 import { formatType, type Row, type Schema } from "../schema.ts";
 import type { Aggregate, ColumnInput } from "./aggregates.ts";
 import { describeQuery } from "./describe.ts";
@@ -53,6 +54,10 @@ export interface AsOfJoinOptions<L, R, S extends string = string> extends JoinOp
   /** The right row must be newer than the left time minus this. */
   readonly tolerance?: string;
 }
+
+const joinOptions: OptionNames<JoinOptions & { how?: string }> = { how: true, suffix: true };
+const asOfOptions: OptionNames<AsOfJoinOptions<Row, Row>> = { time: true, tolerance: true, suffix: true };
+const unnestOptions = { keepEmpty: true } as const;
 
 /** How much of a frame a sample keeps: a number of rows, or about a fraction of them. */
 export type SampleSize = { readonly rows: number; readonly seed?: number } | {
@@ -152,6 +157,7 @@ export class Frame<R extends Row = Row> extends Displayed {
     on: unknown,
     options: { readonly how?: JoinStep["how"]; readonly suffix?: string } = {},
   ): Frame<any> {
+    checkOptions("Cannot join", options, joinOptions);
     const { how = "inner", suffix = "_right" } = options;
     return new Frame({ kind: "join", how, input: this.query, right: right.query, on: joinKeys(on as JoinOn), suffix });
   }
@@ -162,6 +168,7 @@ export class Frame<R extends Row = Row> extends Displayed {
     on: On,
     options: AsOfJoinOptions<R, O, S> = {},
   ): Frame<Joined<R, O, On, S>> {
+    checkOptions("Cannot join", options, asOfOptions);
     const { time, tolerance, suffix = "_right" } = options;
     const name = (which: "left" | "right", fallback: string | undefined): string =>
       (typeof time === "object" ? time[which] : time) ?? fallback ?? "";
@@ -217,6 +224,7 @@ export class Frame<R extends Row = Row> extends Displayed {
     column: K,
     options: { readonly keepEmpty?: boolean } = {},
   ): Frame<Unnested<R, K>> {
+    checkOptions(`Cannot unnest column "${column}"`, options, unnestOptions);
     return new Frame({ kind: "unnest", input: this.query, column, keepEmpty: options.keepEmpty ?? false });
   }
 

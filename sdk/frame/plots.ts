@@ -1,6 +1,6 @@
 /** Pictures of a frame: what to draw, and the rows that are drawn; the notebook room draws it. */
 import { Displayed } from "../display.ts";
-import { VarveError } from "../errors.ts";
+import { checkOptions, type OptionNames, VarveError } from "../errors.ts";
 import { findField, formatType, isNumericType, type Row, type Schema } from "../schema.ts";
 import { count, max, min } from "./aggregates.ts";
 import { col } from "./expr.ts";
@@ -27,6 +27,11 @@ export interface MarkOptions<Names extends string = string> extends PlotOptions 
   /** A column whose every value has a line, or points or bars, of its own colour. */
   readonly color?: Names;
 }
+
+const plotOptions: OptionNames<PlotOptions> = { title: true, width: true, height: true };
+const histogramOptions = { ...plotOptions, bins: true } as const;
+const markOptions: OptionNames<MarkOptions> = { ...plotOptions, color: true };
+const barOptions = { ...markOptions, limit: true } as const;
 
 /** The most points or bars of one picture. */
 const maxMarks = 5_000;
@@ -83,7 +88,7 @@ export class FramePlots<Names extends string = string> {
       x2: { field: "to" },
       y: { field: "rows", type: "quantitative", title: "rows" },
     };
-    return new Plot(specOf("bar", encoding, options), async () => {
+    return new Plot(specOf("bar", encoding, options, histogramOptions), async () => {
       const numbers = this.#frame["derive"]({ value: col(column).cast("float64") }).filter(col("value").isFinite());
       const [found] = await numbers.groupBy().aggregate({ lo: min("value"), hi: max("value") }).rows() as Row[];
       const { lo, hi } = found as { lo: number | null; hi: number | null };
@@ -104,7 +109,7 @@ export class FramePlots<Names extends string = string> {
   /** One bar for each row: `y` by `x`; without `y`, how many rows have each value of `x`, the most frequent first. */
   bars(x: Names, y?: Names, options: MarkOptions<Names> & { readonly limit?: number } = {}): Plot {
     this.#column(x, "draw bars of");
-    if (y !== undefined) this.#column(y, "draw bars of");
+    if (y !== undefined) this.#number(y, "draw bars of");
     const { limit = 30, color } = options;
     if (color !== undefined && y === undefined) {
       throw new VarveError(
@@ -118,7 +123,7 @@ export class FramePlots<Names extends string = string> {
       // Beside each other: stacked, they would say a sum that nobody asked for.
       ...(color !== undefined && { ...this.#colored(color, "bar"), xOffset: { field: color, sort: null } }),
     };
-    return new Plot(specOf("bar", encoding, options), async () => {
+    return new Plot(specOf("bar", encoding, options, barOptions), async () => {
       if (y !== undefined) return await this.#frame["limit"](limit).rows();
       const counted = await this.#frame["groupBy"](x).aggregate({ rows: count() }).rows() as (Row & { rows: bigint })[];
       return counted.sort((a, b) => Number(b.rows - a.rows)).slice(0, limit);
@@ -138,15 +143,16 @@ export class FramePlots<Names extends string = string> {
   #marks(mark: "line" | "point", x: Names, y: Names, options: MarkOptions<Names>): Plot {
     const { color } = options;
     const { type } = this.#column(x, `draw a ${mark} of`);
-    this.#column(y, `draw a ${mark} of`);
     const isTime = type === "timestamp" || type === "date";
+    if (!isTime) this.#number(x, `draw a ${mark} along`, "numbers or times");
+    this.#number(y, `draw a ${mark} of`);
     const encoding = {
       x: isTime ? utcTime(x) : { field: x, type: "quantitative", scale: { zero: false } },
       y: { field: y, type: "quantitative" },
       ...(color !== undefined && this.#colored(color, mark)),
     };
     const columns = new Set([x, y, ...(color === undefined ? [] : [color])]);
-    return new Plot(specOf(mark, encoding, options), async () => {
+    return new Plot(specOf(mark, encoding, options, markOptions), async () => {
       const rows = await this.#frame["select"](...columns).limit(maxMarks + 1).rows() as Row[];
       if (rows.length <= maxMarks) return rows;
       throw new VarveError(
@@ -159,6 +165,16 @@ export class FramePlots<Names extends string = string> {
   #colored(name: Names, mark: string): object {
     this.#column(name, `colour a ${mark} by`);
     return { color: { field: name, type: "nominal", sort: null } };
+  }
+
+  #number(name: string, verb: string, wanted = "numbers"): void {
+    const { type } = this.#column(name, verb);
+    if (isNumericType(type)) return;
+    throw new VarveError(
+      "INVALID_REQUEST",
+      `Cannot ${verb} column "${name}": it is ${formatType(type)}, and ${wanted} are drawn; ` +
+        "derive one, or bars() with one column counts the rows of each value",
+    );
   }
 
   #column(name: string, verb: string): Schema[number] {
@@ -176,12 +192,17 @@ export function utcTime(field: string): object {
   return { field, type: "temporal", scale: { type: "utc" } };
 }
 
-function specOf(mark: string, encoding: object, options: PlotOptions) {
-  return { ...plotSpec(options), mark, encoding };
+function specOf(mark: string, encoding: object, options: PlotOptions, names: Readonly<Record<string, true>>) {
+  return { ...plotSpec(options, names), mark, encoding };
 }
 
 /** What every picture says. */
-export function plotSpec({ title, width = 480, height = 240 }: PlotOptions): Readonly<Record<string, unknown>> {
+export function plotSpec(
+  options: PlotOptions,
+  names: Readonly<Record<string, true>> = plotOptions,
+): Readonly<Record<string, unknown>> {
+  checkOptions("Cannot draw", options, names);
+  const { title, width = 480, height = 240 } = options;
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v5.json",
     ...(title !== undefined && { title }),

@@ -1,7 +1,7 @@
 /** Where frames start: files by path, glob or `s3://`, data of this process, SQL over other frames. */
 import { isAbsolute, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { checkOptions, type OptionNames, VarveError } from "../errors.ts";
+import { checkOptions, givenText, type OptionNames, VarveError } from "../errors.ts";
 import { formatType, requireField, sameType, schemaFrom } from "../schema.ts";
 import type { Row, RowOf, Schema, SchemaTypes } from "../schema.ts";
 import { Frame } from "./frame.ts";
@@ -162,7 +162,7 @@ export function fromRows<R extends Row>(
 ): Frame<{ [K in keyof R & string]: R[K] }>;
 export function fromRows(rows: readonly Row[], options: SourceOptions = {}): Frame {
   if (!Array.isArray(rows)) {
-    throw new VarveError("INVALID_REQUEST", "Cannot make a frame of rows: give an array of objects");
+    throw new VarveError("INVALID_REQUEST", `Cannot make a frame of ${givenText(rows)}: give an array of objects`);
   }
   return memoryFrame(Object.freeze([...rows]), options);
 }

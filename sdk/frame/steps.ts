@@ -1,5 +1,5 @@
 /** Makes the steps of a query from what people write: checked against the columns at the call, frozen, plain data. */
-import { VarveError } from "../errors.ts";
+import { checkOptions, VarveError } from "../errors.ts";
 import { columnNames, formatType, isListType, requireField } from "../schema.ts";
 import { durationToMicros, formatDuration } from "../time.ts";
 import { aggregateFunctions, failureOf } from "./aggregate_type.ts";
@@ -56,6 +56,12 @@ export type JoinOn = string | readonly string[] | Readonly<Record<string, string
 
 /** Keys of a join. */
 export function joinKeys(on: JoinOn): JoinKey[] {
+  if (on === undefined || on === null) {
+    throw new VarveError(
+      "INVALID_DEFINITION",
+      'Cannot join without keys: name them, as in join(other, "origin"), join(other, ["origin", "day"]) or join(other, { origin: "airport" })',
+    );
+  }
   if (typeof on === "string") return [{ left: on, right: on }];
   if (Array.isArray(on)) return on.map((name: string) => ({ left: name, right: name }));
   return Object.entries(on).map(([left, right]) => ({ left, right: right as string }));
@@ -73,12 +79,21 @@ export function descending<const X extends ColumnInput>(by: X): { readonly by: X
   return { by, descending: true };
 }
 
+const sortOptions = { by: true, descending: true, nulls: true } as const;
+
 /** Sort keys. */
 export function sortKeys(keys: readonly SortInput[]): SortKey[] {
   return keys.map((key) => {
     if (typeof key === "string" || key instanceof Expr) {
       return { expr: inputNode(key), descending: false, nulls: "last" };
     }
+    if (typeof key !== "object" || key === null || key.by === undefined) {
+      throw new VarveError(
+        "INVALID_DEFINITION",
+        'Cannot sort: give columns, and for another order descending("delay") or { by: "delay", descending: true, nulls: "first" }',
+      );
+    }
+    checkOptions("Cannot sort", key, sortOptions);
     return { expr: inputNode(key.by), descending: key.descending ?? false, nulls: key.nulls ?? "last" };
   });
 }

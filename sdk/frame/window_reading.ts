@@ -1,5 +1,5 @@
 /** Reads `.aggregate(aggregates, options)`: from what people write to what is computed over which windows. */
-import { type Issue, messageOf, optionIssues, type OptionNames } from "../errors.ts";
+import { givenText, type Issue, messageOf, optionIssues, type OptionNames } from "../errors.ts";
 import { columnNames, type Field, findField, type Schema } from "../schema.ts";
 import { type Duration, durationToMicros, formatDuration } from "../time.ts";
 import type { Query } from "./query.ts";
@@ -139,7 +139,12 @@ function chosen<T extends string>(path: string, value: T, choices: readonly T[],
 }
 
 function readWindows(windows: unknown, issues: Issue[]): NamedWindow[] {
-  if (!Array.isArray(windows) || windows.length === 0) {
+  if (windows !== undefined && !Array.isArray(windows)) {
+    const list = typeof windows === "string" ? JSON.stringify([windows]) : '["24h"]';
+    issues.push({ path: "windows", message: `${givenText(windows)} is no list; write { windows: ${list} }` });
+    return [];
+  }
+  if (windows === undefined || windows.length === 0) {
     issues.push({ path: "windows", message: 'there are none; give at least one, as in { windows: ["24h"] }' });
     return [];
   }

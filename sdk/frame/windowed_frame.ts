@@ -1,6 +1,6 @@
 /** Aggregations over windows of a frame's rows, before they have a name and a schedule. */
 import { Displayed } from "../display.ts";
-import { type Issue, throwIssues } from "../errors.ts";
+import { checkOptions, type Issue, type OptionNames, throwIssues } from "../errors.ts";
 import { type DataType, formatType, type Row, type RowOf, type SchemaTypes } from "../schema.ts";
 import type { TimestampLike } from "../time.ts";
 import type { Frame } from "./frame.ts";
@@ -20,6 +20,8 @@ export interface WindowPreviewOptions extends ReadOptions {
   /** The most keys to show. @default 100 */
   readonly limit?: number;
 }
+
+const previewOptions: OptionNames<WindowPreviewOptions> = { at: true, limit: true, signal: true };
 
 /** The join keys of an entity, as a row. */
 export type KeyRow<E> = E extends { readonly keys: infer K extends SchemaTypes } ? RowOf<K> : Row;
@@ -87,6 +89,7 @@ export class WindowedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEnt
    * counts from its event time on, and windows that end with the schedule end with the last whole tile.
    */
   async preview(options: WindowPreviewOptions = {}): Promise<(KeyRow<E> & F)[]> {
+    checkOptions(`Cannot preview features of ${this.entity.name}`, options, previewOptions);
     return await previewWindows()(this, options) as (KeyRow<E> & F)[];
   }
 

@@ -1,5 +1,6 @@
 /** Any rows as a table. */
 import { Displayed, type Rendering } from "../display.ts";
+import { givenText, VarveError } from "../errors.ts";
 import type { Row } from "../schema.ts";
 import { formatCount } from "../text.ts";
 import { cellText } from "./cell_text.ts";
@@ -36,6 +37,7 @@ export class RowsShown extends Displayed {
     const names = all.slice(0, maxColumns);
     const isNumber = (name: string) => shown.some((row) => ["number", "bigint"].includes(typeof row[name]));
     const notes = [
+      ...(rows.length === 0 ? ["no rows"] : []),
       ...(shown.length < rows.length ? [`first ${maxRows} of ${formatCount(rows.length)} rows`] : []),
       ...(names.length < all.length ? [`first ${maxColumns} of ${formatCount(all.length)} columns`] : []),
     ];
@@ -52,5 +54,13 @@ export class RowsShown extends Displayed {
 
 /** Shows plain rows as a table, as `rows()`, `describe()` or `preview()` gave them, or a nodejs-polars DataFrame. */
 export function table(rows: readonly object[] | DataFrameLike): RowsShown {
+  if (!Array.isArray(rows) && !isDataFrame(rows)) {
+    throw new VarveError(
+      "INVALID_REQUEST",
+      `Cannot make a table of ${
+        givenText(rows)
+      }: give a list of rows or a DataFrame; frames and results of varve show themselves`,
+    );
+  }
   return new RowsShown(rows as readonly Row[] | DataFrameLike);
 }

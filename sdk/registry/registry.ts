@@ -1,6 +1,6 @@
 /** The registry of one workspace: an append-only log of changes in the object store, folded into a state. */
 import type { Definition } from "../define/definitions.ts";
-import { VarveError } from "../errors.ts";
+import { checkOptions, type OptionNames, VarveError } from "../errors.ts";
 import { nameProblem } from "../schema.ts";
 import type { ObjectStore } from "../storage/object_store.ts";
 import type { Clock } from "../time.ts";
@@ -42,6 +42,8 @@ export interface HistoryOptions {
   /** Gives up. */
   readonly signal?: AbortSignal;
 }
+
+const historyOptions: OptionNames<HistoryOptions> = { limit: true, name: true, signal: true };
 
 /** Told the newest state and the changes that led there. */
 export type RegistryListener = LogListener<Action, RegistryState>;
@@ -153,6 +155,7 @@ export class Registry {
 
   /** Changes, newest first. */
   async history(options: HistoryOptions = {}): Promise<Change[]> {
+    checkOptions("Cannot read the history", options, historyOptions);
     const { limit = 50, name, signal } = options;
     const found: Change[] = [];
     let revision = (await this.state(signal)).revision;

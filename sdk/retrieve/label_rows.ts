@@ -1,6 +1,6 @@
 /** Looks at the rows of a training set: finds the label, takes a sample where there are many, and measures its features. */
 import { type EngineSession, quoteName } from "../engine/engine.ts";
-import { VarveError } from "../errors.ts";
+import { checkOptions, type OptionNames, VarveError } from "../errors.ts";
 import { type Field, formatType, isNumericType, type Schema } from "../schema.ts";
 import { columnProfiles, inGroups, numberSql, type ProfiledColumn, sampleTable } from "./column_stats.ts";
 import { areas, correlations, label, type LabelContext, means, partsOf } from "./label_measures.ts";
@@ -29,12 +29,16 @@ const suspicious = 0.98;
 /** Fewer rows may tell anything by chance. */
 const enough = 10;
 
+const labelOptions: OptionNames<LabelOptions> = { label: true, features: true, maxRows: true };
+
 /** Looks at a training set. */
 export async function labelProfile(
   session: EngineSession,
   { sql, schema, rowCount, features, extras, signal }: LabelledRows,
-  { label: wanted, features: chosen, maxRows = 200_000 }: LabelOptions,
+  options: LabelOptions,
 ): Promise<LabelProfile> {
+  checkOptions("Cannot profile the training set", options, labelOptions);
+  const { label: wanted, features: chosen, maxRows = 200_000 } = options;
   const found = findLabel(schema, features, extras, wanted);
   const names = chooseFeatures(features, chosen);
   if (!Number.isSafeInteger(maxRows) || maxRows < 1) {

@@ -3,11 +3,11 @@ import type { Engine, EngineSession } from "../engine/engine.ts";
 import { type OptionNames, VarveError } from "../errors.ts";
 import { warnOnce } from "../frame/runtime.ts";
 import type { FunctionRuns } from "../sandbox/runner.ts";
-import type { Schema } from "../schema.ts";
+import { formatType, type Schema } from "../schema.ts";
 import type { DeltaTable } from "../storage/delta_format.ts";
 import { type AnyRead, type FeatureRead, isRealtime } from "./feature_read.ts";
 import { coverageWarning, offlineRows, pinTable, type Reach, reach } from "./offline_rows.ts";
-import { type AsOf, type JoinedView, pointInTimeJoin, type PointInTimeOptions } from "./point_in_time.ts";
+import { addedColumns, type AsOf, type JoinedView, pointInTimeJoin, type PointInTimeOptions } from "./point_in_time.ts";
 import { realtimeJoin } from "./realtime_join.ts";
 import { sliceRange, sourceRows } from "./source_rows.ts";
 import { loadSpine, type SpineInput } from "./spine.ts";
@@ -97,6 +97,24 @@ export async function rebuildTrainingSet(
   throw new VarveError(
     "INVALID_REQUEST",
     `Cannot rebuild the training set: the spine has ${set.record.rows} rows, the record says ${record.rows}; give the same spine`,
+  );
+}
+
+/** Refuses a record that is not of these features: what it is rebuilt to would not have their types. */
+export function checkRecord(record: TrainingRecord, name: string, reads: readonly AnyRead[]): void {
+  const texts = (of: readonly AnyRead[]) =>
+    of.flatMap((read) =>
+      addedColumns(read, { statuses: false, effectiveTimestamps: false }).map((field) =>
+        `${field.name} ${formatType(field.type)}`
+      )
+    ).sort();
+  const [recorded, wanted] = [texts(record.views), texts(reads)];
+  if (recorded.join() === wanted.join()) return;
+  throw new VarveError(
+    "INVALID_REQUEST",
+    `Cannot rebuild a training set of "${name}": its features are ${wanted.join(", ")}, those of the record ${
+      recorded.join(", ")
+    }; give the definition that the record was made with, or leave features out`,
   );
 }
 

@@ -1,5 +1,5 @@
 /** The profile of a view: what each feature holds, over time and by entity. */
-import { VarveError } from "../errors.ts";
+import { checkOptions, type OptionNames, VarveError } from "../errors.ts";
 import type { ViewDefinition } from "../define/definitions.ts";
 import {
   type FeatureProfile,
@@ -16,14 +16,25 @@ import { columnProfiles, inGroups, numberSql, type ProfiledColumn } from "./colu
 import type { DefinedView } from "./feature_read.ts";
 import { atColumn, keyColumn, type ProfiledRows, profiledRows } from "./profile_rows.ts";
 
+const profileOptions: OptionNames<ProfileOptions> = {
+  features: true,
+  start: true,
+  end: true,
+  every: true,
+  entities: true,
+  maxRows: true,
+  signal: true,
+};
+
 /** Looks at the table of a view version, or at its source when there is none. */
 export async function viewProfile(
   engine: Engine,
   view: DefinedView,
   table: DeltaTable | undefined,
-  options: ProfileOptions & { readonly now: Micros },
+  { now, ...options }: ProfileOptions & { readonly now: Micros },
 ): Promise<ViewProfile> {
   const { definition } = view;
+  checkOptions(`Cannot profile view "${definition.name}"`, options, profileOptions);
   const { signal } = options;
   const features = checkedFeatures(definition, options.features);
   const entities = wholeNumber("entities", options.entities ?? 10, 0);
@@ -33,7 +44,7 @@ export async function viewProfile(
     const found = await profiledRows(session, view, table, {
       features,
       start: options.start === undefined ? undefined : toMicros(options.start),
-      end: options.end === undefined ? options.now : toMicros(options.end),
+      end: options.end === undefined ? now : toMicros(options.end),
       every: options.every === undefined ? undefined : durationToMicros(options.every, "every"),
       entities,
       maxRows,

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { messageOf, VarveError } from "../errors.ts";
+import { messageOf, type OptionNames, VarveError } from "../errors.ts";
 import type { Row } from "../schema.ts";
 import type { Call } from "./child.ts";
 import { frameHead } from "./child_host.ts";
@@ -79,6 +79,13 @@ export interface FunctionSettings {
   /** Memory that a function may take in MB, beyond what Deno itself takes. @default 256 */
   readonly memoryMb?: number;
 }
+
+export const functionSettings: OptionNames<FunctionSettings> = {
+  deno: true,
+  processes: true,
+  timeoutMs: true,
+  memoryMb: true,
+};
 
 /** What a runner is doing. */
 export interface RunnerStatus {

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { col, connect, count, csv, entity, fromRows, parquet, service, type Store, toMicros, view } from "varve";
+import { col, connect, count, csv, entity, fromRows, parquet, service, type Store, table, toMicros, view } from "varve";
 
 const rows = fromRows([{ driver: "ann", at: new Date("2001-01-01T08:00Z"), amount: 5 }], { eventTimestamp: "at" });
 const driver = entity("driver", { driver: "string" });
@@ -41,6 +41,31 @@ describe("an option that does not exist is refused by", () => {
     "leaks()": [() => store.leaks(model, rows, { form: "source" } as Any), "form"],
     "preview()": [() => store.preview(amounts, { limt: 5 } as Any), "limt"],
     "online()": [() => store.online(model, { driver: "ann" }, { When: "now" } as Any), "When"],
+    "connect()": [() => connect({ clok: 1 } as Any), "clok"],
+    "connect() of S3": [() => connect({ s3: { endpont: "x" } } as Any), "s3.endpont"],
+    "apply()": [async () => (await store.publish(model)).apply({ onProgres: () => {} } as Any), "onProgres"],
+    "catchUp()": [() => store.catchUp(undefined, { onprogress: () => {} } as Any), "onprogress"],
+    "materialize()": [() => store.materialize("amounts", { from: "2001-01-01" } as Any), "from"],
+    "history()": [() => store.history({ last: 5 } as Any), "last"],
+    "skew()": [() => store.skew("amounts", { key: 5 } as Any), "key"],
+    "audit()": [() => store.audit("model", { since: "2001-01-01" } as Any), "since"],
+    "vacuum()": [() => store.vacuum({ aply: true } as Any), "aply"],
+    "range()": [() => store.range("amounts", { start: "2001-01-01", stop: "2001-01-02" } as Any), "stop"],
+    "view.profile()": [() => amounts.profile({ feature: "amount" } as Any), "feature"],
+    "train.profile()": [
+      async () =>
+        (await store.train(model, rows.drop("amount"), { from: "source" })).profile({ lable: "amount" } as Any),
+      "lable",
+    ],
+    "aggregate().preview()": [
+      () => rows.by(driver).aggregate({ n: count() }, { windows: ["1d"] }).preview({ att: "2001-01-02" } as Any),
+      "att",
+    ],
+    "source()": [() => model.source({ path: "absolute" } as Any), "path"],
+    "join()": [() => rows.join(rows, "driver", { hwo: "left" } as Any), "hwo"],
+    "sort()": [() => rows.sort({ by: "amount", ascending: false } as Any), "ascending"],
+    "plot.bars()": [() => rows.plot.bars("driver", "amount", { colour: "driver" } as Any), "colour"],
+    "plot.line()": [() => rows.plot.line("at", "amount", { hight: 100 } as Any), "hight"],
     "explain()": [() => store.explain(model, { driver: "ann" }, { feature: "amount" } as Any), "feature"],
   };
   it.each(Object.keys(calls))("%s", async (name) => {
@@ -52,6 +77,29 @@ describe("an option that does not exist is refused by", () => {
 
 describe("what is of the wrong kind is told with the way out", () => {
   const calls: Readonly<Record<string, [call: () => unknown, said: string]>> = {
+    "text for a clock": [() => connect({ clock: "2001-01-01" } as Any), "clock: it is no clock; give one that stands"],
+    "a promise for rows": [() => fromRows(rows.rows() as Any), "a promise (write await before what gives it)"],
+    "a promise for a table": [() => table(rows.rows() as Any), "a promise (write await before what gives it)"],
+    "a frame for a table": [() => table(rows as Any), "Cannot make a table of a Frame: give a list of rows"],
+    "a promise to publish": [
+      () => store.publish(Promise.resolve(model) as Any),
+      "Cannot publish a promise (write await",
+    ],
+    "a frame for a part of a service": [() => service("model", [rows as Any]), "Cannot read features of a Frame: give"],
+    "a window for a list": [
+      () => rows.by(driver).aggregate({ n: count() }, { windows: "24h" } as Any),
+      'windows: "24h" is no list; write { windows: ["24h"] }',
+    ],
+    "a join without keys": [() => (rows as Any).join(rows), "Cannot join without keys: name them, as in join(other"],
+    "options of another library's sort": [() => (rows as Any).sort("amount", { ascending: false }), "descending("],
+    "text along a line": [
+      () => rows.plot.line("driver", "amount"),
+      'along column "driver": it is string, and numbers or',
+    ],
+    "text as the height of bars": [
+      () => rows.plot.bars("at", "driver"),
+      'column "driver": it is string, and numbers are',
+    ],
     "no keys": [() => (entity as Any)("driver"), 'name its join keys with their types, as in { origin: "string" }'],
     "a list of keys": [() => entity("driver", ["driver"] as Any), "name its join keys with their types"],
     "a type that does not exist": [() => entity("driver", { driver: "text" } as Any), 'Cannot use "text" as type of'],

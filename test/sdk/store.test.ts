@@ -231,7 +231,7 @@ describe("StorePlan.apply()", () => {
   it("refuses what is no definition rather than find nothing to do", async () => {
     const trips = rig.trips();
     for (const wrong of [trips, [trips.by(driver)], [undefined], 5, null, {}]) {
-      await expect(store.publish(wrong as never)).rejects.toThrow(/Cannot publish this: it is no view/);
+      await expect(store.publish(wrong as never)).rejects.toThrow(/Cannot publish [^:]+: it is no view/);
     }
   });
 
@@ -342,8 +342,15 @@ describe("Store", () => {
     await store.materialize("driver_amounts", { overwrite: true });
     const again = await store.retrain(offline.record, spine);
     expect((await again.rows()).map((row) => row["amount"])).toEqual(early);
-    offline.close();
-    again.close();
+    // Named, the service types the rows, and has to be the one that the record was made of.
+    const typed = await store.retrain(offline.record, spine, { features: rig.service() });
+    const values: (number | bigint | null)[] = (await typed.rows()).map(({ amount }) => amount);
+    expect(values).toEqual(early);
+    const other = service("other", [rig.view().rename({ amount: "sum" })]);
+    await expect(store.retrain(offline.record, spine, { features: other })).rejects.toThrow(
+      /Cannot rebuild a training set of "other": its features are .*sum .*; give the definition that the record/,
+    );
+    for (const set of [offline, again, typed]) set.close();
   });
 
   it("train() and range() refuse choices that are none", async () => {

@@ -59,6 +59,16 @@ describe(`cells, with TypeScript ${compilerVersion}`, () => {
     [`store.profile(v, { features: ["xx"] })`, /'"xx"' is not assignable to type '"t" \| "x"'/],
     [`store.online(s, { kk: "a" })`, /'kk' does not exist/],
     [`store.online(s, { k: "a" }).then(({ n_2d }) => n_2d)`, /Property 'n_2d' does not exist/],
+    [`connect({ clok: 1 })`, /'clok' does not exist in type 'ConnectOptions'/],
+    [`store.train(s, rows).then((t) => t.rows()).then(([r]) => r.n_2d)`, /Property 'n_2d' does not exist on type/],
+    [
+      `store.train(s, rows).then((t) => t.profile({ label: "xx" }))`,
+      /'"xx"' is not assignable to type '"k" \| "t" \| "x"'/,
+    ],
+    [
+      `store.retrain({} as any, rows, { features: s }).then((t) => t.rows()).then(([r]) => r.n_2d)`,
+      /Property 'n_2d' does not exist on type/,
+    ],
     [
       `realtimeView("y", { request: { amount: "float64" }, from: [v], features: { z: col("amonut").plus(1) } })`,
       /Type '"amonut"' is not assignable to type '.*"amount".*'/,
@@ -86,6 +96,8 @@ describe(`cells, with TypeScript ${compilerVersion}`, () => {
     `store.online(s, { k: "a" }).then(({ x, n_1d }): [number, bigint] => [x, n_1d])`,
     `store.online(live, { k: "a" }, { request: { amount: 1 } }).then(({ r, hour }): [number, number] => [r, hour])`,
     `store.online(live, [{ k: "a" }, { k: "b" }], { request: [{ amount: 1 }, { amount: 2 }] }).then(([a]) => a.r)`,
+    `store.retrain({} as any, rows, { features: s }).then((t) => t.rows()).then(([r]): bigint => r.n_1d)`,
+    `store.retrain({} as any, rows).then((t) => t.rows()).then(([r]) => r["anything"])`,
     `store.online("live", { k: "a" }, { request: { amount: 1 } })`,
     `service("m", [ratio.mapKeys({ k: "other" }).prefix("o_")]).featureNames`,
     `rows.collect().then((frame): number => frame.height)`,

@@ -1,4 +1,5 @@
 /** Definitions as a TypeScript module: sources, frames, entities, views and services, each as a person would write it. */
+import { checkOptions, type OptionNames } from "../../errors.ts";
 import { canonicalJson } from "../../frame/hash.ts";
 import { windowFunctions } from "../../frame/window_functions.ts";
 import type { AnyView, AttributeView, EntityDefinition, ServiceDefinition, ViewDefinition } from "../definitions.ts";
@@ -21,6 +22,8 @@ export interface ModuleOptions {
    */
   readonly paths?: "relative" | "absolute";
 }
+
+const moduleOptions: OptionNames<ModuleOptions> = { paths: true };
 
 /** What the package exports and a module may import: no constant is called so. */
 const exported: readonly string[] = [
@@ -48,8 +51,10 @@ const exported: readonly string[] = [
 export function moduleSource(
   views: readonly AnyView[],
   services: readonly ServiceDefinition[],
-  { paths = "relative" }: ModuleOptions = {},
+  options: ModuleOptions = {},
 ): string {
+  checkOptions("Cannot write a module", options, moduleOptions);
+  const { paths = "relative" } = options;
   const names = new ModuleNames(exported);
   const unique = [...new Map(views.map((each) => [each.name, each])).values()];
   const stored = unique.filter((each) => each.kind === "view");
