@@ -1,11 +1,15 @@
 /** Opens a store whose jobs go to the workers of a cluster. */
 import { connect as connectHere, VarveError } from "varve";
 import type { ConnectOptions, Store } from "varve";
+import type { Config } from "./config.ts";
 import { openRedisQueue } from "./queue/redis_queue.ts";
 import type { RedisQueue } from "./queue/redis_queue.ts";
 
-/** How a store of a cluster is opened. */
-export interface ClusterConnectOptions extends ConnectOptions {
+/** What a configuration says to processes, and not to a store. */
+type OfProcesses = Pick<Config, "modules" | "server" | "worker" | "logLevel" | "clockAt">;
+
+/** How a store of a cluster is opened. What `readConfig()` gives may be given as it is, with what is for processes alone. */
+export interface ClusterConnectOptions extends ConnectOptions, Partial<OfProcesses> {
   /** Redis of the queue. @default `redis` */
   readonly queueRedis?: string;
 }
@@ -15,7 +19,7 @@ export interface ClusterConnectOptions extends ConnectOptions {
  * Without one the store is embedded and this process runs them.
  */
 export async function connect(options: ClusterConnectOptions = {}): Promise<Store> {
-  const { queueRedis, ...rest } = options;
+  const { queueRedis, modules: _, server: _s, worker: _w, logLevel: _l, clockAt: _c, ...rest } = options;
   const url = queueRedis ?? options.redis;
   if (url === undefined) return await connectHere(rest);
   const queue = await openQueue(url, options.workspace ?? "default");

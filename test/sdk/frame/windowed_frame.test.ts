@@ -271,7 +271,7 @@ describe("by(entity).aggregate() refuses", () => {
     ["a constant out of bounds", { n: last("delay", 5000) }, {}, "n must be a whole number from 1 to 1000"],
     ["an expression without a name", [mean(col("delay").times(2))], {}, "name it: { name: mean(…) }"],
     ["no windows", one, { windows: [] }, "windows: there are none"],
-    ["windows that are no list", one, { windows: "24h" as never }, "windows: there are none"],
+    ["windows that are no list", one, { windows: "24h" as never }, 'windows: "24h" is no list'],
     ["a window that is none", one, { windows: [24 as never] }, "windows[0]: 24 is no window"],
     ["a window in words", one, { windows: ["a day"] }, 'windows[0]: "a day": it is not a duration'],
     ["a window of no length", one, { windows: ["0s"] }, "it is zero"],
