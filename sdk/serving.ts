@@ -122,7 +122,7 @@ export async function openServing(options: ServingOptions = {}): Promise<Serving
     const registry = openRegistry({ store: objects, workspace: workspaceOf(options), author: "server", clock });
     const serving = new LiveServing(registry, online, objects, options);
     await serving.refresh();
-    await serving.warm();
+    await serving.warm(serving.state);
     serving.start();
     return serving;
   } catch (error) {
@@ -136,6 +136,8 @@ export async function openServing(options: ServingOptions = {}): Promise<Serving
 const missesEveryMs = 250;
 /** Functions that are started before anybody asks: as many as have processes at a time. */
 const maxWarmFunctions = 16;
+/** How long what is new waits for the start of its functions, in ms: a publish reaches every server within two seconds. */
+const warmMs = 1_000;
 /** Readers of loose features that are kept; there is no end to the lists clients may ask for. */
 const maxLooseReaders = 256;
 
@@ -203,32 +205,29 @@ class LiveServing implements Serving {
     for (const item of states) byView.set(item.view, [...byView.get(item.view) ?? [], item]);
     this.#states = byView;
     const isNew = state.revision !== this.#state.revision;
+    // What served until now does so until the functions of what is new run: no request waits for their start.
+    if (isNew && this.#timer) await withinMs(this.warm(state), warmMs);
     if (isNew) {
       this.#readers = new Map();
       this.#known = new Map();
       this.#looseReaders = new Map();
     }
     this.#state = state;
-    if (isNew && this.#timer) void this.warm();
+    if (isNew) this.#functions.retain(servedFunctions(state));
     if (failure) throw failure.error;
   }
 
-  /** Starts the functions that serve, so that no request waits for it, and ends those that no longer do. */
-  async warm(): Promise<void> {
-    const functions = this.#servedFunctions();
-    this.#functions.retain(functions);
-    const starts = functions.slice(0, maxWarmFunctions).map((fn) => this.#functions.warm(fn));
+  /** What is registered, as it is served. */
+  get state(): RegistryState {
+    return this.#state;
+  }
+
+  /** Starts the functions that serve by a state, so that no request waits for it. */
+  async warm(state: RegistryState): Promise<void> {
+    const starts = servedFunctions(state).slice(0, maxWarmFunctions).map((fn) => this.#functions.warm(fn));
     for (const start of await Promise.allSettled(starts)) {
       if (start.status === "rejected" && !this.#closed) this.#options.functions?.onProblem?.(start.reason);
     }
-  }
-
-  #servedFunctions(): PublishedFunction[] {
-    return Object.keys(this.#state.realtimeViews).flatMap((name) => {
-      const served = servedRealtimeView(this.#state, name);
-      const fn = served && realtimeFunction(served.definition);
-      return fn ? [fn] : [];
-    });
   }
 
   service(name: string, signal?: AbortSignal): Promise<ServiceReader> {
@@ -295,7 +294,7 @@ class LiveServing implements Serving {
 
   functions(): FunctionStatus {
     const { running, starts, waiting } = this.#functions.status;
-    const served = this.#servedFunctions();
+    const served = servedFunctions(this.#state);
     const unable = served.length > 0 && this.#functions.lack !== undefined ? served.length : 0;
     return { running, starts, waiting, unable };
   }
@@ -344,7 +343,7 @@ class LiveServing implements Serving {
   }
 
   degraded(): string[] {
-    const served = this.#servedFunctions();
+    const served = servedFunctions(this.#state);
     const lack = served.length === 0 ? undefined : this.#functions.lack;
     return lack === undefined ? [] : [`${served.map(({ name }) => name).join(", ")} cannot be computed: ${lack}`];
   }
@@ -378,6 +377,21 @@ class LiveServing implements Serving {
     await this.#online.close();
     await this.#objects.close();
   }
+}
+
+function servedFunctions(state: RegistryState): PublishedFunction[] {
+  return Object.keys(state.realtimeViews).flatMap((name) => {
+    const served = servedRealtimeView(state, name);
+    const fn = served && realtimeFunction(served.definition);
+    return fn ? [fn] : [];
+  });
+}
+
+/** Waits for work, but not for longer. */
+async function withinMs(work: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([work, new Promise<void>((resolve) => timer = setTimeout(resolve, ms))]);
+  clearTimeout(timer);
 }
 
 /** Gives up when the signal says so: a store that hangs would keep whoever asks waiting. */

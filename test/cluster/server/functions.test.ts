@@ -1,4 +1,5 @@
 /** Realtime views of a function over HTTP: what is answered, what fails alone, and what becomes of their processes. */
+import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openServer } from "../../../cluster/server/open_server.ts";
@@ -10,6 +11,7 @@ import { realtimeView } from "../../../sdk/define/realtime_view.ts";
 import { service } from "../../../sdk/define/service.ts";
 import { view } from "../../../sdk/define/view.ts";
 import { fromRows } from "../../../sdk/frame/sources.ts";
+import { findDeno } from "../../../sdk/sandbox/find_deno.ts";
 import { systemClock, toMicros } from "../../../sdk/time.ts";
 import { LogRecorder } from "../../support/log_recorder.ts";
 import { clock, ServedStore } from "./served_store.ts";
@@ -241,6 +243,27 @@ describe("get-features, of functions", () => {
     await server.refresh();
     expect(await ask([""])).toMatchObject({ vectors: [right] });
   });
+});
+
+it("serves what was published before until the function of what is new has started", async () => {
+  // Starts late, and says so.
+  const starts = join(store.folder, "starts");
+  const late = join(store.folder, "late.sh");
+  await writeFile(late, `#!/bin/sh\n/bin/sleep 0.3\necho started >> ${starts}\nexec ${findDeno()} "$@"\n`);
+  await chmod(late, 0o700);
+  const other = await open({ VARVE_DENO: late });
+  try {
+    const started = async () => (await readFile(starts, "utf8")).split("\n").length - 1;
+    expect([await started(), (await ask([""], other)).vectors]).toEqual([1, [right]]);
+    await publish(2);
+    await other.refresh();
+    expect([await started(), (await ask([""], other)).vectors]).toEqual([2, [[7, "1", null, 4]]]);
+  } finally {
+    await other.close();
+    await other.release();
+    await publish(1);
+    await server.refresh();
+  }
 });
 
 describe("a server without Deno", () => {
