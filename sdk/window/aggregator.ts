@@ -67,6 +67,23 @@ export interface Aggregator {
    * for which the rest is as exact as if j had never been there have it. `from` stays as it is.
    */
   subtract?(into: States, i: number, from: States, j: number): void;
+  /**
+   * Makes place i the state of the rows that state b of `from` has more than state a, whose rows are the first of its: as
+   * `clear`, `merge` of b and `subtract` of a do it. Absent where those are as fast.
+   */
+  difference?(into: States, i: number, from: States, a: number, b: number): void;
+  /**
+   * Makes places 0 to `count - 1` states of all rows from the first of the bounds on up to theirs: of bounds of rows, ascending,
+   * of which the first `count` are meant. As `clear`, `merge` of the state before and {@link Aggregator.updateAll} do it, for
+   * whose aggregators this is, where one loop over rows is faster than calls for every bound.
+   */
+  accumulate?(
+    states: States,
+    bounds: Int32Array,
+    count: number,
+    values: ArrayLike<unknown> | undefined,
+    nulls: Uint8Array | undefined,
+  ): void;
   /** The result in row form (as of {@link Slot.type}); null where there is none (S7). The state stays as it is. */
   finalize(states: States, i: number): unknown;
   /**

@@ -2,7 +2,7 @@
 import type { Aggregator, SlotColumn } from "./aggregator.ts";
 import type { Column } from "./columns.ts";
 import type { KeyedRows } from "./keyed_rows.ts";
-import type { AddRows } from "./range_states.ts";
+import type { AddRows, RowAdder } from "./range_states.ts";
 
 /** What an aggregation is made of: places of columns. */
 export type Leaves = RowLeaves | StateLeaves;
@@ -23,7 +23,21 @@ export interface StateLeaves {
 }
 
 /** Adds rows to states. */
-export function adderOf(aggregator: Aggregator, leaves: Leaves, { times, columns }: KeyedRows): AddRows {
+export function adderOf(aggregator: Aggregator, leaves: Leaves, rows: KeyedRows): RowAdder {
+  const { updateAll, accumulate } = aggregator;
+  if (leaves.kind === "states" || leaves.by !== undefined || aggregator.grouped || !updateAll) {
+    return { add: oneByOne(aggregator, leaves, rows) };
+  }
+  const { values, nulls }: Partial<Column> = leaves.value === undefined ? {} : rows.columns[leaves.value]!;
+  return {
+    add: (states, i, from, to) => updateAll.call(aggregator, states, i, values, nulls, from, to),
+    ...(accumulate && {
+      accumulate: (states, bounds, count) => accumulate.call(aggregator, states, bounds, count, values, nulls),
+    }),
+  };
+}
+
+function oneByOne(aggregator: Aggregator, leaves: Leaves, { times, columns }: KeyedRows): AddRows {
   if (leaves.kind === "states") {
     const slots = leaves.slots.map((slot) => columns[slot]!.values as SlotColumn);
     return (states, i, from, to) => {
@@ -40,9 +54,6 @@ export function adderOf(aggregator: Aggregator, leaves: Leaves, { times, columns
         aggregator.update(states, i, counted, times[row]!, by && valueAt(by, row), keys[row]);
       }
     };
-  }
-  if (by === undefined && aggregator.updateAll) {
-    return (states, i, from, to) => aggregator.updateAll!(states, i, value?.values, value?.nulls, from, to);
   }
   if (value === undefined) {
     return (states, i, from, to) => {

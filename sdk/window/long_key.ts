@@ -40,7 +40,7 @@ export function statesBetween(
   const states = plan.aggregations.map(({ aggregator }) => new GrowingStates(aggregator));
   let bound = -1;
   for (const piece of pieces) {
-    const adders = plan.aggregations.map(({ aggregator, leaves }) => adderOf(aggregator, leaves, piece));
+    const adders = plan.aggregations.map(({ aggregator, leaves }) => adderOf(aggregator, leaves, piece).add);
     const end = piece.starts[piece.idCount]!;
     for (let row = 0; row < end;) {
       let next = bound + 1;

@@ -142,11 +142,14 @@ export class Sweep {
       }
       if (++s === spanCount) s = 0;
     }
+    // Whether a row is a bound cannot be foretold: so all are written, and those that are not are written over.
+    const bounds = this.#bounds;
     let count = 0;
     for (let i = 0; i <= rows; i++) {
-      if (boundAt[i] === 0) continue;
-      this.#bounds[count] = start + i;
-      boundAt[i] = count++;
+      const isBound = boundAt[i]!;
+      bounds[count] = start + i;
+      boundAt[i] = count;
+      count += isBound;
     }
     for (let at = 0; at < size; at++) {
       const isEmpty = his[at]! <= los[at]!;
@@ -157,9 +160,14 @@ export class Sweep {
   }
 }
 
-/** The first position from `from` on that is not before the time: found by longer and longer steps, mostly few. */
+/** Rows that are looked at one by one before larger steps are taken. */
+const nearRows = 12;
+
+/** The first position from `from` on that is not before the time: mostly near, else found by longer and longer steps. */
 function walk(times: Float64Array, from: number, stop: number, time: number): number {
-  if (from >= stop || times[from]! >= time) return from;
+  const near = from + nearRows < stop ? from + nearRows : stop;
+  while (from < near && times[from]! < time) from++;
+  if (from < near || from === stop || times[from]! >= time) return from;
   let low = from; // is before the time
   let step = 1;
   while (low + step < stop && times[low + step]! < time) {

@@ -2,7 +2,7 @@
 import { type Aggregator, makeStates } from "./aggregator.ts";
 import type { KeyedRows } from "./keyed_rows.ts";
 import { adderOf, type Leaves } from "./leaves.ts";
-import { type AddRows, type Finish, type RangeStates, rangeStates } from "./range_states.ts";
+import { type Finish, type RangeStates, rangeStates, type RowAdder } from "./range_states.ts";
 import type { ResultColumn } from "./result_column.ts";
 
 /** One feature: an aggregation over a span, or over several for a series. */
@@ -29,7 +29,7 @@ export class SweptAnswers {
   readonly #features: readonly ShownFeature[];
   readonly #spanCount: number;
   readonly #ranges: RangeStates;
-  #add: AddRows = () => undefined;
+  #rows: RowAdder = { add: () => undefined };
 
   constructor(aggregator: Aggregator, leaves: Leaves, features: readonly SweptFeature[], spanCount: number) {
     this.#aggregator = aggregator;
@@ -41,12 +41,12 @@ export class SweptAnswers {
 
   /** Turns to other rows. */
   begin(rows: KeyedRows): void {
-    this.#add = adderOf(this.#aggregator, this.#leaves, rows);
+    this.#rows = adderOf(this.#aggregator, this.#leaves, rows);
   }
 
   /** Adds up the rows of a key between bounds. */
   build(bounds: Int32Array, count: number): void {
-    this.#ranges.build(bounds, count, this.#add);
+    this.#ranges.build(bounds, count, this.#rows);
   }
 
   /** Writes the values of probes of the key; `los` and `his` have the bounds of their windows, from the first probe on. */

@@ -24,6 +24,18 @@ export function countAggregator(): Aggregator {
     subtract: ([into], i, [from], j) => {
       (into as Float64Array)[i]! -= (from as Float64Array)[j]!;
     },
+    difference: ([into], i, [from], a, b) => {
+      (into as Float64Array)[i] = (from as Float64Array)[b]! - (from as Float64Array)[a]!;
+    },
+    accumulate: ([states], bounds, count, values, nulls) => {
+      const counts = states as Float64Array;
+      counts[0] = 0;
+      for (let k = 1; k < count; k++) {
+        const from = bounds[k - 1]!;
+        const to = bounds[k]!;
+        counts[k] = counts[k - 1]! + (values === undefined ? to - from : countValues(values, nulls, from, to));
+      }
+    },
     finalize: ([counts], i) => {
       const count = (counts as Float64Array)[i]!;
       return few[count] ?? BigInt(count);

@@ -8,7 +8,7 @@ import { addSpecial, peekRest, restAt, type RestColumn, specialSum } from "./res
 import { productError, sumError } from "./two_sum.ts";
 
 /** Columns of doubles do not overflow below this, however many are added. */
-const huge = 2 ** 960;
+export const huge: number = 2 ** 960;
 
 /** Adds a number, or what was rounded off one; `k` is the number of the sum in the rest, of `sums`. */
 export function addToSum(

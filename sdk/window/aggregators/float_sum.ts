@@ -1,7 +1,8 @@
 /** Sums and means of floats, rounded once at the end. */
 import type { Aggregator, States } from "../aggregator.ts";
-import { addToSum, meanAt, sumAt } from "./exact_sum.ts";
+import { addToSum, huge, meanAt, sumAt } from "./exact_sum.ts";
 import { addRest, packRest, type RestColumn } from "./rest.ts";
+import { sumError } from "./two_sum.ts";
 
 type Columns = readonly [counts: Float64Array, heads: Float64Array, tails: Float64Array, rests: RestColumn];
 
@@ -82,6 +83,49 @@ const floatSums: Omit<Aggregator, "finalize"> = {
     addToSum(all[1], all[2], all[3], i, -other[1][j]!, 0, 1);
     if (other[2][j] !== 0) addToSum(all[1], all[2], all[3], i, -other[2][j]!, 0, 1);
     if (other[3][j] !== null) addRest(all[3], i, other[3], j, 1, -1);
+  },
+  difference(into, i, from, a, b) {
+    const all = columns(into);
+    const other = columns(from);
+    const rests = other[3];
+    all[0][i] = other[0][b]! - other[0][a]!;
+    all[1][i] = other[1][b]!;
+    all[2][i] = other[2][b]!;
+    all[3][i] = null;
+    if (rests[b] !== null) addRest(all[3], i, rests, b, 1, 1);
+    addToSum(all[1], all[2], all[3], i, -other[1][a]!, 0, 1);
+    if (other[2][a] !== 0) addToSum(all[1], all[2], all[3], i, -other[2][a]!, 0, 1);
+    if (rests[a] !== null) addRest(all[3], i, rests, a, 1, -1);
+  },
+  accumulate(states, bounds, count, values, nulls) {
+    const [counts, heads, tails, rests] = columns(states);
+    floatSums.clear(states, 0);
+    for (let k = 1; k < count; k++) {
+      const to = bounds[k]!;
+      let added = counts[k - 1]!;
+      let head = heads[k - 1]!;
+      let tail = tails[k - 1]!;
+      // As addToSum does it, in registers, up to a value that leaves something over.
+      let row = bounds[k - 1]!;
+      for (; row < to; row++) {
+        if (nulls !== undefined && nulls[row] === 1) continue;
+        const value = values![row] as number;
+        if (!(value < huge && value > -huge)) break;
+        const sum = head + value;
+        const error = sumError(head, value, sum);
+        const low = tail + error;
+        if (sumError(tail, error, low) !== 0) break;
+        head = sum + low;
+        tail = sumError(sum, low, head);
+        added++;
+      }
+      counts[k] = added;
+      heads[k] = head;
+      tails[k] = tail;
+      rests[k] = null;
+      if (rests[k - 1] !== null) addRest(rests, k, rests, k - 1, 1, 1);
+      if (row < to) floatSums.updateAll!(states, k, values, nulls, row, to);
+    }
   },
   pack(states, i) {
     packRest(columns(states)[3], i);
