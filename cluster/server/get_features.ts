@@ -45,11 +45,10 @@ export function batchAnswer(
   times: AnswerTimes,
 ): string {
   const writer = answerWriter(reader);
-  let result = "";
-  for (let r = 0; r < rows.length; r++) result += r === 0 ? writer.vector(rows[r]) : `,${writer.vector(rows[r])}`;
-  if (!isAnyWanted(wanted)) return `{"result":[${result}]}`;
+  const result = writer.vectors(rows);
+  if (!isAnyWanted(wanted)) return `{"result":${result}}`;
   const slo = wanted["includeSloInfo"] ? batchSloInfo(rows, times) : "";
-  return `{"result":[${result}],"metadata":{"features":${writer.batchMetadata(wanted, rows)}${slo}}}`;
+  return `{"result":${result},"metadata":{"features":${writer.batchMetadata(wanted, rows)}${slo}}}`;
 }
 
 function isAnyWanted(wanted: Wanted | undefined): wanted is Wanted {

@@ -68,11 +68,8 @@ export function guard(app: FastifyInstance, state: ServerState, options: GuardOp
   app.decorateRequest("startedAt", 0);
   app.decorateRequest("service", undefined);
   app.decorateRequest("apiKey", undefined);
-  app.addHook("onRequest", (request, _reply, done) => {
-    request.startedAt = performance.now();
-    done();
-  });
   onEveryRoute(app, (route, request) => {
+    request.startedAt = performance.now();
     request.route = route;
     admit(route, request);
   });

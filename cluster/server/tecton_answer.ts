@@ -6,8 +6,8 @@
 import { formatTimestamp } from "varve";
 import type { DataType } from "varve";
 import type { Answer, ServiceReader } from "varve/serving";
-import { jsonEncoder, tectonType } from "./tecton_json.ts";
-import type { TectonType } from "./tecton_json.ts";
+import { jsonForm, jsonValue, tectonType } from "./tecton_json.ts";
+import type { JsonForm, TectonType } from "./tecton_json.ts";
 
 /** One feature's place in the answer. */
 interface Slot {
@@ -18,7 +18,7 @@ interface Slot {
   readonly exactType: DataType;
   /** Features of one realtime view keep their order. */
   readonly group: string;
-  readonly encode: (value: unknown) => unknown;
+  readonly form: JsonForm;
   readonly description: string | undefined;
   readonly tags: Readonly<Record<string, string>>;
 }
@@ -56,7 +56,7 @@ export class AnswerWriter {
         type: tectonType(feature.type),
         exactType: feature.type,
         group: feature.isComputed ? `0${feature.namespace}` : `1${feature.namespace}.${feature.name}`,
-        encode: jsonEncoder(feature.type),
+        form: jsonForm(feature.type),
         description: feature.description,
         tags: feature.tags ?? {},
       }))
@@ -70,14 +70,24 @@ export class AnswerWriter {
 
   /** `{"features":[…]}`. */
   vector(row: Row): string {
+    return JSON.stringify(this.#vector(row));
+  }
+
+  /** `[{"features":[…]},…]`. */
+  vectors(rows: readonly Row[]): string {
+    const vectors = new Array<object>(rows.length);
+    for (let r = 0; r < rows.length; r++) vectors[r] = this.#vector(rows[r]);
+    return JSON.stringify(vectors);
+  }
+
+  #vector(row: Row): object {
     const slots = this.#slots;
-    const features: unknown[] = [];
+    const features = new Array<unknown>(slots.length);
     for (let i = 0; i < slots.length; i++) {
-      const { encode, index } = slots[i]!;
-      const value = row === undefined ? null : row.values[index];
-      features.push(value === null ? null : encode(value));
+      const { form, index } = slots[i]!;
+      features[i] = row === undefined ? null : jsonValue(row.values[index], form);
     }
-    return `{"features":${JSON.stringify(features)}}`;
+    return { features };
   }
 
   /** The list of features in an answer's metadata. */

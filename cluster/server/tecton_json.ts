@@ -35,35 +35,44 @@ export function tectonType(type: DataType): TectonType {
   };
 }
 
-/** A function that turns a decoded value of this type into what JSON can hold. */
-export function jsonEncoder(type: DataType): (value: unknown) => unknown {
-  const encode = nonNullEncoder(type);
-  return (value) => value === null || value === undefined ? null : encode(value);
-}
+/**
+ * How decoded values of a type become what JSON can hold: they are that already, they are numbers that JSON may not know, their text
+ * is, or what a function makes of them.
+ */
+export type JsonForm = "same" | "number" | "text" | ((value: unknown) => unknown);
 
-function nonNullEncoder(type: DataType): (value: unknown) => unknown {
+/** The form of values of this type. */
+export function jsonForm(type: DataType): JsonForm {
   if (typeof type === "object") {
     if ("list" in type) {
-      const element = jsonEncoder(type.list);
-      return (value) => (value as readonly unknown[]).map(element);
+      const element = jsonForm(type.list);
+      return (value) => (value as readonly unknown[]).map((each) => jsonValue(each, element));
     }
-    const parts = type.struct.map((field: Field) => ({ name: field.name, encode: jsonEncoder(field.type) }));
-    return (value) => parts.map((part) => part.encode((value as Record<string, unknown>)[part.name]));
+    const parts = type.struct.map((field: Field) => ({ name: field.name, form: jsonForm(field.type) }));
+    return (value) => parts.map(({ name, form }) => jsonValue((value as Record<string, unknown>)[name], form));
   }
   switch (type) {
     case "float32":
     case "float64":
-      return (value) => Number.isFinite(value) ? value : String(value);
+      return "number";
     case "int32":
     case "int64":
     case "duration":
     case "timestamp":
-      return String;
+      return "text";
     case "binary":
       return (value) => Buffer.from(value as Uint8Array).toString("base64");
     case "string":
     case "boolean":
     case "date":
-      return (value) => value;
+      return "same";
   }
+}
+
+/** A value in its form. Most are of the few forms that need no call: a vector has many, and a call costs as much as the value. */
+export function jsonValue(value: unknown, form: JsonForm): unknown {
+  if (value === null || value === undefined) return null;
+  if (form === "same") return value;
+  if (form === "number") return Number.isFinite(value) ? value : String(value);
+  return form === "text" ? String(value) : form(value);
 }

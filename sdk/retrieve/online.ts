@@ -281,18 +281,17 @@ class CompiledReader implements ServiceReader {
   }
 
   /** One look-up of the store, told of. */
-  #look(
+  async #look(
     collections: readonly Collection[],
     keys: readonly Uint8Array[],
     signal: AbortSignal | undefined,
   ): Promise<(Uint8Array | undefined)[]> {
-    const looking = this.#store.getMany(collections, keys, signal);
-    const observer = this.#observer;
-    if (!observer) return looking;
     const started = performance.now();
-    const told = () => observer.storeTook(performance.now() - started);
-    looking.then(told, told);
-    return looking;
+    try {
+      return await this.#store.getMany(collections, keys, signal);
+    } finally {
+      this.#observer?.storeTook(performance.now() - started);
+    }
   }
 
   /** One look-up per view and request, as the features of a view are found or missing together. */
