@@ -94,13 +94,13 @@ class LmdbOnlineStore implements OnlineStore {
     keys: readonly Uint8Array[],
     signal?: AbortSignal,
   ): Promise<(Uint8Array | undefined)[]> {
-    if (this.#turn) await this.#turn;
-    else this.#beginTurn();
+    await (this.#turn ??= this.#endOfTurn());
     if (signal?.aborted) throw abortError(signal, "read");
     const values = new Array<Uint8Array | undefined>(keys.length);
     try {
+      const database = this.#open(this.#values);
       for (let i = 0; i < keys.length; i++) {
-        values[i] = withoutExpiry(this.#open(this.#values).getBinaryFast(lmdbKey(collections[i]!, keys[i]!)));
+        values[i] = withoutExpiry(database.getBinaryFast(shortLivedKey(collections[i]!, keys[i]!)));
       }
     } catch (error) {
       throw this.#translate(error);
@@ -109,11 +109,11 @@ class LmdbOnlineStore implements OnlineStore {
   }
 
   /**
-   * The first read of an event-loop turn is made at once, the others together at its end. A busy server then answers many requests in a
-   * row: answers that go out one by one wake their clients one by one, which costs more than the reads.
+   * Reads of an event-loop turn are made together at its end. A busy server then answers many requests in a row: answers that go out
+   * one by one wake their clients one by one, which costs more than the reads.
    */
-  #beginTurn(): void {
-    this.#turn = new Promise((resolve) =>
+  #endOfTurn(): Promise<void> {
+    return new Promise((resolve) =>
       setImmediate(() => {
         this.#turn = undefined;
         resolve();
@@ -261,11 +261,23 @@ class LmdbOnlineStore implements OnlineStore {
 
 /** Collection, a zero byte, entity key: a collection's keys lie together. */
 function lmdbKey(collection: Collection, key: Uint8Array): Buffer {
+  return putKey(Buffer.allocUnsafe(collection.length + 1 + key.length), collection, key);
+}
+
+/** Buffers for keys, by length: LMDB copies a key before it gives the value. */
+const keyBuffers: Buffer[] = [];
+
+/** The same, until the next key is made. */
+function shortLivedKey(collection: Collection, key: Uint8Array): Buffer {
+  const length = collection.length + 1 + key.length;
+  return putKey(keyBuffers[length] ??= Buffer.allocUnsafeSlow(length), collection, key);
+}
+
+function putKey(bytes: Buffer, collection: Collection, key: Uint8Array): Buffer {
   const { length } = collection;
-  const bytes = Buffer.allocUnsafe(length + 1 + key.length);
   for (let i = 0; i < length; i++) bytes[i] = collection.charCodeAt(i);
   bytes[length] = 0;
-  bytes.set(key, length + 1);
+  for (let i = 0; i < key.length; i++) bytes[length + 1 + i] = key[i]!;
   return bytes;
 }
 

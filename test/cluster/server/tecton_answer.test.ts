@@ -122,12 +122,14 @@ describe("AnswerWriter", () => {
   it("writes vectors as JSON.stringify does what S9 says", () => {
     fc.assert(fc.property(cases, ({ features, answers }) => {
       const writer = writerOf(features);
-      for (const answer of answers) {
-        const values = inOrder(features as ServedFeature[]).map(({ index, type }) =>
-          answer ? plain(answer.values[index], type) : null
-        );
-        expect(writer.vector(answer as Answer | undefined)).toBe(JSON.stringify({ features: values }));
-      }
+      const rows = answers as (Answer | undefined)[];
+      const expected = rows.map((row) => ({
+        features: inOrder(features as ServedFeature[]).map(({ index, type }) =>
+          row ? plain(row.values[index], type) : null
+        ),
+      }));
+      expect(rows.map((row) => writer.vector(row))).toEqual(expected.map((vector) => JSON.stringify(vector)));
+      expect(writer.vectors(rows)).toBe(JSON.stringify(expected));
     }));
   });
 
