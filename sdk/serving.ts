@@ -168,7 +168,9 @@ class LiveServing implements Serving {
     this.#options = options;
     this.#state = registry.cached;
     // A process that has nothing to do waits: a request after a quiet hour is as fast as any.
-    this.#functions = new FunctionRunner({ ...options.functions, idleMs: Infinity, gatherRows: 100 });
+    const { timeoutMs = 5_000 } = options.functions ?? {};
+    const lateMs = Math.ceil(timeoutMs / 5);
+    this.#functions = new FunctionRunner({ ...options.functions, lateMs, idleMs: Infinity, gatherRows: 100 });
     const { audit, clock = systemClock } = options;
     if (audit && audit.share > 0) {
       this.#audit = new AuditLog({ ...audit, store: objects, workspace: registry.workspace, clock });

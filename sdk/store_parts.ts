@@ -109,7 +109,7 @@ export class StoreParts {
     this.objects = openObjects(places);
     const author = options.author ?? userName();
     this.registry = openRegistry({ store: this.objects, workspace: this.workspace, author, clock: this.clock });
-    this.functions = new FunctionRunner({ ...options.functions, limitPer: "row" });
+    this.functions = new FunctionRunner(options.functions);
     this.queue = options.queue ?? new InProcessQueue({ clock: systemClock });
     this.runsJobs = options.queue === undefined;
     readWith(this);

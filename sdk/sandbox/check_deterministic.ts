@@ -117,7 +117,7 @@ async function answersOf(
   options: DeterminismOptions,
   batchRows: number,
 ): Promise<RowEnd[]> {
-  const runner = new FunctionRunner({ ...options, processes: 1, batchRows, limitPer: "row", isStrict: true });
+  const runner = new FunctionRunner({ ...options, processes: 1, batchRows, isStrict: true });
   const codec = parentCodec();
   try {
     const answers: RowEnd[] = [];

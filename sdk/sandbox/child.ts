@@ -1,7 +1,7 @@
 /** One sandboxed process that runs one function: starts it, sends batches, believes nothing that it answers. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
-import { setTimeout } from "node:timers";
+import { setImmediate, setTimeout } from "node:timers";
 import { messageOf, VarveError } from "../errors.ts";
 import { frameHead, frameKinds, type HostProblem, type HostStart } from "./child_host.ts";
 import { type Frame, FrameReader } from "./frame_reader.ts";
@@ -23,6 +23,8 @@ export interface Call {
   readonly problem: (problem: HostProblem) => void;
   /** Takes the reason why there is no answer. */
   readonly fail: (error: VarveError) => void;
+  /** Told that it takes long, and that what waits behind it goes elsewhere. */
+  readonly late?: (() => void) | undefined;
 }
 
 /** What a child needs to start. */
@@ -37,16 +39,18 @@ export interface ChildOptions {
   readonly start: HostStart;
   /** In messages. */
   readonly name: string;
-  /** Wall time of a batch, or of each row, in ms. */
+  /** Wall time of a row, in ms. */
   readonly timeoutMs: number;
-  /** What that is the time of. */
-  readonly limitPer: "batch" | "row";
+  /** Wall time without a reply after which a batch is late, in ms. */
+  readonly lateMs: number;
   /** Memory of the function in MB: for messages. */
   readonly memoryMb: number;
   /** Wall time of a start, in ms. */
   readonly startTimeoutMs: number;
   /** Told when a batch was answered, and when the child is ready. */
   readonly onProgress: (child: Child) => void;
+  /** Told when a batch is late. */
+  readonly onLate: (child: Child) => void;
   /** Told once when it is gone, with the batches that nobody worked on. */
   readonly onEnd: (child: Child, unanswered: readonly Call[], error: VarveError | undefined) => void;
 }
@@ -65,6 +69,9 @@ export class Child {
   #answered = 0;
   #state: "starting" | "ready" | "retiring" | "ended" = "starting";
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #lateTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Whether it ends with the batch that it is at. */
+  #isLast = false;
   #busySince = 0;
   #busyMs = 0;
   #errorText = "";
@@ -163,6 +170,13 @@ export class Child {
     if (this.#calls.length === 0) this.#process.stdin!.end();
   }
 
+  /** Takes no more batches, and ends when the one that it is at is answered. Gives that one, and then those that it has not begun. */
+  abandon(): Call[] {
+    this.#state = "retiring";
+    this.#isLast = true;
+    return [this.#calls[0]!, ...this.#calls.splice(1)];
+  }
+
   /** Ends it now. */
   kill(why: VarveError): void {
     if (this.#state === "ended") return;
@@ -218,6 +232,8 @@ export class Child {
     this.#answered += 1;
     this.#disarm();
     this.#busyMs += performance.now() - this.#busySince;
+    // It would go on with what was sent to it and is done elsewhere.
+    if (this.#isLast) return this.kill(this.#error("UNAVAILABLE", "was replaced"));
     if (this.#calls.length > 0) this.#begin();
     else {
       this.#hold(false);
@@ -229,8 +245,20 @@ export class Child {
   /** The first batch in line is being worked on. */
   #begin(): void {
     this.#busySince = performance.now();
-    // A row of which the time is limited may begin as late as a reply may be full.
-    this.#arm(this.#options.timeoutMs, this.#options.start.replyAfterMs);
+    const { timeoutMs, lateMs, start } = this.#options;
+    // A row may begin as late as a reply is full.
+    this.#arm(timeoutMs, start.replyAfterMs);
+    if (Number.isFinite(lateMs)) this.#lateTimer = setTimeout(() => this.#lookLate(), lateMs);
+  }
+
+  /** Where this process itself was late, the reply may be there and unread. */
+  #lookLate(): void {
+    const call = this.#calls[0];
+    setImmediate(() => {
+      if (this.#state === "ready" && this.#why === undefined && call !== undefined && this.#calls[0] === call) {
+        this.#options.onLate(this);
+      }
+    });
   }
 
   #arm(ms: number, grace = 0): void {
@@ -240,7 +268,7 @@ export class Child {
       this.kill(
         starting ? this.#error("UNAVAILABLE", `did not start within ${ms} ms`) : this.#error(
           "TIMEOUT",
-          `took longer than ${ms} ms for a ${this.#options.limitPer} and was ended; functions.timeoutMs of connect, or VARVE_FUNCTION_TIMEOUT_MS, sets the limit, on a server at most half of what a request may take`,
+          `took longer than ${ms} ms for a row and was ended; functions.timeoutMs of connect, or VARVE_FUNCTION_TIMEOUT_MS, sets the limit, on a server at most half of what a request may take`,
         ),
       );
     }, ms + grace);
@@ -248,6 +276,7 @@ export class Child {
 
   #disarm(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#lateTimer);
     this.#timer = undefined;
   }
 

@@ -18,7 +18,7 @@ export interface HostStart {
   readonly output: Schema;
   /** Bytes of answers, about, after which a reply is full: the parent sends the rows that are left again. */
   readonly batchBytes: number;
-  /** Wall time in ms after which a reply is full in the same way; 0: it holds the whole batch. */
+  /** Wall time in ms after which a reply is full in the same way. */
   readonly replyAfterMs: number;
   /** Bytes of the largest answer to one row, about. */
   readonly maxAnswerBytes: number;
@@ -366,11 +366,11 @@ export function sandboxHost(
     const rows = readRows(input, numbers[3]!, numbers[0]!);
     const answers: Row[] = new Array(rows.length);
     written = "";
-    const until = replyAfterMs === 0 ? Infinity : now() + replyAfterMs;
+    const until = now() + replyAfterMs;
     let at = 0;
     let total = 0;
     try {
-      for (; at < rows.length && total < batchBytes && (until === Infinity || at === 0 || now() < until); at += 1) {
+      for (; at < rows.length && total < batchBytes && (at === 0 || now() < until); at += 1) {
         const row = watch ? watch.begin(input, rows[at]!) : rows[at]!;
         const answer = call(row);
         const misread = watch?.end();

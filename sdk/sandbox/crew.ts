@@ -6,7 +6,7 @@ import { type Call, Child, type ChildOptions } from "./child.ts";
 /** How a crew works. */
 export interface CrewOptions {
   /** How its children start. */
-  readonly child: Omit<ChildOptions, "onProgress" | "onEnd">;
+  readonly child: Omit<ChildOptions, "onProgress" | "onLate" | "onEnd">;
   /** The most children. */
   readonly children: number;
   /** Batches that one child answers before another takes its place. */
@@ -24,6 +24,9 @@ export interface CrewOptions {
 /** Batches that a child has at once: it begins the next while the answer to the last is on its way. */
 const depth = 4;
 
+/** Children that may be busy with one late batch each, beside those that others take their place for. */
+const maxLate = 2;
+
 /** Times that a batch is sent again because another batch ended its child. */
 const maxSends = 5;
 
@@ -32,6 +35,8 @@ export class Crew {
   readonly #options: CrewOptions;
   readonly #queue: Call[] = [];
   readonly #children = new Set<Child>();
+  /** Those that take long over one batch. */
+  readonly #late = new Set<Child>();
   /** Children that will take the place of worn ones once they are ready. */
   readonly #heirs = new Map<Child, Child>();
   #warm:
@@ -144,6 +149,7 @@ export class Crew {
     const child = new Child({
       ...this.#options.child,
       onProgress: (child) => this.#progress(child),
+      onLate: (child) => this.#tooLate(child),
       onEnd: (child, unanswered, error) => this.#ended(child, unanswered, error),
     });
     this.#children.add(child);
@@ -174,8 +180,19 @@ export class Crew {
     this.#idle.unref();
   }
 
+  /** What waits behind a batch that takes long goes to another child, so that a row that never ends holds up nobody else. */
+  #tooLate(child: Child): void {
+    if (this.#late.size >= maxLate) return;
+    this.#late.add(child);
+    const [call, ...behind] = child.abandon();
+    this.#queue.unshift(...behind.filter(({ done }) => !done));
+    call!.late?.();
+    this.#dispatch();
+  }
+
   #ended(child: Child, unanswered: readonly Call[], error: VarveError | undefined): void {
     this.#children.delete(child);
+    this.#late.delete(child);
     this.#heirs.delete(child);
     for (const [worn, heir] of this.#heirs) if (heir === child) this.#heirs.delete(worn);
     if (this.#children.size === 0 && error !== undefined) {

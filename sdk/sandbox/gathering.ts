@@ -5,8 +5,8 @@ import type { Row } from "../schema.ts";
 
 /** What gathering needs. */
 export interface GatheringOptions {
-  /** Sends rows as one batch. */
-  readonly send: (rows: readonly Row[], signal?: AbortSignal) => Promise<Row[]>;
+  /** Sends rows as one batch. `late` is called when one of them takes long. */
+  readonly send: (rows: readonly Row[], signal?: AbortSignal, late?: () => void) => Promise<Row[]>;
   /** The error of a run that nobody waits for any more. */
   readonly cancelled: (signal: AbortSignal) => VarveError;
   /** Rows sent together. */
@@ -24,7 +24,10 @@ interface Waiting {
   ended: boolean;
 }
 
-/** See the file's sentence. A batch that fails is sent again run by run: a row that has no answer fails its own run alone. */
+/**
+ * See the file's sentence. A batch that fails or is late is sent again run by run: a row that has no answer, or never ends, fails its
+ * own run alone.
+ */
 export class Gathering {
   readonly #options: GatheringOptions;
   #waiting: Waiting[] = [];
@@ -73,12 +76,15 @@ export class Gathering {
     const runs = this.#take();
     if (runs.length === 0) return;
     this.#out += 1;
-    try {
-      await this.#send(runs);
-    } finally {
+    let isOut = true;
+    const free = (): void => {
+      if (!isOut) return;
+      isOut = false;
       this.#out -= 1;
       if (this.#waiting.length > 0) this.#plan();
-    }
+    };
+    await this.#send(runs, free);
+    free();
   }
 
   #take(): Waiting[] {
@@ -96,21 +102,26 @@ export class Gathering {
     return runs;
   }
 
-  async #send(runs: readonly Waiting[]): Promise<void> {
-    if (runs.length === 1) return await this.#sendAlone(runs[0]!);
+  async #send(runs: readonly Waiting[], late: () => void): Promise<void> {
+    if (runs.length === 1) return await this.#sendAlone(runs[0]!, late);
+    let again: Promise<unknown> | undefined;
+    const sendAgain = () => again ??= Promise.all(runs.map((run) => this.#sendAlone(run)));
     try {
-      const answers = await this.#options.send(runs.flatMap(({ rows }) => rows));
+      const answers = await this.#options.send(runs.flatMap(({ rows }) => rows), undefined, () => {
+        late();
+        void sendAgain();
+      });
       let from = 0;
       for (const run of runs) run.end(answers.slice(from, from += run.rows.length));
     } catch {
-      await Promise.all(runs.map((run) => this.#sendAlone(run)));
+      await sendAgain();
     }
   }
 
-  async #sendAlone(run: Waiting): Promise<void> {
+  async #sendAlone(run: Waiting, late?: () => void): Promise<void> {
     if (run.ended) return;
     try {
-      run.end(await this.#options.send(run.rows, run.signal));
+      run.end(await this.#options.send(run.rows, run.signal, late));
     } catch (error) {
       run.end(error as VarveError);
     }

@@ -42,10 +42,10 @@ export interface FunctionRunnerOptions {
   readonly processes?: number | undefined;
   /** Processes of all functions (16): before one more starts, one that has nothing to do ends. */
   readonly maxProcesses?: number | undefined;
-  /** Wall time in ms (5,000); a process that needs longer is killed. */
+  /** Wall time for a row in ms (5,000); a process that needs longer is killed. */
   readonly timeoutMs?: number | undefined;
-  /** What that is the time of ("batch"): each row of a long run may take it, or a batch as a whole, so that nobody waits longer. */
-  readonly limitPer?: "batch" | "row" | undefined;
+  /** Wall time in ms without a reply after which others no longer wait, but are answered by another process (never). */
+  readonly lateMs?: number | undefined;
   /** Wall time for a start in ms (15,000). */
   readonly startTimeoutMs?: number | undefined;
   /** Memory that a function may take in MB (256), beyond what Deno itself takes. */
@@ -74,7 +74,7 @@ export interface FunctionSettings {
   readonly deno?: string;
   /** Processes for each function. @default 1 */
   readonly processes?: number;
-  /** Wall time in ms: of each row of a training set; on a server of a batch, at most 1,000 rows or about 1 MB. @default 5_000 */
+  /** Wall time for a row in ms, of a request or a training set. @default 5_000 */
   readonly timeoutMs?: number;
   /** Memory that a function may take in MB, beyond what Deno itself takes. @default 256 */
   readonly memoryMb?: number;
@@ -113,10 +113,7 @@ const missingMs = 1_000;
  * each. Runs fail with `UNSUPPORTED` where there is no Deno. It starts a process with the first run of a function, and keeps it.
  */
 export class FunctionRunner implements FunctionRuns {
-  readonly #options: Readonly<
-    Record<Exclude<keyof FunctionRunnerOptions, "deno" | "env" | "limitPer" | "isStrict">, number>
-  >;
-  readonly #limitPer: "batch" | "row";
+  readonly #options: Readonly<Record<Exclude<keyof FunctionRunnerOptions, "deno" | "env" | "isStrict">, number>>;
   readonly #isStrict: boolean;
   readonly #find: { readonly deno: string | undefined; readonly env: FunctionRunnerOptions["env"] };
   #found: { readonly deno: string; readonly command: CommandLine } | undefined;
@@ -131,12 +128,12 @@ export class FunctionRunner implements FunctionRuns {
   /** Makes one; nothing is looked for or started yet. */
   constructor(options: FunctionRunnerOptions = {}) {
     this.#find = { deno: options.deno, env: options.env };
-    this.#limitPer = options.limitPer ?? "batch";
     this.#isStrict = options.isStrict ?? false;
     this.#options = {
       processes: positive("processes", options.processes, 1),
       maxProcesses: positive("maxProcesses", options.maxProcesses, 16),
       timeoutMs: positive("timeoutMs", options.timeoutMs, 5_000),
+      lateMs: options.lateMs === undefined ? Infinity : positive("lateMs", options.lateMs, 1),
       startTimeoutMs: positive("startTimeoutMs", options.startTimeoutMs, 15_000),
       memoryMb: positive("memoryMb", options.memoryMb, 256, 16),
       batchRows: positive("batchRows", options.batchRows, 1_000),
@@ -212,7 +209,7 @@ export class FunctionRunner implements FunctionRuns {
     if (crew === undefined) {
       checkFunction(fn);
       const command = this.#command();
-      const { processes, timeoutMs, startTimeoutMs, memoryMb, batchBytes, maxAnswerBytes } = this.#options;
+      const { processes, timeoutMs, lateMs, startTimeoutMs, memoryMb, batchBytes, maxAnswerBytes } = this.#options;
       const { recycleAfter, idleMs, maxQueue } = this.#options;
       const folder = this.#folders();
       crew = new Crew({
@@ -229,7 +226,7 @@ export class FunctionRunner implements FunctionRuns {
           denoFolder: join(folder, "deno"),
           name: fn.name,
           timeoutMs,
-          limitPer: this.#limitPer,
+          lateMs,
           startTimeoutMs,
           memoryMb,
           start: {
@@ -237,7 +234,7 @@ export class FunctionRunner implements FunctionRuns {
             input: fn.input,
             output: fn.output,
             batchBytes,
-            replyAfterMs: this.#limitPer === "row" ? Math.ceil(timeoutMs / 10) : 0,
+            replyAfterMs: Math.ceil(timeoutMs / 10),
             maxAnswerBytes,
             isStrict: this.#isStrict,
           },
@@ -299,7 +296,7 @@ export class FunctionRunner implements FunctionRuns {
     if (gathering === undefined) {
       const { batchRows, processes } = this.#options;
       gathering = new Gathering({
-        send: (rows, signal) => this.#batches(crew, fn, rows, signal),
+        send: (rows, signal, late) => this.#batches(crew, fn, rows, signal, late),
         cancelled: (signal) => cancelled(fn, signal),
         batchRows,
         batches: processes,
@@ -315,6 +312,7 @@ export class FunctionRunner implements FunctionRuns {
     fn: PublishedFunction,
     rows: readonly Row[],
     signal: AbortSignal | undefined,
+    late?: () => void,
   ): Promise<Row[]> {
     const answers: Row[][] = [];
     let next = 0;
@@ -328,7 +326,7 @@ export class FunctionRunner implements FunctionRuns {
           const parts: Row[][] = [];
           // Of long answers only as many come at a time as a batch may hold, of slow ones as many as there was time for.
           while (from < end) {
-            const part = await this.#batch(crew, fn, rows.slice(from, end), from, signal);
+            const part = await this.#batch(crew, fn, rows.slice(from, end), from, signal, late);
             parts.push(part);
             from += part.length;
           }
@@ -364,6 +362,7 @@ export class FunctionRunner implements FunctionRuns {
     rows: readonly Row[],
     from: number,
     signal: AbortSignal | undefined,
+    late?: () => void,
   ): Promise<Row[]> {
     return new Promise((resolve, reject) => {
       // The rest of a long run, or one that is sent again.
@@ -391,6 +390,7 @@ export class FunctionRunner implements FunctionRuns {
         },
         problem: (problem) => finish(() => reject(problemError(fn, problem, from, rows.length))),
         fail: (error) => finish(() => reject(error)),
+        late,
       };
       signal?.addEventListener("abort", onAbort, { once: true });
       try {

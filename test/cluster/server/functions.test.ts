@@ -202,6 +202,12 @@ describe("get-features, of functions", () => {
     expect(await eventually()).toEqual([right]);
   });
 
+  it("answers those who ask together with one whose function never ends", async () => {
+    const [loop, ...others] = await Promise.all(["loop", ...Array(12).fill("")].map((order) => ask([order])));
+    expect(loop).toMatchObject({ status: 504, code: "TIMEOUT" });
+    expect(others.map(({ status, vectors }) => [status, vectors])).toEqual(Array(12).fill([200, [right]]));
+  });
+
   it("answers what is stored when a function is late, to whoever wants that", async () => {
     const late = {
       status: 200,

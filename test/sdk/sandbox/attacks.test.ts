@@ -214,7 +214,7 @@ describe("a function that uses too much", () => {
     const error = await failure(attack(source));
     expect(error.code).toBe("TIMEOUT");
     expect(error.message).toBe(
-      "Cannot run attack: it took longer than 1500 ms for a batch and was ended; functions.timeoutMs of connect, or VARVE_FUNCTION_TIMEOUT_MS, sets the limit, on a server at most half of what a request may take",
+      "Cannot run attack: it took longer than 1500 ms for a row and was ended; functions.timeoutMs of connect, or VARVE_FUNCTION_TIMEOUT_MS, sets the limit, on a server at most half of what a request may take",
     );
     await stillServes();
   });

@@ -44,6 +44,48 @@ describe("runs that are sent together", () => {
     expect(await Promise.all(runs)).toEqual([[{ twice: 2 }], "TIMEOUT", [{ twice: 6 }]]);
   });
 
+  it("do not wait for one that never ends, nor do those that come later", async () => {
+    // They would wait for a minute.
+    const patient = new FunctionRunner({ gatherRows: 5, timeoutMs: 60_000, lateMs: 400 });
+    const ask = (n: number, signal?: AbortSignal) => patient.run(unlucky, [{ n }], { signal });
+    try {
+      const stop = new AbortController();
+      const asked = [1, 2, 13, 3, 4, 5, 6, 7].map((n) => ask(n, n === 13 ? stop.signal : undefined));
+      const looping = failure(asked[2]!);
+      expect(await Promise.all(asked.filter((_, i) => i !== 2))).toEqual(
+        [1, 2, 3, 4, 5, 6, 7].map((n) => [{ twice: 2 * n }]),
+      );
+      expect(await Promise.all([8, 9].map((n) => ask(n)))).toEqual([[{ twice: 16 }], [{ twice: 18 }]]);
+      expect(patient.status.running).toBe(3);
+      stop.abort();
+      expect(await looping).toMatchObject({ code: "CANCELLED" });
+    } finally {
+      await patient.close();
+    }
+  });
+
+  it("are answered by a process that was late, too, if that is first", async () => {
+    const slow = published(
+      ({ n }: { n: number }) => {
+        let x = n;
+        for (let i = 0; i < 5_000_000; i += 1) x = (x * 31 + i) % 1_000_003;
+        return { x };
+      },
+      { n: "int32" },
+      { x: "int32" },
+      "slow",
+    );
+    const late = new FunctionRunner({ gatherRows: 5, lateMs: 1 });
+    try {
+      const rows = Array.from({ length: 10 }, (_, n) => ({ n }));
+      const answers = await Promise.all(rows.map((row) => late.run(slow, [row])));
+      expect(answers.flat()).toEqual(await late.run(slow, rows));
+      await expect.poll(() => late.status.running).toBeLessThan(2);
+    } finally {
+      await late.close();
+    }
+  });
+
   it("can be given up one by one", async () => {
     const [stop, late] = [new AbortController(), new AbortController()];
     late.abort(new DOMException("late", "TimeoutError"));
