@@ -55,7 +55,8 @@ const benches: Readonly<Record<string, Bench>> = {
     goals: { keys_and_metrics_vs_none: most(1.1) },
   },
   "serving": {
-    about: "CPU per request of varve serve on one core, over Redis: vectors, batches, windows, against routes by hand",
+    about:
+      "CPU per request of varve serve on one core, over Redis, against routes by hand; latencies in an open loop, at shares of what the slower reaches in a closed one",
     goals: {
       vector_vs_one_get: most(1.1),
       hmget_vs_vector: least(2.2),
@@ -123,7 +124,7 @@ async function main(args: readonly string[]): Promise<void> {
   const { run } = await import(file.href) as { run(options: { readonly minutes?: number }): Promise<BenchResult> };
   const result = await run(values.minutes === undefined ? {} : { minutes: Number(values.minutes) });
   console.log(`${name}: ${bench.about}\n${machine()}\n`);
-  console.log(`${rowsTable(result.rows)}\n`);
+  for (const rows of byColumns(result.rows)) console.log(`${rowsTable(rows)}\n`);
   console.log(ratiosTable(result.ratios, bench.goals));
   if (values.json) {
     const { ratios, rows } = result;
@@ -139,8 +140,18 @@ function machine(): string {
   }, ${cores.length} cores, ${gigabytes} GB, Node ${process.versions.node}`;
 }
 
+/** Rows with the same columns make a table. */
+function byColumns(rows: readonly object[]): object[][] {
+  const tables = new Map<string, object[]>();
+  for (const row of rows) {
+    const columns = JSON.stringify(Object.keys(row));
+    tables.set(columns, [...tables.get(columns) ?? [], row]);
+  }
+  return [...tables.values()];
+}
+
 function rowsTable(rows: readonly object[]): string {
-  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const columns = Object.keys(rows[0]!);
   const isNumeric = columns.map((column) => rows.some((row) => typeof valueOf(row, column) === "number"));
   return textTable(
     columns,

@@ -64,6 +64,13 @@ export class Load {
     });
   }
 
+  /** How many requests a second are answered in a closed loop. */
+  async saturation(count: number): Promise<number> {
+    const began = performance.now();
+    await this.run(count);
+    return count / (performance.now() - began) * 1_000;
+  }
+
   /**
    * Open loop: requests come at random instants of a rate, whether or not earlier ones are answered, and each is timed from the
    * instant at which it should have been sent. Gives milliseconds, sorted.

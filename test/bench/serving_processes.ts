@@ -22,14 +22,9 @@ export class ServerProcess {
     process.once("exit", () => child.kill("SIGKILL"));
   }
 
-  /** CPU microseconds of all threads so far. */
+  /** CPU microseconds of all threads so far, also of the sandboxes of functions. */
   cpu(): number {
-    const tasks = `/proc/${this.#child.pid}/task`;
-    let nanoseconds = 0;
-    for (const task of readdirSync(tasks)) {
-      nanoseconds += Number(readFileSync(`${tasks}/${task}/schedstat`, "utf8").split(" ")[0]);
-    }
-    return nanoseconds / 1_000;
+    return [this.#child.pid!, ...childrenOf(this.#child.pid!)].reduce((sum, pid) => sum + cpuOf(pid), 0);
   }
 
   /** Megabytes that lie in memory now. */
@@ -44,6 +39,26 @@ export class ServerProcess {
     this.#child.kill("SIGTERM");
     await ended;
   }
+}
+
+function cpuOf(pid: number): number {
+  const tasks = `/proc/${pid}/task`;
+  let nanoseconds = 0;
+  for (const task of readdirSync(tasks)) {
+    nanoseconds += Number(readFileSync(`${tasks}/${task}/schedstat`, "utf8").split(" ")[0]);
+  }
+  return nanoseconds / 1_000;
+}
+
+function childrenOf(parent: number): number[] {
+  return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
+    try {
+      return Number(/^\d+ \(.*\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1]) === parent;
+    } catch {
+      // It has ended meanwhile.
+      return false;
+    }
+  });
 }
 
 /** `varve serve` as users run it; variables say over what. */

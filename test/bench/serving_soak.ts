@@ -37,9 +37,7 @@ export async function run({ minutes = 10 }: { readonly minutes?: number }): Prom
     );
     const load = await Load.open(varve.port, requests, 64);
     await load.run(warmups);
-    const began = performance.now();
-    await load.run(warmups);
-    const perSecond = Math.round(share * warmups / (performance.now() - began) * 1_000);
+    const perSecond = Math.round(share * await load.saturation(warmups));
     const slices: Slice[] = [];
     for (let i = 0; i < Math.ceil(minutes * 60 / sliceSeconds); i++) {
       // Fails with the first answer that is not 200.

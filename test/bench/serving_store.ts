@@ -84,6 +84,17 @@ const ratio = realtimeView("ratio", {
   features: { ratio: col("amount").divide(col("d00")), hour: requestTimestamp().dt.hour() },
 });
 
+/** A function of the same. */
+const scored = realtimeView("scored", {
+  request: { amount: "float64" },
+  from: [attributes[0]!],
+  output: { ratio: "float64", isLarge: "boolean" },
+  compute: ({ amount, d00 }) => {
+    const share = amount === null || d00 === null ? null : amount / d00;
+    return { ratio: share, isLarge: (share ?? 0) > 1 };
+  },
+});
+
 /** Publishes into a folder, and loads what is served; gives the text of a key that may read. */
 export async function publish(folder: string, redis?: string): Promise<string> {
   const storage = join(folder, redis === undefined ? "lmdb" : "redis");
@@ -92,6 +103,7 @@ export async function publish(folder: string, redis?: string): Promise<string> {
   await (await store.plan([
     service("model", attributes),
     service("realtime", [...attributes, ratio]),
+    service("function", [...attributes, scored]),
     service("windows", windows.map((each, v) => each.prefix(`w${v}_`))),
     ...many,
   ])).apply();
