@@ -140,7 +140,7 @@ export type { UserWindowFunction } from "./frame/window_functions.ts";
 export { Entity, entity } from "./define/entity.ts";
 export { FeatureView, view } from "./define/view.ts";
 export { RealtimeView, realtimeView } from "./define/realtime_view.ts";
-export type { RealtimeFunctionOptions, RealtimeOptions } from "./define/realtime_types.ts";
+export type { RealtimeFunctionOptions, RealtimeOptions, Settled } from "./define/realtime_types.ts";
 export type { FunctionSettings } from "./sandbox/runner.ts";
 export type { FeatureOptions, ViewOptions } from "./define/view_types.ts";
 export type { ProfileTarget } from "./define/view.ts";

@@ -7,6 +7,9 @@ import type { Timestamp } from "../time.ts";
 import type { Descriptive } from "./definitions.ts";
 import type { FeaturesOfParts, Intersection, RequestKeys, ServicePart, Simplify } from "./service.ts";
 
+/** A type that is known from elsewhere: nothing is inferred of where it stands. */
+export type Settled<T> = [T][T extends unknown ? 0 : never];
+
 /** What an expression of a realtime view sees: request fields, inputs, and the time of the request. */
 export type RealtimeRow<Request, Parts extends readonly ServicePart[]> = Simplify<
   & RequestKeys<Request>
@@ -35,12 +38,16 @@ export interface RealtimeOptions<
   readonly from?: Parts;
   /** What is computed, by feature: expressions over request fields, the features of `from`, and `requestTimestamp()`. */
   readonly features: E;
+  /** Of a function only. */
+  readonly output?: undefined;
+  /** Of a function only. */
+  readonly compute?: undefined;
   /** Values that replace null, by feature (S7). */
   readonly defaults?: {
     readonly [P in Defaults]: P extends keyof E ? DefaultValue<Resolved<RealtimeRow<Request, Parts>, E[P]>> : never;
   };
   /** What features are, in words. */
-  readonly descriptions?: { readonly [P in keyof E & string]?: string };
+  readonly descriptions?: { readonly [P in Settled<keyof E & string>]?: string };
 }
 
 /** The row that the function of a realtime view is given: request fields, inputs, and the time of the request. */
@@ -66,6 +73,8 @@ export interface RealtimeFunctionOptions<
   readonly request?: Request;
   /** The features that it reads: batch views, or selections of them, as a service takes them. @default none */
   readonly from?: Parts;
+  /** Of expressions only. */
+  readonly features?: undefined;
   /** The features with their types. */
   readonly output: Output;
   /**
@@ -76,7 +85,7 @@ export interface RealtimeFunctionOptions<
   /** Values that replace null, by feature (S7). */
   readonly defaults?: { readonly [P in Defaults]: P extends keyof Output ? DefaultValue<ValueOf<Output[P]>> : never };
   /** What features are, in words. */
-  readonly descriptions?: { readonly [P in keyof Output & string]?: string };
+  readonly descriptions?: { readonly [P in Settled<keyof Output & string>]?: string };
 }
 
 /** What is checked of a realtime view before it has types. */

@@ -13,6 +13,7 @@ import type {
   RealtimeInput,
   RealtimeOptions,
   RealtimeRow,
+  Settled,
 } from "./realtime_types.ts";
 import { SelectableView } from "./selectable.ts";
 import { ViewSelection } from "./selection.ts";
@@ -66,8 +67,14 @@ export class RealtimeView<Keys extends SchemaTypes = any, Features extends Row =
 
 /**
  * Makes a realtime view: features computed at the request from fields that the request gives, features of batch views, and the time
- * of the request. Every problem is told at once. Nulls flow through expressions as in SQL: defaults of its inputs are there before,
- * its own defaults after (S7). In training the same expressions run over the spine, whose columns give the request fields.
+ * of the request. Every problem is told at once. They are given by expressions (`features`) or by a function (`output`, `compute`).
+ *
+ * Nulls flow through expressions as in SQL: defaults of its inputs are there before, its own defaults after (S7). In training the
+ * same expressions run over the spine, whose columns give the request fields.
+ *
+ * The text of a function is published with a hash, and runs in a sandbox wherever features are computed: on servers and for training
+ * sets alike. It sees its row and nothing else: a captured variable, an import, and what would not always give the same answer are
+ * errors here that name it. Values are as users see them: int64 is bigint, a date is text.
  *
  * @example
  * ```ts
@@ -81,24 +88,6 @@ export class RealtimeView<Keys extends SchemaTypes = any, Features extends Row =
  * });
  * console.log(service("fraud", [spend, ratio]).featureNames); // usual, ratio, hour
  * ```
- */
-export function realtimeView<
-  const Request extends SchemaTypes = Record<never, never>,
-  const Parts extends readonly ServicePart[] = readonly [],
-  const E extends InputsOver<RealtimeRow<Request, Parts>> = InputsOver<RealtimeRow<Request, Parts>>,
-  const Defaults extends keyof E & string = never,
->(
-  name: string,
-  options: RealtimeOptions<Request, Parts, E, Defaults>,
-): RealtimeView<
-  KeysOfParts<Parts>,
-  ComputedFeatures<RealtimeRow<Request, Parts>, E, Defaults>,
-  Simplify<RequestKeys<Request>>
->;
-/**
- * Makes a realtime view whose features a function gives. Its text is published with a hash, and runs in a sandbox wherever features
- * are computed: on servers and for training sets alike. It sees its row and nothing else: a captured variable, an import, and what
- * would not always give the same answer are errors here that name it. Values are as users see them: int64 is bigint, a date is text.
  *
  * @example
  * ```ts
@@ -120,17 +109,20 @@ export function realtimeView<
 export function realtimeView<
   const Request extends SchemaTypes = Record<never, never>,
   const Parts extends readonly ServicePart[] = readonly [],
-  const Output extends SchemaTypes = SchemaTypes,
-  const Defaults extends keyof Output & string = never,
+  const E extends InputsOver<RealtimeRow<Request, Parts>> = Record<never, never>,
+  const Output extends SchemaTypes = Record<never, never>,
+  const Defaults extends Settled<keyof E | keyof Output> & string = never,
 >(
   name: string,
-  options: RealtimeFunctionOptions<Request, Parts, Output, Defaults>,
-): RealtimeView<KeysOfParts<Parts>, FunctionFeatures<Output, Defaults>, RequestKeys<Request>>;
-export function realtimeView(
-  name: string,
-  options: { readonly from?: readonly ServicePart[] },
-): RealtimeView {
+  options:
+    | RealtimeOptions<Request, Parts, E, Defaults>
+    | RealtimeFunctionOptions<Request, Parts, Output, Defaults>,
+): RealtimeView<
+  KeysOfParts<Parts>,
+  Simplify<ComputedFeatures<RealtimeRow<Request, Parts>, E, Defaults> & FunctionFeatures<Output, Defaults>>,
+  Simplify<RequestKeys<Request>>
+> {
   const selections = (options.from ?? []).map(selectionOf);
-  const definition = realtimeDefinition(name, selections, options as RealtimeInput);
+  const definition = realtimeDefinition(name, selections, options as unknown as RealtimeInput);
   return new RealtimeView(definition, selections.map(({ view }) => view as ViewDefinition));
 }
