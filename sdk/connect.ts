@@ -2,7 +2,7 @@
 import "./engine/install.ts";
 import { type Issue, optionIssues, type OptionNames, throwIssues } from "./errors.ts";
 import { placeOptions, s3Settings } from "./places.ts";
-import { functionSettings } from "./sandbox/runner.ts";
+import { functionSettings } from "./sandbox/runner_options.ts";
 import { Store } from "./store.ts";
 import { type ConnectOptions, StoreParts } from "./store_parts.ts";
 

@@ -6,7 +6,7 @@ import { requestTimeColumn } from "./frame/expr_node.ts";
 import { featureOf } from "./retrieve/feature_read.ts";
 import { realtimeComputer } from "./retrieve/realtime_compute.ts";
 import type { ComputedRead } from "./retrieve/stored_reads.ts";
-import type { FunctionRuns } from "./sandbox/runner.ts";
+import type { FunctionRuns } from "./sandbox/runner_options.ts";
 import type { DataType, Field, Row } from "./schema.ts";
 import type { Micros } from "./time.ts";
 

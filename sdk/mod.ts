@@ -140,8 +140,8 @@ export type { UserWindowFunction } from "./frame/window_functions.ts";
 export { Entity, entity } from "./define/entity.ts";
 export { FeatureView, view } from "./define/view.ts";
 export { RealtimeView, realtimeView } from "./define/realtime_view.ts";
-export type { RealtimeFunctionOptions, RealtimeOptions, Settled } from "./define/realtime_types.ts";
-export type { FunctionSettings } from "./sandbox/runner.ts";
+export type { RealtimeFunctionOptions, RealtimeOptions } from "./define/realtime_types.ts";
+export type { FunctionSettings } from "./sandbox/runner_options.ts";
 export type { FeatureOptions, ViewOptions } from "./define/view_types.ts";
 export type { ProfileTarget } from "./define/view.ts";
 export { ProfilePlots, ViewProfile } from "./define/view_profile.ts";
@@ -202,8 +202,9 @@ export type {
   VersionStatus,
   ViewStatus,
 } from "./store_status.ts";
-export { Explanation } from "./store_explain.ts";
-export type { ExplainedFeature, ExplainedRow, ExplainedRows, ExplainOptions } from "./store_explain.ts";
+export { Explanation } from "./explanation.ts";
+export type { ExplainedFeature, ExplainedRow, ExplainedRows } from "./explanation.ts";
+export type { ExplainOptions } from "./store_explain.ts";
 export type { FeatureLeak, LeakExample, LeakOptions, LeakReport } from "./store_leaks.ts";
 export type { AuditExample, AuditOptions, AuditReport, FeatureAudit } from "./store_audit.ts";
 export type { FeatureSkew, SkewExample, SkewOptions, SkewReport } from "./store_skew.ts";
@@ -244,6 +245,7 @@ export type {
   FunctionRow,
   KeysOfParts,
   RealtimeRow,
+  Settled,
 } from "./define/realtime_types.ts";
 export { SelectableView } from "./define/selectable.ts";
 export type { NoFields, Prefixed } from "./define/selection.ts";

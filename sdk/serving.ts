@@ -19,7 +19,7 @@ import { compileReads } from "./retrieve/online_realtime.ts";
 import type { ServiceReader } from "./retrieve/online.ts";
 import type { PublishedFunction } from "./sandbox/published_function.ts";
 import { FunctionRunner } from "./sandbox/runner.ts";
-import type { FunctionSettings, RunnerStatus } from "./sandbox/runner.ts";
+import type { FunctionSettings, RunnerStatus } from "./sandbox/runner_options.ts";
 import type { ObjectStore } from "./storage/object_store.ts";
 import type { OnlineStore, ViewState } from "./storage/online_store.ts";
 import { systemClock } from "./time.ts";
@@ -48,7 +48,7 @@ export type {
 export { manualJobs } from "./materialize/manual_jobs.ts";
 export type { ManualWork } from "./materialize/manual_jobs.ts";
 export type { MaterializeJob } from "./queue/jobs.ts";
-export type { FunctionSettings, RunnerStatus } from "./sandbox/runner.ts";
+export type { FunctionSettings, RunnerStatus } from "./sandbox/runner_options.ts";
 export { registerAggregation } from "./window/aggregators/user_defined.ts";
 export type { AggregatorInputs, UserAggregation } from "./window/aggregators/user_defined.ts";
 export type { Aggregator, GroupKeys, Slot, SlotColumn, States } from "./window/aggregator.ts";

@@ -20,7 +20,7 @@ import type { SpineInput } from "./retrieve/spine.ts";
 import { checkRecord, rebuildTrainingSet, trainingSet, type TrainOptions, trainOptions } from "./retrieve/training.ts";
 import type { TrainingRecord, TrainingSet } from "./retrieve/training_set.ts";
 import { viewProfile } from "./retrieve/view_profile.ts";
-import type { FunctionSettings } from "./sandbox/runner.ts";
+import type { FunctionSettings } from "./sandbox/runner_options.ts";
 import type { Row } from "./schema.ts";
 import { type DoneView, runDue, type WaitOptions, waitOptions } from "./store_jobs.ts";
 import { materializeByHand } from "./store_materialize.ts";
@@ -37,7 +37,8 @@ import {
 } from "./store_reads.ts";
 import { ReadResult } from "./store_result.ts";
 import { audit, type AuditOptions, type AuditReport } from "./store_audit.ts";
-import { explain, type ExplainOptions, explainOptions, type Explanation } from "./store_explain.ts";
+import type { Explanation } from "./explanation.ts";
+import { explain, type ExplainOptions, explainOptions } from "./store_explain.ts";
 import { registeredSource } from "./store_source.ts";
 import { tryFunctions } from "./store_functions.ts";
 import { skew, type SkewOptions, type SkewReport } from "./store_skew.ts";

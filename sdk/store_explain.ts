@@ -1,12 +1,12 @@
 /** Why a value is what it is: for one key, the source rows behind each feature, and those left out with the rule that left them out. */
-import { Displayed, type Rendering } from "./display.ts";
 import { type OptionNames, VarveError } from "./errors.ts";
 import { type ExplainedComputation, explainedComputations, givenValue } from "./explain_realtime.ts";
+import { type ShownRules, shownRules } from "./explain_rules.ts";
+import { type ExplainedFeature, Explanation } from "./explanation.ts";
 import { literalOf, type Plain } from "./frame/expr_literal.ts";
 import { quoteName } from "./engine/engine.ts";
 import { commitTimes } from "./materialize/late_rows.ts";
-import { explanationBundle, type ExplanationTable } from "./notebook/explanation_table.ts";
-import { type KeyRow, KeyRows, type RuledRows, type StoredSlices, windowsAt } from "./retrieve/explained_rows.ts";
+import { KeyRows, type StoredSlices, windowsAt } from "./retrieve/explained_rows.ts";
 import { type AnyRead, type FeatureRead, keyColumns, timing } from "./retrieve/feature_read.ts";
 import { literalSql } from "./retrieve/literal_sql.ts";
 import { requestFieldsOfReads, requestRows } from "./retrieve/request_fields.ts";
@@ -17,15 +17,7 @@ import { trainingSet } from "./retrieve/training.ts";
 import type { Field, Row } from "./schema.ts";
 import type { StoreParts } from "./store_parts.ts";
 import { nameOf, type OnlineReaders, type Readable, readsFor } from "./store_reads.ts";
-import {
-  alignDown,
-  formatRange,
-  formatTimestamp,
-  type Micros,
-  Timestamp,
-  type TimestampLike,
-  toMicros,
-} from "./time.ts";
+import { alignDown, formatRange, type Micros, Timestamp, type TimestampLike, toMicros } from "./time.ts";
 
 /** What is explained, and how much of it is shown. */
 export interface ExplainOptions {
@@ -52,107 +44,6 @@ export const explainOptions: OptionNames<ExplainOptions> = {
   limit: true,
   signal: true,
 };
-
-/** One row of the source. */
-export interface ExplainedRow {
-  /** When it was true. */
-  readonly time: Timestamp;
-  /** When it could first have been served (S4). */
-  readonly effective: Timestamp;
-  /** When it was written, where the source says so. */
-  readonly written?: Timestamp;
-  /** Features, or what aggregations take. */
-  readonly values: Row;
-}
-
-/** Rows that count, or are left out by one rule. */
-export interface ExplainedRows {
-  /** The rule, by its number in the README; `"used"` for the rows behind the value. */
-  readonly rule: string;
-  /** The rule in words. */
-  readonly reason: string;
-  /** How many rows. */
-  readonly count: number;
-  /** The newest of them. */
-  readonly rows: readonly ExplainedRow[];
-}
-
-/** One feature. */
-export interface ExplainedFeature {
-  /** Its name in the answer. */
-  readonly feature: string;
-  /** The view it comes from. */
-  readonly view: string;
-  /** The version of that view; 0 where it is not published. */
-  readonly version: number;
-  /** What training reads for this key and instant. */
-  readonly value: unknown;
-  /** What became of the look-up. */
-  readonly status: FeatureStatus;
-  /** Its windows, the oldest first; absent for attributes. */
-  readonly windows?: readonly string[];
-  /** The rows behind the value; of a feature of a realtime view its expression, under the rule `"computed"`. */
-  readonly used: ExplainedRows;
-  /** The others, by rule. */
-  readonly leftOut: readonly ExplainedRows[];
-  /** What else explains it: what it was computed of, where what is stored, served and in the source differ. */
-  readonly notes: readonly string[];
-}
-
-/** What explains the features of one key at one instant. Immutable. */
-export class Explanation extends Displayed {
-  /** The join keys. */
-  readonly keys: Row;
-  /** The instant. */
-  readonly at: Timestamp;
-  /** Where the values were read. */
-  readonly from: "offline" | "source";
-  /** Every feature. */
-  readonly features: readonly ExplainedFeature[];
-
-  /**
-   * Made by `store.explain`.
-   * @internal
-   */
-  constructor(keys: Row, at: Timestamp, from: "offline" | "source", features: readonly ExplainedFeature[]) {
-    super();
-    this.keys = keys;
-    this.at = at;
-    this.from = from;
-    this.features = features;
-    Object.freeze(this);
-  }
-
-  /** What explains one feature. */
-  feature(name: string): ExplainedFeature {
-    const found = this.features.find(({ feature }) => feature === name);
-    if (found) return found;
-    const names = this.features.map(({ feature }) => feature).join(", ");
-    throw new VarveError("NOT_FOUND", `Cannot explain feature "${name}": features are ${names}`);
-  }
-
-  /** All rows that are shown, each with the feature and the rule; of one feature where it is named. */
-  rows(name?: string): (ExplainedRow & { readonly feature: string; readonly rule: string; readonly reason: string })[] {
-    const features = name === undefined ? this.features : [this.feature(name)];
-    return features.flatMap(({ feature, used, leftOut }) =>
-      [used, ...leftOut].flatMap(({ rule, reason, rows }) => rows.map((row) => ({ feature, rule, reason, ...row })))
-    );
-  }
-
-  /** As plain text. */
-  override toString(): string {
-    return explanationBundle(this.#table())["text/plain"];
-  }
-
-  /** @internal */
-  override rendering(): Rendering {
-    return { first: explanationBundle(this.#table()) };
-  }
-
-  #table(): ExplanationTable {
-    return this;
-  }
-}
 
 const timeColumn = "explained_at";
 
@@ -397,21 +288,6 @@ function keyCondition(read: FeatureRead, row: Row): string {
   }).join(" AND ");
 }
 
-/** Rows by rule, as they are shown. */
-interface ShownRules {
-  readonly used: ExplainedRows;
-  readonly leftOut: readonly ExplainedRows[];
-}
-
-function shownRules(ruled: readonly RuledRows[], windows: readonly string[], ttl: string): ShownRules {
-  const shown = ruled.map((each) => shownRows(each, windows, ttl));
-  const none: ExplainedRows = { rule: "used", reason: "the rows behind the value", count: 0, rows: [] };
-  return {
-    used: shown.find(({ rule }) => rule === "used") ?? none,
-    leftOut: shown.filter(({ rule }) => rule !== "used"),
-  };
-}
-
 function explained(
   read: FeatureRead,
   { feature, as }: FeatureRead["features"][number],
@@ -464,68 +340,4 @@ function text(value: unknown): string {
   return typeof value === "bigint"
     ? String(value)
     : JSON.stringify(value, (_, each: unknown) => typeof each === "bigint" ? String(each) : each) ?? "null";
-}
-
-function shownRows(
-  { rule, count, effectiveFrom, rows }: RuledRows,
-  windows: readonly string[],
-  ttl: string,
-): ExplainedRows {
-  const [number, reason] = ruleText(rule, { count, effectiveFrom, windows, ttl });
-  return { rule: number, reason, count, rows: rows.map(shownRow) };
-}
-
-function ruleText(
-  rule: RuledRows["rule"],
-  { count, effectiveFrom, windows, ttl }: {
-    readonly count: number;
-    readonly effectiveFrom: Micros;
-    readonly windows: readonly string[];
-    readonly ttl: string;
-  },
-): [number: string, reason: string] {
-  const window = windows.length === 1 ? `the window ${windows[0]}` : `the ${windows.length} windows`;
-  switch (rule) {
-    case "used":
-      return ["used", "the rows behind the value"];
-    case "before start":
-      return ["start", "before the view's start"];
-    case "after end":
-      return ["end", "after the view's end"];
-    case "not yet":
-      return ["S3", "after the instant that is asked for"];
-    case "not effective":
-      return ["S4", `effective only ${count === 1 ? "at" : "later, the first at"} ${formatTimestamp(effectiveFrom)}`];
-    case "not materialized":
-      return ["S10", "its slice is not materialized"];
-    case "late":
-      return ["S10", "late: written after its slice was computed, and not materialized since"];
-    case "older":
-      return ["S3", "an older row"];
-    case "written before":
-      return ["S3", "of equal event timestamps the last written wins"];
-    case "expired":
-      return ["S6", `expired: event timestamp + ${ttl} is not after the instant`];
-    case "before window":
-      return ["S5", windows.length === 1 ? `before ${window}` : `before or between ${window}`];
-    case "end of window":
-      return ["S5", `at the end of ${window}, which is half-open`];
-    case "after window":
-      return ["S5", `after ${window}`];
-    case "null secondary key":
-      return ["S7", "its secondary key is null"];
-    case "where":
-      return ["where", "its condition does not hold"];
-    case "null input":
-      return ["S7", "its input is null"];
-  }
-}
-
-function shownRow({ time, written, effective, values }: KeyRow): ExplainedRow {
-  return {
-    time: new Timestamp(time),
-    effective: new Timestamp(effective),
-    ...(written !== undefined && { written: new Timestamp(written) }),
-    values,
-  };
 }

@@ -16,7 +16,7 @@ import {
   type ServedFeature,
   type ServiceReader,
 } from "./online.ts";
-import type { FunctionRuns } from "../sandbox/runner.ts";
+import type { FunctionRuns } from "../sandbox/runner_options.ts";
 import type { ReadObserver, ReadStore } from "./observe.ts";
 import { type RealtimeComputer, realtimeComputer } from "./realtime_compute.ts";
 import { requestFieldsOfReads, requestRows } from "./request_fields.ts";

@@ -8,7 +8,7 @@ import { messageOf, VarveError } from "../errors.ts";
 import { literalValue } from "../frame/expr_literal.ts";
 import { requestTimeColumn } from "../frame/expr_node.ts";
 import type { PublishedFunction } from "../sandbox/published_function.ts";
-import type { FunctionRuns } from "../sandbox/runner.ts";
+import type { FunctionRuns } from "../sandbox/runner_options.ts";
 import type { Row } from "../schema.ts";
 
 /** Computes features of rows. Everything is in row form; columns of a row are those of `realtimeSchema`. */

@@ -4,7 +4,7 @@
  */
 import { type ColumnBatch, type ColumnVector, type EngineSession, quoteName, type Relation } from "../engine/engine.ts";
 import { requestTimeColumn } from "../frame/expr_node.ts";
-import type { FunctionRuns } from "../sandbox/runner.ts";
+import type { FunctionRuns } from "../sandbox/runner_options.ts";
 import type { Field, Row } from "../schema.ts";
 import { type AnyRead, featureOf, isRealtime } from "./feature_read.ts";
 import { typeSql } from "./literal_sql.ts";

@@ -2,7 +2,7 @@
 import type { Engine, EngineSession } from "../engine/engine.ts";
 import { type OptionNames, VarveError } from "../errors.ts";
 import { warnOnce } from "../frame/runtime.ts";
-import type { FunctionRuns } from "../sandbox/runner.ts";
+import type { FunctionRuns } from "../sandbox/runner_options.ts";
 import { formatType, type Schema } from "../schema.ts";
 import type { DeltaTable } from "../storage/delta_format.ts";
 import { type AnyRead, type FeatureRead, isRealtime } from "./feature_read.ts";

@@ -4,7 +4,8 @@ import { type DataType, formatType, type Row, type Schema } from "../schema.ts";
 import { Timestamp, timestampLimits } from "../time.ts";
 import { parentCodec } from "./parent_codec.ts";
 import type { PublishedFunction } from "./published_function.ts";
-import { FunctionRunner, type FunctionRunnerOptions } from "./runner.ts";
+import { FunctionRunner } from "./runner.ts";
+import type { FunctionRunnerOptions } from "./runner_options.ts";
 
 /** How the check is made. */
 export interface DeterminismOptions extends FunctionRunnerOptions {

@@ -4,7 +4,7 @@ import type { Codec } from "./codec.ts";
 import { encodeInput, parentCodec, wrongValue } from "./parent_codec.ts";
 import { checkFunction, type PublishedFunction } from "./published_function.ts";
 import { cancelled, describeThrown, problemError } from "./run_errors.ts";
-import type { FunctionRuns, RunOptions } from "./runner.ts";
+import type { FunctionRuns, RunOptions } from "./runner_options.ts";
 
 /**
  * Runs functions in this process, with all its rights: for an author's own functions on their own computer, and where

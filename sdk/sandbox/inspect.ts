@@ -1,7 +1,8 @@
 /** Whether functions can run here: starts a sandbox and asks it. */
 import { schemaFrom } from "../schema.ts";
 import { sourceOfText } from "./function_source.ts";
-import { FunctionRunner, type FunctionSettings } from "./runner.ts";
+import { FunctionRunner } from "./runner.ts";
+import type { FunctionSettings } from "./runner_options.ts";
 
 /** What was found. */
 export interface SandboxFacts {

@@ -29,10 +29,5 @@ export {
   publishedFunction,
 } from "./published_function.ts";
 export { InProcessRunner } from "./in_process.ts";
-export {
-  FunctionRunner,
-  type FunctionRunnerOptions,
-  type FunctionRuns,
-  type RunnerStatus,
-  type RunOptions,
-} from "./runner.ts";
+export { FunctionRunner } from "./runner.ts";
+export type { FunctionRunnerOptions, FunctionRuns, RunnerStatus, RunOptions } from "./runner_options.ts";

@@ -3,7 +3,8 @@
  * process of its own, one after another and many at a time, in this process with the same checks, and as a plain call. Rounds are interleaved; medians are told.
  */
 import { publishedFunction } from "../../sdk/sandbox/published_function.ts";
-import { FunctionRunner, type FunctionRuns } from "../../sdk/sandbox/runner.ts";
+import { FunctionRunner } from "../../sdk/sandbox/runner.ts";
+import type { FunctionRuns } from "../../sdk/sandbox/runner_options.ts";
 import { InProcessRunner } from "../../sdk/sandbox/in_process.ts";
 
 interface BenchResult {
