@@ -57,6 +57,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   "ioredis": ["sdk/storage/redis_client.ts"],
   "zod": ["cluster/config.ts"],
   "cli-table3": ["sdk/notebook/table_text.ts"],
+  "string-width": ["sdk/notebook/table_text.ts"],
   "cli-progress": ["sdk/notebook/progress_bar.ts"],
   "vega": ["sdk/notebook/plot_bundle.ts"],
   "vega-lite": ["sdk/notebook/plot_bundle.ts"],

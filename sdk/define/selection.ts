@@ -1,4 +1,5 @@
 /** What a service takes of a view: some of its features, under names of its own, looked up by columns of its own. */
+import { Displayed } from "../display.ts";
 import { type Issue, throwIssues, VarveError } from "../errors.ts";
 import type { Renamed } from "../frame/frame_types.ts";
 import type { Field, Row, SchemaTypes } from "../schema.ts";
@@ -16,7 +17,8 @@ export type NoFields = Record<never, never>;
  * selection.
  */
 // deno-lint-ignore no-explicit-any
-export class ViewSelection<Keys extends SchemaTypes = any, Features extends Row = any, Fields extends Row = any> {
+export class ViewSelection<Keys extends SchemaTypes = any, Features extends Row = any, Fields extends Row = any>
+  extends Displayed {
   /** The view it selects from. */
   readonly view: AnyView;
   /** The plain data that a service stores. */
@@ -28,6 +30,7 @@ export class ViewSelection<Keys extends SchemaTypes = any, Features extends Row 
 
   /** Selects everything, or what `use` says. */
   constructor(view: AnyView, use: ServiceView = everything(view), inputs: readonly ViewDefinition[] = []) {
+    super();
     this.view = view;
     this.inputs = Object.freeze([...inputs]);
     this.use = Object.freeze({
@@ -36,6 +39,18 @@ export class ViewSelection<Keys extends SchemaTypes = any, Features extends Row 
       joinKeyMap: Object.freeze(use.joinKeyMap),
     });
     Object.freeze(this);
+  }
+
+  /** The view, what is selected of it, and the columns that it is looked up by. */
+  override toString(): string {
+    const { alias, features, joinKeyMap } = this.use;
+    const keys = Object.entries(joinKeyMap).map(([key, column]) => key === column ? key : `${key} from ${column}`);
+    return [
+      `selection of view ${this.view.name}${alias === this.view.name ? "" : ` as ${alias}`}${
+        keys.length > 0 ? `, looked up by ${keys.join(", ")}` : ""
+      }`,
+      ...features.map(({ feature, as }) => `  ${feature}${as === feature ? "" : ` as ${as}`}`),
+    ].join("\n");
   }
 
   /** Keeps these features, in this order. */

@@ -2,9 +2,11 @@
  * The aggregate functions: `count()`, `mean("delay")`, `last("delay", 10)`. A group-by takes some, windows take others; most go
  * with both.
  */
+import { Displayed } from "../display.ts";
 import { givenText, VarveError } from "../errors.ts";
 import { Expr } from "./expr.ts";
 import type { ExprNode, LiteralValue } from "./expr_node.ts";
+import { exprText } from "./expr_text.ts";
 import type { ColumnValue, CountedValue, ListedValue } from "./expr_value.ts";
 import type { AggregateFunction, NamedAggregate } from "./query.ts";
 import type { WindowFunctionName } from "./window_functions.ts";
@@ -40,7 +42,8 @@ export interface AggregateSpec extends Omit<NamedAggregate, "name" | "function">
 }
 
 /** An aggregate over columns `C` that gives a `T`; named when a frame takes it, and `N` where nobody names it. */
-export class Aggregate<out C extends string = string, out T = unknown, out N extends string = string> {
+export class Aggregate<out C extends string = string, out T = unknown, out N extends string = string>
+  extends Displayed {
   /** The function and its inputs, plain data. */
   readonly spec: AggregateSpec;
   /** Type only: the columns it reads. */
@@ -52,6 +55,7 @@ export class Aggregate<out C extends string = string, out T = unknown, out N ext
 
   /** Wraps a function and its inputs. */
   constructor(spec: AggregateSpec) {
+    super();
     this.spec = Object.freeze(spec);
     Object.freeze(this);
   }
@@ -65,6 +69,13 @@ export class Aggregate<out C extends string = string, out T = unknown, out N ext
       );
     }
     return new Aggregate({ ...this.spec, where: condition.node });
+  }
+
+  /** The function and its inputs, as readable text. */
+  override toString(): string {
+    const { function: called, input, by, where } = this.spec;
+    const inputs = [...(input ? [exprText(input)] : []), ...(by ? [`by ${exprText(by)}`] : [])];
+    return `${called}(${inputs.join(", ")})${where ? ` where ${exprText(where)}` : ""}`;
   }
 }
 

@@ -314,6 +314,8 @@ export class Frame<R extends Row = Row> extends Displayed {
   /** What a console shows: the steps, then the columns they give. */
   override inspectText(): string {
     const columns = this.schema.map(({ name, type }) => `${name} ${formatType(type)}`);
+    // A source says its columns itself.
+    if (this.query.kind === "scan") return this.toString();
     return `${this}\n  gives ${columns.join(", ")}`;
   }
 }

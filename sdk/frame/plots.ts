@@ -164,7 +164,8 @@ export class FramePlots<Names extends string = string> {
 
   #colored(name: Names, mark: string): object {
     this.#column(name, `colour a ${mark} by`);
-    return { color: { field: name, type: "nominal", sort: null } };
+    // Names that only differ at their ends would be cut to the same.
+    return { color: { field: name, type: "nominal", sort: null, legend: { labelLimit: 400 } } };
   }
 
   #number(name: string, verb: string, wanted = "numbers"): void {

@@ -7,7 +7,18 @@ const maxLength = 60;
 /** Text of one value: null is a dash, floats have four digits that matter, long text ends in an ellipsis. */
 export function cellText(value: unknown): string {
   const text = fullText(value);
-  return text.length > maxLength ? `${text.slice(0, maxLength - 1)}…` : text;
+  if (text.length <= maxLength) return visible(text);
+  // Half a sign, or one that waits for its other half, is none.
+  return `${visible(text.slice(0, maxLength - 1).replace(/[\ud800-\udbff\u200d]+$/, ""))}…`;
+}
+
+/** Control signs as pictures of them: in a terminal they would colour, move or turn round what follows. */
+function visible(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, (sign) => {
+    const code = sign.charCodeAt(0);
+    return sign === "\n" ? "↵" : code < 0x20 ? String.fromCharCode(0x2400 + code) : code === 0x7f ? "␡" : "�";
+  });
 }
 
 function fullText(value: unknown): string {

@@ -31,6 +31,8 @@ export interface ShownTable {
   readonly align?: readonly Align[];
   /** Columns that are left out first where text is narrow. */
   readonly first?: readonly number[];
+  /** Columns of words, which go on in the next line where text is narrow, and are not cut. */
+  readonly words?: readonly number[];
   /** Above it: what it is. */
   readonly title?: string;
   /** Under it: what is not in it. */
@@ -42,10 +44,16 @@ export function tableBundle(table: ShownTable): MimeBundle {
   return { "text/html": tableHtml(table), "text/plain": tableText(table) };
 }
 
+/** Pages read text between dollar signs as formulas, prices too; these classes keep both versions of MathJax from it. */
+function asItIs(html: string): string {
+  return `<div class="mathjax_ignore tex2jax_ignore">\n${html}\n</div>`;
+}
+
 /** Several things below each other. */
 export function stacked(...bundles: readonly MimeBundle[]): MimeBundle {
   return {
-    "text/html": bundles.map((each) => each["text/html"] ?? `<pre>${escapeHtml(each["text/plain"])}</pre>`).join("\n"),
+    "text/html": bundles.map((each) => each["text/html"] ?? asItIs(`<pre>${escapeHtml(each["text/plain"])}</pre>`))
+      .join("\n"),
     "text/plain": bundles.map((each) => each["text/plain"]).join("\n\n"),
   };
 }
@@ -53,19 +61,19 @@ export function stacked(...bundles: readonly MimeBundle[]): MimeBundle {
 /** Text that keeps its lines. */
 export function textBundle(text: string): MimeBundle {
   const html = text.includes("\n") ? `<pre>${escapeHtml(text)}</pre>` : `<p>${escapeHtml(text)}</p>`;
-  return { "text/html": html, "text/plain": text };
+  return { "text/html": asItIs(html), "text/plain": text };
 }
 
 function tableHtml({ head, rows, align = [], title, note }: ShownTable): string {
   const cells = (row: readonly Cell[], tag: "th" | "td") =>
     `<tr>${row.map((cell, i) => placed(cellHtml(cell), align[i] ?? "left", tag)).join("")}</tr>`;
-  return [
+  return asItIs([
     ...(title === undefined ? [] : [`<p><b>${escapeHtml(title)}</b></p>`]),
     `<table>\n<thead>${cells(head, "th")}</thead>\n<tbody>${
       rows.map((row) => cells(row, "td")).join("\n")
     }</tbody>\n</table>`,
     ...(note === undefined ? [] : [`<p><small>${escapeHtml(note).replaceAll("\n", "<br>")}</small></p>`]),
-  ].join("\n");
+  ].join("\n"));
 }
 
 /** Pages of Jupyter put cells right, and take a style away that says otherwise where they trust nobody: the element inside stays left. */
@@ -82,9 +90,9 @@ function cellHtml(cell: Cell): string {
   return /^-?[\d.]+e-\d+$|^\d{4}-\d\d-\d\d( \d\d:\d\d\S*)?$/.test(cell) ? `<nobr>${html}</nobr>` : html;
 }
 
-function tableText({ head, rows, align = [], first = [], title, note }: ShownTable): string {
+function tableText({ head, rows, align = [], first = [], words = [], title, note }: ShownTable): string {
   const texts = rows.map((row) => row.map((cell) => typeof cell === "string" ? cell : cell.text));
-  const { text, left } = fittedTable(head, texts, { align, first });
+  const { text, left } = fittedTable(head, texts, { align, first, words });
   const shown = left.slice(0, 5).join(", ");
   const more = left.length === 0
     ? []

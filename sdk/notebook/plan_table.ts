@@ -60,7 +60,7 @@ function backfillText({ backfill }: PlanItem): string {
   const { slices, rows, bytes } = backfill;
   return [
     `${formatCount(slices)} ${slices === 1 ? "slice" : "slices"}`,
-    ...(rows === undefined ? [] : [`about ${formatCount(rows)} rows`]),
+    ...(rows === undefined ? [] : [`reads about ${formatCount(rows)} rows`]),
     ...(bytes === undefined ? [] : [formatBytes(bytes)]),
   ].join("\n");
 }

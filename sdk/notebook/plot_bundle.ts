@@ -4,6 +4,7 @@ import type { Plot } from "../frame/plots.ts";
 import type { Row } from "../schema.ts";
 import { Timestamp } from "../time.ts";
 import { cellText } from "./cell_text.ts";
+import { textBundle } from "./html.ts";
 import { textTable } from "./table_text.ts";
 
 /** The parts of Vega that are used. */
@@ -17,6 +18,8 @@ const shownRows = 20;
 /** A plot in all its forms. */
 export async function plotBundle(plot: Plot): Promise<MimeBundle> {
   const rows = await plot.data();
+  const title = String(plot.spec["title"] ?? "plot");
+  if (rows.length === 0) return textBundle(`${title}: there are no rows to draw`);
   const spec = { ...plot.spec, data: { values: rows.map(jsonRow) } };
   // Loaded with the first picture: most programs draw none.
   const [vega, lite] = await Promise.all([import("vega") as unknown as Vega, import("vega-lite")]);
@@ -25,13 +28,12 @@ export async function plotBundle(plot: Plot): Promise<MimeBundle> {
   return {
     "image/svg+xml": svg,
     "application/vnd.vegalite.v5+json": spec,
-    "text/plain": plotText(String(plot.spec["title"] ?? "plot"), rows),
+    "text/plain": plotText(title, rows),
   };
 }
 
 function plotText(title: string, rows: readonly Row[]): string {
   const names = Object.keys(rows[0] ?? {});
-  if (names.length === 0) return `${title}: no rows`;
   const table = textTable(names, rows.slice(0, shownRows).map((row) => names.map((name) => cellText(row[name]))));
   return rows.length > shownRows
     ? `${title}\n\n${table}\n… ${rows.length - shownRows} more rows`

@@ -7,6 +7,8 @@ import { formatBytes, formatCount, formatSeconds } from "../text.ts";
 export interface ProgressStream {
   /** Whether lines can be drawn over. */
   readonly isTTY?: boolean;
+  /** How wide it is. */
+  readonly columns?: number;
   /** Takes text. */
   write(text: string): unknown;
 }
@@ -28,7 +30,8 @@ function drawnBars(stream: ProgressStream, elapsedSeconds: () => number): Progre
   const all = new cliProgress.MultiBar({
     format: "{view}  {bar} {percentage}%  {facts}",
     stream: stream as NodeJS.WritableStream,
-    barsize: 24,
+    // What is done, and how long it takes, is worth more than a long bar.
+    barsize: Math.max(6, Math.min(24, (stream.columns ?? 100) - 76)),
     hideCursor: true,
     autopadding: true,
     clearOnComplete: false,

@@ -54,6 +54,9 @@ function realtimeText(views: readonly RealtimeShown[]): string {
 
 /** What is registered, stored, served and missing. */
 export function statusBundle(status: ShownStatus): MimeBundle {
+  if (status.revision === 0) {
+    return textBundle(`workspace ${status.workspace}: nothing is published yet\n${status.objects} · ${status.queue}`);
+  }
   const places = [status.objects, ...(status.online === undefined ? [] : [status.online]), status.queue];
   const table = tableBundle({
     title: `workspace ${status.workspace}, revision ${status.revision}`,
@@ -72,7 +75,7 @@ export function statusBundle(status: ShownStatus): MimeBundle {
       ])
     ),
     align: ["left", "right", "left", "right", "right", "right"],
-    first: [5, 7],
+    first: [5, 4, 3, 1],
     note: [
       ...(status.realtimeViews.length === 0 ? [] : [`realtime views: ${realtimeText(status.realtimeViews)}`]),
       status.services.length === 0 ? "no services" : `services: ${status.services.join(", ")}`,
@@ -145,5 +148,6 @@ export function historyBundle(changes: readonly Change[]): MimeBundle {
       reason || "–",
     ]),
     align: ["right"],
+    words: [3, 4],
   });
 }

@@ -1,5 +1,6 @@
-/** Tables as neat text; the door to cli-table3. */
+/** Tables as neat text; the door to cli-table3 and string-width. */
 import Table from "cli-table3";
+import stringWidth from "string-width";
 
 /** How a column stands. */
 export type Align = "left" | "right";
@@ -36,7 +37,7 @@ export function textTable(
   });
   table.push(...rows.map((row) => [...row]));
   const text = table.toString().split("\n").map((line) => line.trimEnd());
-  const width = Math.max(...text.map((line) => line.length));
+  const width = Math.max(...text.map(stringWidth));
   const headLines = Math.max(1, ...head.map((each) => each.split("\n").length));
   return [...text.slice(0, headLines), "─".repeat(width), ...text.slice(headLines)].join("\n");
 }
@@ -66,10 +67,11 @@ const narrow = 16;
 export function fittedTable(
   head: readonly string[],
   rows: readonly (readonly string[])[],
-  { align = [], width = textWidth(), first = [] }: {
+  { align = [], width = textWidth(), first = [], words = [] }: {
     readonly align?: readonly Align[];
     readonly width?: number;
     readonly first?: readonly number[];
+    readonly words?: readonly number[];
   } = {},
 ): { readonly text: string; readonly left: readonly string[] } {
   const widths = head.map((name, i) => Math.max(lineWidth(name), ...rows.map((row) => lineWidth(row[i] ?? ""))));
@@ -93,7 +95,10 @@ export function fittedTable(
     // Columns that are equally wide give way together, one sign at a time.
     if (kept.some((i) => i !== widest && limits[i] === limits[widest]) && total(limits) > width) limits[widest]! -= 1;
   }
-  const cut = (text: string, i: number) => text.split("\n").map((line) => cutLine(line, limits[i]!)).join("\n");
+  const cut = (text: string, i: number) => {
+    const fit = words.includes(i) ? wrapLine : cutLine;
+    return text.split("\n").map((line) => fit(line, limits[i]!)).join("\n");
+  };
   const text = textTable(
     kept.map((i) => cut(head[i]!, i)),
     rows.map((row) => kept.map((i) => cut(row[i] ?? "", i))),
@@ -103,9 +108,30 @@ export function fittedTable(
 }
 
 function lineWidth(text: string): number {
-  return Math.max(...text.split("\n").map((line) => line.length));
+  return Math.max(...text.split("\n").map((line) => stringWidth(line)));
 }
 
+const signs = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+
+/** Signs are as wide as a terminal draws them: two places for those of East Asia and for emoji, however many units they are of. */
 function cutLine(line: string, width: number): string {
-  return line.length > width ? `${line.slice(0, width - 1)}…` : line;
+  if (stringWidth(line) <= width) return line;
+  let [kept, left] = ["", width - 1];
+  for (const { segment } of signs.segment(line)) {
+    left -= stringWidth(segment);
+    if (left < 0) break;
+    kept += segment;
+  }
+  return `${kept}…`;
+}
+
+/** Words on as many lines as they need; what goes on is set in. */
+function wrapLine(line: string, width: number): string {
+  const lines: string[] = [];
+  for (const word of line.split(" ")) {
+    const longer = lines.length === 0 ? word : `${lines.at(-1)} ${word}`;
+    if (lines.length === 0 || stringWidth(longer) > width) lines.push(lines.length === 0 ? word : `  ${word}`);
+    else lines[lines.length - 1] = longer;
+  }
+  return lines.map((each) => cutLine(each, width)).join("\n");
 }

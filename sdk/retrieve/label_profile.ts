@@ -155,8 +155,8 @@ export class LabelProfile<Feature extends string = string> extends Displayed imp
   override toString(): string {
     const lines = this.features.map(({ feature, type, strength, nullShare }) =>
       `  ${feature} ${type}, ${this.measure} ${strength === null ? "unknown" : strength.toFixed(3)}, ${
-        (100 * nullShare).toFixed(1)
-      } % null`
+        formatShare(nullShare)
+      } null`
     );
     return [`profile of a training set · ${this.summary()}`, ...lines, ...this.warnings.map((each) => `  ! ${each}`)]
       .join("\n");

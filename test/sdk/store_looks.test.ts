@@ -28,7 +28,7 @@ afterAll(async () => {
 describe("a store", () => {
   it("shows where it is, and how its views stand", async () => {
     expect(String(store)).toBe(`store of workspace looks in folder ${join(folder, "objects")}`);
-    expect((await store.toMimeBundle())["text/html"]).toContain("workspace looks, revision 0");
+    expect((await store.toMimeBundle())["text/html"]).toContain("workspace looks: nothing is published yet");
     const closed = await connect({ path: folder, clock, workspace: "closed" });
     await closed.close();
     expect((await closed.toMimeBundle())["text/plain"]).toMatch(/, closed$/);

@@ -100,7 +100,10 @@ describe("a store, of aggregations over windows", () => {
     const rows = await store.preview(view("amounts", keyed, daily), { at: "2001-01-06" }).rows();
     expect(rows.find((row) => row["driver"] === "x")).toEqual({ ...x, ...ofX });
     expect(await keyed.preview({ at: "2001-01-06", limit: 2 })).toHaveLength(2);
-    expect(await keyed.preview({ at: "1999-01-06" })).toEqual([]);
+    const none = await keyed.preview({ at: "1999-01-06" });
+    expect(none).toEqual([]);
+    expect(String(none)).toContain("no row in any window at 1999-01-06T00:00:00Z: give the time to look at");
+    expect(String(await keyed.preview({ at: "2001-01-06" }))).toMatch(/^features at 2001-01-06T00:00:00Z[^]*driver/);
     expect(await keyed.preview({ at: "2001-03-01" })).toEqual([]);
     await expect(keyed.preview({ at: "soon" })).rejects.toThrow('Cannot read "soon" as an instant');
     await expect(keyed.preview({ at: "1500-01-01" })).rejects.toThrow("between the years 1685 and 2255");

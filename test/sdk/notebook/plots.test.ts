@@ -48,6 +48,12 @@ describe("plots by colour", () => {
     expect(bundle["image/svg+xml"]).toMatch(/<rect [^>]*fill="white"/);
   });
 
+  it("says that there is nothing to draw", async () => {
+    const none = weights.filter(lit(false)).plot.line("weight", "weight", { title: "weights" });
+    expect((await none.toMimeBundle())["text/plain"]).toBe("weights: there are no rows to draw");
+    expect(await none.toMimeBundle()).not.toHaveProperty("image/svg+xml");
+  });
+
   it("draws times without a warning", async () => {
     const warned: unknown[] = [];
     const { warn } = console;

@@ -1,4 +1,5 @@
 /** Tables fit the page, and of what is large only what is shown is looked at. */
+import stringWidth from "string-width";
 import { describe, expect, it } from "vitest";
 import { col } from "../../../sdk/frame/expr.ts";
 import { fromRows } from "../../../sdk/frame/sources.ts";
@@ -23,6 +24,21 @@ describe("fittedTable()", () => {
     expect(wide.text).toContain("column_1 ");
     const fits = fittedTable(["a"], [["b"]], { width: 80 });
     expect(fits).toEqual({ text: "a\n─\nb", left: [] });
+  });
+
+  it("measures signs as a terminal draws them", () => {
+    const { text } = fittedTable(["name", "n"], [["日本語".repeat(20), "1"], ["👩‍👩‍👧‍👦", "2"], ["ab", "3"]], { width: 40 });
+    const ends = text.split("\n").filter((line) => /\d$/.test(line)).map((line) => stringWidth(line));
+    expect(ends).toEqual([ends[0], ends[0], ends[0]]);
+    expect(ends[0]).toBeLessThanOrEqual(40);
+  });
+
+  it("goes on in the next line with words", () => {
+    const words = "adds version 1 of view airport_hours";
+    const { text } = fittedTable(["revision", "what"], [["1", words]], { width: 30, words: [1] });
+    expect(widest(text)).toBeLessThanOrEqual(30);
+    expect(text).not.toContain("…");
+    expect(text.replace(/[^]*─/, "").replace("1", "").replace(/\s+/g, " ").trim()).toBe(words);
   });
 });
 
@@ -85,4 +101,17 @@ describe("table()", () => {
     expect(html).toContain("<nobr>2001-01-01 10:00:00</nobr>");
     expect(html).not.toMatch(/style|<script/);
   });
+
+  it("shows control signs instead of doing what they say, and never half a sign", () => {
+    const text = String(table([{ a: "one\ntwo\x1b[31mred\u202eback", b: `${"x".repeat(58)}👍👍` }]));
+    expect(text).toContain("one↵two␛[31mred�back");
+    expect(text).toContain(`${"x".repeat(58)}…`);
+  });
+
+  it("keeps pages from reading prices as formulas", () => {
+    const html = String(table([{ price: "$5 to $10" }]).rendering().first["text/html"]);
+    expect(html).toMatch(/^<div class="mathjax_ignore tex2jax_ignore">[^]*\$5 to \$10[^]*<\/div>$/);
+  });
+
+  it("says that there are no rows", () => expect(String(table([]))).toContain("no rows"));
 });
