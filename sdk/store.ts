@@ -1,6 +1,6 @@
 /** The store: what a person does with definitions and data, in one object. `connect()` gives it. */
 import { RealtimeView } from "./define/realtime_view.ts";
-import type { FeatureService } from "./define/service.ts";
+import type { FeatureService, Simplify } from "./define/service.ts";
 import type { DefinitionSource } from "./define/source/definition_source.ts";
 import type { ModuleOptions } from "./define/source/module_source.ts";
 import { FeatureView, type PublishOptions, view as defineView } from "./define/view.ts";
@@ -239,13 +239,15 @@ export class Store extends Displayed {
     features: F,
     spine: S,
     options?: TrainOptions & { readonly statuses?: false; readonly effectiveTimestamps?: false },
-  ): Promise<TrainingSet<SpineRow<S> & AnswerOf<F>, keyof AnswerOf<F> & string, keyof SpineRow<S> & string>>;
+  ): Promise<TrainingSet<Simplify<SpineRow<S> & AnswerOf<F>>, keyof AnswerOf<F> & string, keyof SpineRow<S> & string>>;
   /** The same with columns that say why a value is not there, and when it became known. */
   train<F extends Readable, S extends SpineInput>(
     features: F,
     spine: S,
     options: TrainOptions,
-  ): Promise<TrainingSet<SpineRow<S> & AnswerOf<F> & Row, keyof AnswerOf<F> & string, keyof SpineRow<S> & string>>;
+  ): Promise<
+    TrainingSet<Simplify<SpineRow<S> & AnswerOf<F> & Row>, keyof AnswerOf<F> & string, keyof SpineRow<S> & string>
+  >;
   // deno-lint-ignore no-explicit-any
   async train(features: Readable, spine: SpineInput, options: TrainOptions = {}): Promise<any> {
     this.#checkOpen("train");
@@ -259,7 +261,7 @@ export class Store extends Displayed {
     record: TrainingRecord,
     spine: S,
     options: RetrainOptions<F> = {},
-  ): Promise<TrainingSet<SpineRow<S> & AnswerOf<F>, keyof AnswerOf<F> & string, keyof SpineRow<S> & string>> {
+  ): Promise<TrainingSet<Simplify<SpineRow<S> & AnswerOf<F>>, keyof AnswerOf<F> & string, keyof SpineRow<S> & string>> {
     this.#checkOpen("train");
     checkOptions("Cannot rebuild a training set", options, retrainOptions);
     const { features, ...rest } = options;
@@ -268,7 +270,7 @@ export class Store extends Displayed {
     }
     const set = await rebuildTrainingSet(record, spine, await this.#parts.trainContext(), rest);
     // The record was made of these features, or nothing is said of them.
-    return set as unknown as TrainingSet<SpineRow<S> & AnswerOf<F>>;
+    return set as unknown as TrainingSet<Simplify<SpineRow<S> & AnswerOf<F>>>;
   }
 
   /**

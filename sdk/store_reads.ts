@@ -52,7 +52,7 @@ export function readsFor(state: RegistryState, readable: Readable, from: "offlin
   }
   const realtime = from === "source" ? newestRealtimeView(state, name) : servedRealtimeView(state, name);
   if (realtime) return [readOfRealtimeView(realtime, find)];
-  const view = from === "source" ? newestView(state, name) : requireView(state, name);
+  const view = from === "source" ? newestView(state, name) : requireView(state, name, typeof readable !== "string");
   if (view) return [readOfView(view)];
   throw unknown(state, name);
 }
@@ -72,10 +72,10 @@ function sourceReads(readable: FeatureService | FeatureView | RealtimeView): Any
 }
 
 /** The version of a view that reads use; NOT_FOUND says why there is none. */
-export function requireView(state: RegistryState, name: string): DefinedView {
+export function requireView(state: RegistryState, name: string, isDefined = false): DefinedView {
   const view = servedView(state, name);
   if (view) return view;
-  if (!Object.hasOwn(state.views, name)) throw unknown(state, name);
+  if (!Object.hasOwn(state.views, name)) throw isDefined ? unpublished(name) : unknown(state, name);
   throw new VarveError(
     "NOT_FOUND",
     `Cannot read view "${name}": its first version is not complete yet; wait for its backfill, or give { from: "source" }`,
@@ -91,6 +91,14 @@ export function newestView(state: RegistryState, name: string): DefinedView | un
 /** The version of a realtime view that was published last. */
 export function newestRealtimeView(state: RegistryState, name: string): DefinedRealtimeView | undefined {
   return Object.hasOwn(state.realtimeViews, name) ? state.realtimeViews[name]!.versions.at(-1) : undefined;
+}
+
+function unpublished(name: string): VarveError {
+  return new VarveError(
+    "NOT_FOUND",
+    `Cannot read view "${name}": it is not published; publish it and wait for its backfill (training and previews need not wait: { from: "source" })`,
+    { details: { view: name } },
+  );
 }
 
 function unknown(state: RegistryState, name: string): VarveError {

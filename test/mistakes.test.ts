@@ -13,9 +13,10 @@ afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true,
 async function complaints(setting: string, lines: readonly string[]): Promise<Map<string, string>> {
   const folder = await mkdtemp(join(tmpdir(), "varve-mistakes-"));
   folders.push(folder);
-  const head = `import { col, entity, fromRows, mean, series, service, type Store, view } from "${
-    join(root, "sdk/mod.ts")
-  }";\n${setting}\n`;
+  const head =
+    `import { col, connect, entity, fromRows, mean, series, service, type Store, type TrainingRecord, view } from "${
+      join(root, "sdk/mod.ts")
+    }";\n${setting}\n`;
   const file = join(folder, "mistakes.ts");
   await writeFile(file, head + lines.join("\n"));
   const options = "--noEmit --strict --module nodenext --target es2022 --skipLibCheck --allowImportingTsExtensions " +
@@ -34,6 +35,7 @@ async function complaints(setting: string, lines: readonly string[]): Promise<Ma
 describe("compile errors of overloaded methods", () => {
   it("say which name is wrong, in the words of the call that was meant", async () => {
     const setting = `declare const store: Store;
+declare const record: TrainingRecord;
 const rows = fromRows([{ k: "a", t: new Date(0), x: 1.5 }], { eventTimestamp: "t" });
 const v = view("v", rows.by(entity("e", { k: "string" })), { schedule: "1d", start: "2001-01-01" });
 const s = service("s", [v]);`;
@@ -51,13 +53,20 @@ const s = service("s", [v]);`;
       `store.train(s, rows).then((set) => set.profile({ label: "xx" }));`,
       `store.train(s, rows).then((set) => set.profile({ label: "k", features: ["xx"] }));`,
       `store.train(s, rows, { asof: "event" });`,
+      `connect({ clok: 1 });`,
+      `store.retrain(record, rows, { features: s }).then((set) => set.rows()).then(([row]) => row!.xx);`,
       `store.train(s, [{ k: "a", at: new Date() }]).then((set) => set.head()).then(([row]): Date => row!.at);`,
       `store.train(v, rows).then((set) => set.rows()).then(([row]): number | null => row!.x);`,
       `store.train(s, rows).then((set) => set.profile({ label: "k", features: ["x"] })).then((found) => found.plot("x"));`,
       `store.train(s, rows, { statuses: true }).then((set) => set.rows()).then(([row]): unknown => row!["v__status"]);`,
+      `store.retrain(record, rows, { features: s }).then((set) => set.rows()).then(([row]): number | null => row!.x);`,
       `store.train("s", "spine.parquet").then((set) => set.rows()).then(([row]): unknown => row!["any"]);`,
     ]);
-    expect([...said.keys()]).toHaveLength(9);
+    expect([...said.keys()]).toHaveLength(11);
+    expect(said.get(`connect({ clok: 1 });`)).toMatch(/'clok' does not exist in type/);
+    expect(
+      said.get(`store.retrain(record, rows, { features: s }).then((set) => set.rows()).then(([row]) => row!.xx);`),
+    ).toMatch(/'xx' does not exist on type/);
     expect(said.get(`rows.select("k", "xx");`)).toMatch(/'"xx"' is not assignable to parameter of type/);
     expect(said.get(`store.online(s, { kk: "a" });`)).toMatch(/'kk' does not exist in type/);
     expect(said.get(`store.online(v, { kk: "a" });`)).toMatch(/'kk' does not exist in type/);

@@ -3,7 +3,21 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { col, connect, count, csv, entity, fromRows, parquet, service, type Store, table, toMicros, view } from "varve";
+import {
+  col,
+  connect,
+  count,
+  csv,
+  entity,
+  fromRows,
+  mean,
+  parquet,
+  service,
+  type Store,
+  table,
+  toMicros,
+  view,
+} from "varve";
 
 const rows = fromRows([{ driver: "ann", at: new Date("2001-01-01T08:00Z"), amount: 5 }], { eventTimestamp: "at" });
 const driver = entity("driver", { driver: "string" });
@@ -72,6 +86,23 @@ describe("an option that does not exist is refused by", () => {
     const [call, said] = calls[name]!;
     const refused = expect((async () => await call())()).rejects;
     await refused.toThrow(`${said}: there is no such option; there are `);
+  });
+});
+
+describe("parts of definitions", () => {
+  it("say what they are", () => {
+    expect(String(mean(col("amount").times(2)).where(col("amount").gt(0)))).toBe("mean(amount * 2) where amount > 0");
+    expect(String(amounts.select("amount").prefix("sum_").mapKeys({ driver: "other" }))).toBe(
+      "selection of view amounts, looked up by driver from other\n  amount as sum_amount",
+    );
+  });
+});
+
+describe("a view that is defined and not published", () => {
+  it("is told to be published", async () => {
+    await expect(store.online(amounts, { driver: "ann" })).rejects.toThrow(
+      'Cannot read view "amounts": it is not published; publish it',
+    );
   });
 });
 

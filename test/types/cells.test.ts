@@ -127,5 +127,7 @@ describe(`cells, with TypeScript ${compilerVersion}`, () => {
     expect(cell.hover("late =")).toBe("const late: Frame<{\n    k: string;\n    x: number;\n    late: boolean;\n}>");
     said(`const answer = await store.online(s, { k: "a" });`);
     expect(cell.hover("answer =")).toMatch(/x: number;\s+n_1d: bigint;/);
+    said(`const [row] = await (await store.train(s, rows)).rows();`);
+    expect(cell.hover("row]")).toBe("const row: {\n    k: string;\n    t: Date;\n    x: number;\n    n_1d: bigint;\n}");
   });
 });
