@@ -224,6 +224,8 @@ export function scatter(
   }
 }
 
+// The same loop four times, and the gathering ones above: each sees arrays of one type, for which it is compiled. One loop for all
+// of them looks at the type of every element.
 function scatterDoubles(
   into: Float64Array,
   place: number,

@@ -6,6 +6,7 @@
 import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { textTable } from "../../sdk/notebook/table_text.ts";
+import { measuredAll } from "./progress.ts";
 
 /** What every benchmark gives. */
 interface BenchResult {
@@ -123,6 +124,7 @@ async function main(args: readonly string[]): Promise<void> {
   const file = new URL(`${name.replaceAll("-", "_")}.ts`, import.meta.url);
   const { run } = await import(file.href) as { run(options: { readonly minutes?: number }): Promise<BenchResult> };
   const result = await run(values.minutes === undefined ? {} : { minutes: Number(values.minutes) });
+  measuredAll();
   console.log(`${name}: ${bench.about}\n${machine()}\n`);
   for (const rows of byColumns(result.rows)) console.log(`${rowsTable(rows)}\n`);
   console.log(ratiosTable(result.ratios, bench.goals));

@@ -13,6 +13,7 @@ import { readOfView } from "../../sdk/retrieve/feature_read.ts";
 import { trainingSet } from "../../sdk/retrieve/training.ts";
 import { FunctionRunner } from "../../sdk/sandbox/runner.ts";
 import "../../sdk/engine/install.ts";
+import { measuring } from "./progress.ts";
 import { type Data, makeData, shapes, viewOf } from "./windows_data.ts";
 import { handWritten, type Method, windowNames } from "./windows_methods.ts";
 import { measureOnlineReads } from "./windows_online.ts";
@@ -43,13 +44,14 @@ export async function run(): Promise<BenchResult> {
     const rows: Row[] = [];
     const ratios: Record<string, number> = {};
     for (const shape of shapes) {
+      measuring(`${shape.name}: making events`);
       const data = await withEngine(undefined, async (engine) => {
         const session = await engine.session();
         const made = await makeData(session, folder, shape);
         session.close();
         return made;
       });
-      const costs = await compare(data, rounds);
+      const costs = await compare(shape.name, data, rounds);
       for (const [method, cost] of costs) rows.push(rowOf(`${shape.name}: ${method}`, cost));
       const own = costs.get("varve")!.cpu;
       const others = [...costs].filter(([method]) => method !== "varve").map(([, { cpu }]) => cpu);
@@ -80,13 +82,14 @@ function rowOf(what: string, { cpu, wall }: Cost): Row {
 }
 
 /** Each in turn, round after round, so that a busy minute hurts all alike. */
-async function compare(data: Data, rounds: number): Promise<Map<string, Cost>> {
+async function compare(shape: string, data: Data, rounds: number): Promise<Map<string, Cost>> {
   const view = viewOf(data, windowNames, ["sum", "count"]);
   const own: Method = { method: "varve", run: (engine) => train(engine, data, view) };
   const costs = new Map<string, Cost[]>();
   for (let round = 0; round < rounds; round++) {
     for (const { method, once, run } of [own, ...handWritten]) {
       if (once && round > 0) continue;
+      measuring(`${shape}: ${method}`, round, once ? 1 : rounds);
       // The limit is the one that stores give their engine; by hand there is none.
       const cost = await withEngine(
         method === "varve" ? "512MB" : undefined,
@@ -112,6 +115,7 @@ async function growth(data: Data, rounds: number): Promise<Map<string, Cost>> {
   const costs = new Map<string, Cost[]>();
   for (let round = 0; round < rounds; round++) {
     for (const [what, view] of views) {
+      measuring(what, round, rounds);
       const cost = await withEngine("512MB", (engine) => measured(() => train(engine, data, view)));
       costs.set(what, [...costs.get(what) ?? [], cost]);
     }

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ExprNode } from "../../sdk/frame/expr_node.ts";
 import type { Query } from "../../sdk/frame/query.ts";
+import { measuring } from "./progress.ts";
 import { type BenchResult, measured, train, withEngine } from "./windows.ts";
 import { type Data, makeData, viewOf } from "./windows_data.ts";
 import { windowNames } from "./windows_methods.ts";
@@ -20,6 +21,7 @@ export async function run(): Promise<BenchResult> {
   try {
     const rows: Record<string, string | number>[] = [];
     for (const shape of shapes) {
+      measuring(`${shape.name}: making events`);
       const data = await withEngine("512MB", async (engine): Promise<Data> => {
         const session = await engine.session();
         const made = await makeData(session, folder, shape, events);
@@ -27,6 +29,7 @@ export async function run(): Promise<BenchResult> {
         return made;
       });
       for (const kind of ["even keys", "a tenth in one key"]) {
+        measuring(`${shape.name}: ${kind}`);
         const view = viewOf(data, windowNames, ["sum", "count"]);
         const uneven = kind === "even keys" ? view : { ...view, query: oneLongKey(view.query) };
         const { cpu, wall } = await withEngine("512MB", (engine) => measured(() => train(engine, data, uneven)));

@@ -75,7 +75,7 @@ async function prefixSums(_: Engine, { events, spine, output }: Data): Promise<v
   let found = pl.readParquet(spine).withRowCount("n").withColumn(micros.alias("at")).sort("at")
     .withColumns(...windows.map((size, i) => pl.col("at").minus(pl.lit(size)).cast(pl.Int64).alias(`at${i}`)));
   for (const suffix of ["", "0", "1", "2"]) {
-    found = found.joinAsof(sums, { leftOn: `at${suffix}`, rightOn: "t", by: "user_id" })
+    found = found.joinAsof(sums, { leftOn: `at${suffix}`, rightOn: "t", by: "user_id", checkSortedness: false })
       .rename({ s: `sum${suffix}`, c: `count${suffix}` }).drop("t");
   }
   const less = (name: string, i: number) => pl.col(name).fillNull(0).minus(pl.col(`${name}${i}`).fillNull(0));

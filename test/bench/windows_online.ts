@@ -28,6 +28,7 @@ import { redisOnlineStore } from "../../sdk/storage/online_redis.ts";
 import type { OnlineStore, ViewState } from "../../sdk/storage/online_store.ts";
 import { ManualClock, toMicros } from "../../sdk/time.ts";
 import { type RedisServer, startRedis } from "../support/redis.ts";
+import { measuring } from "./progress.ts";
 
 /** What was measured: rows to print, and `online_vs_attributes`. */
 export interface OnlineReads {
@@ -58,6 +59,7 @@ export async function measureOnlineReads(): Promise<OnlineReads> {
   const store = redisOnlineStore({ url: server.url, workspace: "bench" });
   const engine = createDuckDbEngine({ memoryLimit: "1GB", tempDirectory: join(folder, "spill") });
   try {
+    measuring("online reads: making and loading events");
     await writeEvents(engine, join(folder, "events.parquet"));
     const bench: Bench = { folder, server, store, engine };
     const windows = await prepared(bench, windowView(folder));
@@ -238,6 +240,7 @@ async function byTurns(
 ): Promise<number[]> {
   const times: number[][] = turns.map(() => []);
   for (let round = 0; round < warmups + rounds; round++) {
+    measuring("online reads", Math.max(0, round - warmups), rounds);
     for (const [i, { reader, keys }] of turns.entries()) {
       const before = process.cpuUsage();
       await readMany(reader, keys.map((id) => [{ id: BigInt(id) }]));

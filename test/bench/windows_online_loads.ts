@@ -15,6 +15,7 @@ import { redisOnlineStore } from "../../sdk/storage/online_redis.ts";
 import { ManualClock, toMicros } from "../../sdk/time.ts";
 import { startRedis } from "../support/redis.ts";
 import { windowView } from "./windows_online.ts";
+import { measuring } from "./progress.ts";
 
 const keys = 100_000;
 const events = 2_000_000;
@@ -31,6 +32,7 @@ export async function measureOnlineLoads(): Promise<readonly Readonly<Record<str
   const engine = createDuckDbEngine({ memoryLimit: "512MB", tempDirectory: join(folder, "spill") });
   const objects = localObjectStore(join(folder, "objects"));
   try {
+    measuring("loads of windows into the online store");
     const session = await engine.session();
     await session.writeParquet(
       `SELECT (hash(i) % ${keys})::BIGINT AS id, make_timestamptz((${start} + (hash(i, 1) % ${
