@@ -1,4 +1,7 @@
-/** Columns of values in typed arrays, and how they are copied. Every loop here sees arrays of one kind, and is compiled for it. */
+/**
+ * Columns of values in typed arrays, and how they are copied. Loops see arrays of at most three types: for so few they are compiled
+ * as well as for one (measured), and for more they would look at every element's.
+ */
 import type { ColumnVector } from "../engine/engine.ts";
 import type { DataType } from "../schema.ts";
 
@@ -130,33 +133,23 @@ export function copyByOrder(
 ): void {
   switch (kind) {
     case "float64":
-      return gatherDoubles(into as Float64Array, at, from as Float64Array, order, start, size);
     case "int32":
-      return gatherInts(into as Int32Array, at, from as Int32Array, order, start, size);
+    case "byte":
+      return gatherNumbers(into as Numbers, at, from as Numbers, order, start, size);
     case "int64":
       return gatherPairs(into as Int32Array, at, from as Int32Array, order, start, size);
-    case "byte":
-      return gatherBytes(into as Uint8Array, at, from as Uint8Array, order, start, size);
     default:
       for (let i = 0; i < size; i++) into[at + i] = from[order[start + i]!] as never;
   }
 }
 
-function gatherDoubles(
-  into: Float64Array,
-  at: number,
-  from: Float64Array,
-  order: Int32Array,
-  start: number,
-  size: number,
-): void {
-  for (let i = 0; i < size; i++) into[at + i] = from[order[start + i]!]!;
-}
+/** Arrays that share loops. */
+type Numbers = Float64Array | Int32Array | Uint8Array;
 
-function gatherInts(
-  into: Int32Array,
+function gatherNumbers(
+  into: Numbers,
   at: number,
-  from: Int32Array,
+  from: Numbers,
   order: Int32Array,
   start: number,
   size: number,
@@ -179,17 +172,6 @@ function gatherPairs(
   }
 }
 
-function gatherBytes(
-  into: Uint8Array,
-  at: number,
-  from: Uint8Array,
-  order: Int32Array,
-  start: number,
-  size: number,
-): void {
-  for (let i = 0; i < size; i++) into[at + i] = from[order[start + i]!]!;
-}
-
 /** Rows of an array that have the numbers from `place` on. */
 export interface Target {
   readonly place: number;
@@ -209,13 +191,11 @@ export function scatter(
 ): void {
   switch (kind) {
     case "float64":
-      return scatterDoubles(into as Float64Array, place, rows, from as Float64Array, start, places, first, count);
     case "int32":
-      return scatterInts(into as Int32Array, place, rows, from as Int32Array, start, places, first, count);
+    case "byte":
+      return scatterNumbers(into as Numbers, place, rows, from as Numbers, start, places, first, count);
     case "int64":
       return scatterPairs(into as Int32Array, place, rows, from as Int32Array, start, places, first, count);
-    case "byte":
-      return scatterBytes(into as Uint8Array, place, rows, from as Uint8Array, start, places, first, count);
     default:
       for (let i = 0; i < count; i++) {
         const at = places[first + i]! - place;
@@ -224,45 +204,11 @@ export function scatter(
   }
 }
 
-// The same loop four times, and the gathering ones above: each sees arrays of one type, for which it is compiled. One loop for all
-// of them looks at the type of every element.
-function scatterDoubles(
-  into: Float64Array,
+function scatterNumbers(
+  into: Numbers,
   place: number,
   rows: number,
-  from: Float64Array,
-  start: number,
-  places: Int32Array,
-  first: number,
-  count: number,
-): void {
-  for (let i = 0; i < count; i++) {
-    const at = places[first + i]! - place;
-    if (at >= 0 && at < rows) into[at] = from[start + i]!;
-  }
-}
-
-function scatterInts(
-  into: Int32Array,
-  place: number,
-  rows: number,
-  from: Int32Array,
-  start: number,
-  places: Int32Array,
-  first: number,
-  count: number,
-): void {
-  for (let i = 0; i < count; i++) {
-    const at = places[first + i]! - place;
-    if (at >= 0 && at < rows) into[at] = from[start + i]!;
-  }
-}
-
-function scatterBytes(
-  into: Uint8Array,
-  place: number,
-  rows: number,
-  from: Uint8Array,
+  from: Numbers,
   start: number,
   places: Int32Array,
   first: number,
