@@ -5,6 +5,7 @@
  */
 import type { Row, Schema } from "../schema.ts";
 import type { makeCodec, WrongValue } from "./codec.ts";
+import type { makeEnclosure } from "./enclosure.ts";
 import type { makeWatch } from "./watch_rows.ts";
 import type { weigh } from "./weigh.ts";
 
@@ -56,11 +57,12 @@ export const frameKinds = { start: 1, batch: 2, ready: 3, rows: 4, problem: 5 } 
 /** Bytes before the body of a frame. */
 export const frameHead = 16;
 
-/** The host. `allowed` are the globals that the function may use. */
+/** The host, with the makers of its parts. `allowed` are the globals that the function may use. */
 export function sandboxHost(
   codecFactory: typeof makeCodec,
   weighValue: typeof weigh,
   watchFactory: typeof makeWatch,
+  enclosureFactory: typeof makeEnclosure,
   allowed: readonly string[],
 ): void {
   const kinds = { start: 1, batch: 2, ready: 3, rows: 4, problem: 5 };
@@ -72,7 +74,6 @@ export function sandboxHost(
   const { stdout, stderr } = deno;
   const exit = deno.exit.bind(deno);
   const RealDate = Date;
-  const reflect = Reflect;
   const compile = Function;
   const now = performance.now.bind(performance);
   const texts = new TextEncoder();
@@ -120,10 +121,6 @@ export function sandboxHost(
     }
   }
 
-  function refuse(what: string): never {
-    throw new TypeError(`${what} is not there in a published function: its answer may depend on its input alone`);
-  }
-
   // The same face as the SDK's own Timestamp.
   class Timestamp {
     readonly micros: bigint;
@@ -163,6 +160,7 @@ export function sandboxHost(
     return micros >= -62_135_596_800_000_000n && micros <= 253_402_300_799_999_999n ? micros : undefined;
   }
 
+  const enclosure = enclosureFactory(allowed);
   const codec = codecFactory({ timestampOf: (micros) => new Timestamp(micros), microsOf });
 
   let written = "";
@@ -180,146 +178,19 @@ export function sandboxHost(
     written = `${written.slice(0, maxConsole)}\n`;
   }
 
-  /** A Date that does not know what time it is. */
-  function replaceDate(): void {
-    const Still = function (this: unknown, ...parts: unknown[]): unknown {
-      if (new.target === undefined) refuse("Date()");
-      if (parts.length === 0) refuse("new Date()");
-      return reflect.construct(RealDate, parts, new.target);
-    };
-    Object.defineProperty(Still, "name", { value: "Date" });
-    Object.defineProperty(Still, "length", { value: 7 });
-    Object.defineProperty(Still, "prototype", { value: RealDate.prototype, writable: false });
-    Object.assign(Still, { UTC: RealDate.UTC, parse: RealDate.parse, now: () => refuse("Date.now()") });
-    Object.defineProperty(RealDate.prototype, "constructor", { value: Still });
-    world["Date"] = Still;
-  }
-
-  /** Nothing turns text into code any more. */
-  function takeCompilers(): void {
-    const functions = [function () {}, async function () {}, function* () {}, async function* () {}];
-    for (const sample of functions) {
-      const gone = () => refuse("A function made of text");
-      Object.defineProperty(Object.getPrototypeOf(sample), "constructor", { value: gone, writable: false });
-    }
-  }
-
-  /** What depends on the language of a computer, on chance, or runs later. */
-  function takeTheRest(): void {
-    Math.random = () => refuse("Math.random()");
-    const local = [
-      "toLocaleString",
-      "toLocaleDateString",
-      "toLocaleTimeString",
-      "toLocaleUpperCase",
-      "toLocaleLowerCase",
-    ];
-    const homes = [
-      Object,
-      Number,
-      BigInt,
-      Array,
-      RealDate,
-      String,
-      Object.getPrototypeOf(Uint8Array) as { prototype: object },
-    ];
-    for (const home of homes) {
-      for (const name of [...local, "localeCompare"]) {
-        if (!Object.hasOwn(home.prototype as object, name)) continue;
-        Object.defineProperty(home.prototype, name, { value: () => refuse(name), writable: true, configurable: true });
-      }
-    }
-    reflect.deleteProperty(Array, "fromAsync");
-    // What the last match was: memory between rows.
-    for (const name of reflect.ownKeys(RegExp)) {
-      const property = Object.getOwnPropertyDescriptor(RegExp, name)!;
-      if (property.get !== undefined && typeof name === "string") reflect.deleteProperty(RegExp, name);
-    }
-    reflect.deleteProperty(RegExp.prototype, "compile");
-  }
-
-  /** Takes away every global that is not allowed. */
-  function takeGlobals(): void {
-    const kept = new Set<PropertyKey>(allowed);
-    for (const name of reflect.ownKeys(world)) {
-      if (kept.has(name) || reflect.deleteProperty(world, name)) continue;
-      reflect.defineProperty(world, name, { value: undefined });
-    }
-    Object.setPrototypeOf(world, null);
-    Object.preventExtensions(world);
-  }
-
-  /** So that a function that gives its own object a `toString`, or an error a `name`, still can. */
-  function letOverride(prototype: object): void {
-    for (const name of reflect.ownKeys(prototype)) {
-      const property = Object.getOwnPropertyDescriptor(prototype, name)!;
-      if (!("value" in property) || property.configurable !== true) continue;
-      const { value } = property;
-      Object.defineProperty(prototype, name, {
-        get: () => value,
-        set(this: object, next: unknown) {
-          if (this === prototype) refuse("Writing to a built-in");
-          Object.defineProperty(this, name, { value: next, writable: true, enumerable: true, configurable: true });
-        },
-        enumerable: property.enumerable === true,
-        configurable: true,
-      });
-    }
-  }
-
-  /** Freezes everything that the function can reach: no row leaves anything behind for the next. */
-  function freezeAll(): void {
-    const samples: unknown[] = [
-      [][Symbol.iterator](),
-      new Map()[Symbol.iterator](),
-      new Set()[Symbol.iterator](),
-      ""[Symbol.iterator](),
-      "".matchAll(/a/g),
-      function () {},
-      async function () {},
-      function* () {},
-      async function* () {},
-      (function* () {})(),
-      Timestamp,
-      log,
-    ];
-    const waiting: unknown[] = [...samples, ...reflect.ownKeys(world).map((name) => world[name])];
-    const seen = new Set<unknown>([world]);
-    while (waiting.length > 0) {
-      const item = waiting.pop();
-      if ((typeof item !== "object" && typeof item !== "function") || item === null || seen.has(item)) continue;
-      seen.add(item);
-      waiting.push(Object.getPrototypeOf(item));
-      for (const name of reflect.ownKeys(item)) {
-        const property = Object.getOwnPropertyDescriptor(item, name)!;
-        waiting.push(property.value, property.get, property.set);
-      }
-    }
-    letOverride(Object.prototype);
-    for (const kind of [Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError]) {
-      letOverride(kind.prototype);
-    }
-    for (const item of seen) {
-      if (item !== world) Object.freeze(item);
-    }
-  }
-
   function start(): void {
     const first = new Uint32Array(read(head).buffer);
     const begin = parse(utf8.decode(read(first[0]!))) as HostStart;
     const watch = begin.isStrict ? watchFactory() : undefined;
     world["console"] = { log, info: log, warn: log, error: log, debug: log };
-    replaceDate();
-    takeTheRest();
-    takeGlobals();
+    enclosure.close();
     let call: (row: Row) => unknown;
     try {
       // A compiler's helper that keeps names may stand in the text.
       call = compile("__name", `"use strict"; return (${begin.source}\n);`)((named: unknown) => named) as (
         row: Row,
       ) => unknown;
-      takeCompilers();
-      freezeAll();
+      enclosure.seal([Timestamp, log]);
       if (typeof call !== "function") throw new TypeError("it is not a function");
       Object.freeze(call);
       if (call.prototype !== undefined) Object.freeze(call.prototype);

@@ -4,6 +4,7 @@ import { delimiter, join } from "node:path";
 import { allowedGlobals } from "./allowed_globals.ts";
 import { sandboxHost } from "./child_host.ts";
 import { makeCodec } from "./codec.ts";
+import { makeEnclosure } from "./enclosure.ts";
 import { isExecutable } from "./find_deno.ts";
 import { makeWatch } from "./watch_rows.ts";
 import { weigh } from "./weigh.ts";
@@ -71,7 +72,7 @@ function hostUrl(): string {
   url ??= `data:application/javascript,${
     encodeURIComponent(
       // A compiler's helper that keeps names may stand in the texts.
-      `const __name = (named) => named;\n(${sandboxHost})(${makeCodec}, ${weigh}, ${makeWatch}, ${
+      `const __name = (named) => named;\n(${sandboxHost})(${makeCodec}, ${weigh}, ${makeWatch}, ${makeEnclosure}, ${
         JSON.stringify(allowedGlobals)
       });`,
     )
