@@ -142,53 +142,68 @@ class RealtimeReader implements ServiceReader {
 
   async read(requests: readonly FeatureRequest[], options: ReadFeaturesOptions): Promise<Answer[]> {
     const fields = requestRows(this.#title, this.requestFields, options.context ?? [], requests.length);
-    const stored = await this.lookedUp.read(requests, { at: options.at, signal: options.signal });
+    const { at, signal, times = true } = options;
+    const stored = await this.lookedUp.read(requests, { at, signal, times });
     const computed: (unknown[][] | undefined)[] = [];
     const title = (row: number) => requests.length === 1 ? "the request" : `row ${row} of ${requests.length}, from 0`;
     for (const { computer, inputs } of this.#computations) {
       const rows = stored.map(({ values }, r) => {
-        const row: Record<string, unknown> = { ...fields[r], [requestTimeColumn]: options.at };
+        const row: Record<string, unknown> = { ...fields[r], [requestTimeColumn]: at };
         for (const { name, place, toRow } of inputs) row[name] = toRow ? toRow(values[place]) : values[place];
         return row;
       });
       try {
-        computed.push(await computer.compute(rows, title, options.signal));
+        computed.push(await computer.compute(rows, title, signal));
       } catch (error) {
         if (!options.partial || !isLate(error)) throw cannotServe(this.#title, error);
         computed.push(undefined);
       }
     }
-    return stored.map((lookedUp, r) => this.#answer({ lookedUp, fields: fields[r]! }, computed, r, options.at));
+    return stored.map((lookedUp, r) => this.#answer({ lookedUp, fields: fields[r]! }, computed, r, at, times));
   }
 
-  #answer(inputs: ComputedInputs, computed: readonly (unknown[][] | undefined)[], r: number, at: bigint): Answer {
+  #answer(
+    inputs: ComputedInputs,
+    computed: readonly (unknown[][] | undefined)[],
+    r: number,
+    at: bigint,
+    times: boolean,
+  ): Answer {
     const stored = inputs.lookedUp;
     const count = this.#places.length;
     const values = new Array<unknown>(count);
     const statuses: Answer["statuses"] = new Array(count);
-    const effectiveTimes: Answer["effectiveTimes"] = new Array(count);
-    const eventTimes: Answer["eventTimes"] = new Array(count);
+    const effectiveTimes: Answer["effectiveTimes"] = [];
+    const eventTimes: Answer["eventTimes"] = [];
     for (let i = 0; i < count; i++) {
       const place = this.#places[i]!;
       if ("stored" in place) {
         values[i] = stored.values[place.stored];
         statuses[i] = stored.statuses[place.stored]!;
-        effectiveTimes[i] = stored.effectiveTimes[place.stored];
-        eventTimes[i] = stored.eventTimes[place.stored];
+        if (times) {
+          effectiveTimes.push(stored.effectiveTimes[place.stored]);
+          eventTimes.push(stored.eventTimes[place.stored]);
+        }
         continue;
       }
       const results = computed[place.computation];
       if (results === undefined) {
         values[i] = null;
         statuses[i] = "TIME_OUT";
+        if (times) {
+          effectiveTimes.push(undefined);
+          eventTimes.push(undefined);
+        }
         continue;
       }
       const value = results[r]![place.value];
       values[i] = place.toUser ? place.toUser(value) : value;
       // Computed now, of whatever there is (S4).
       statuses[i] = "PRESENT";
-      effectiveTimes[i] = at;
-      eventTimes[i] = at;
+      if (times) {
+        effectiveTimes.push(at);
+        eventTimes.push(at);
+      }
     }
     const { storedBytes, cut } = stored;
     const answer = { values, statuses, effectiveTimes, eventTimes, storedBytes, inputs };
