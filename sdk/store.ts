@@ -36,7 +36,8 @@ import {
   requireView,
 } from "./store_reads.ts";
 import { ReadResult } from "./store_result.ts";
-import { audit, type AuditOptions, type AuditReport } from "./store_audit.ts";
+import type { AuditReport } from "./audit_report.ts";
+import { audit, type AuditOptions } from "./store_audit.ts";
 import type { Explanation } from "./explanation.ts";
 import { explain, type ExplainOptions, explainOptions } from "./store_explain.ts";
 import { registeredSource } from "./store_source.ts";

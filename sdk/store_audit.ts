@@ -4,6 +4,7 @@
  */
 import { auditParts, auditRows, type LoggedRow } from "./audit/log_reader.ts";
 import type { AuditedComputation, AuditedRead, AuditShape } from "./audit/served_rows.ts";
+import { type AuditReport, Tally } from "./audit_report.ts";
 import type { ViewDefinition } from "./define/definitions.ts";
 import { realtimeSchema } from "./define/realtime_checks.ts";
 import { rowValue, userValue } from "./engine/value_form.ts";
@@ -32,66 +33,9 @@ export interface AuditOptions {
 
 const auditOptions: OptionNames<AuditOptions> = { from: true, to: true, limit: true, signal: true };
 
-/** What became of one feature. */
-export interface FeatureAudit {
-  /** Its name in the answer. */
-  readonly feature: string;
-  /** Answers that differ from what is computed. */
-  readonly mismatches: number;
-  /** Answers without a row of the key, where one had been loaded. */
-  readonly missing: number;
-}
-
-/** One answer that differs. */
-export interface AuditExample {
-  /** When it was asked for. */
-  readonly at: string;
-  /** The join keys. */
-  readonly key: Row;
-  /** The feature. */
-  readonly feature: string;
-  /** What was answered. */
-  readonly served: unknown;
-  /** What the offline tables give. */
-  readonly offline: unknown;
-  /** The status it was answered with. */
-  readonly status: string;
-}
-
-/** What a check of the audit log found. */
-export interface AuditReport {
-  /** The service. */
-  readonly service: string;
-  /** Requests from this instant on. */
-  readonly from: string;
-  /** Requests before this instant. */
-  readonly to: string;
-  /** Answers in the log. */
-  readonly rows: number;
-  /** Whether there are more than were looked at. */
-  readonly more: boolean;
-  /** Values that were compared. */
-  readonly values: number;
-  /** Values that are as computed. */
-  readonly matches: number;
-  /** Values that differ. */
-  readonly mismatches: number;
-  /** Values that were not there though they had been loaded. */
-  readonly missing: number;
-  /** Values that could not be compared: keys are hashed, or what they came from is gone. */
-  readonly uncompared: number;
-  /** Why, once each. */
-  readonly notes: readonly string[];
-  /** By feature. */
-  readonly features: readonly FeatureAudit[];
-  /** The first that differ, at most twenty. */
-  readonly examples: readonly AuditExample[];
-}
-
 const dayMicros = 86_400_000_000n;
 const usualRows = 100_000;
 const maxRows = 1_000_000;
-const maxExamples = 20;
 /** A column that no join key can be confused with. */
 const timeColumn = "varve_audit_at";
 
@@ -159,43 +103,6 @@ function nothingLogged(state: RegistryState, service: string, range: { start: Mi
   return new VarveError("NOT_FOUND", `Cannot check the audit log of service ${JSON.stringify(service)}: ${why}`, {
     details: { service },
   });
-}
-
-/** Counts what is found. */
-class Tally {
-  readonly counts = { values: 0, matches: 0, mismatches: 0, missing: 0, uncompared: 0 };
-  readonly #features = new Map<string, { mismatches: number; missing: number }>();
-  readonly #notes = new Set<string>();
-  readonly #examples: AuditExample[] = [];
-
-  uncompared(values: number, why: string): void {
-    this.counts.uncompared += values;
-    this.#notes.add(why);
-  }
-
-  matched(feature: string): void {
-    this.counts.values++;
-    this.counts.matches++;
-    this.#feature(feature);
-  }
-
-  differs(kind: "mismatches" | "missing", example: AuditExample): void {
-    this.counts.values++;
-    this.counts[kind]++;
-    this.#feature(example.feature)[kind]++;
-    if (this.#examples.length < maxExamples) this.#examples.push(example);
-  }
-
-  #feature(name: string): { mismatches: number; missing: number } {
-    let counts = this.#features.get(name);
-    if (!counts) this.#features.set(name, counts = { mismatches: 0, missing: 0 });
-    return counts;
-  }
-
-  result() {
-    const features = [...this.#features].map(([feature, counts]) => ({ feature, ...counts }));
-    return { ...this.counts, notes: [...this.#notes], features, examples: this.#examples };
-  }
 }
 
 /** Checks answers of one shape. */
