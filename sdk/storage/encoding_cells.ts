@@ -80,12 +80,9 @@ export function cellOf(type: DataType, form: ValueForm): Cell {
         get: (view, at) => view.getFloat32(at, true),
       };
     case "float64":
-      return {
-        size: 8,
-        put: (view, at, value) => view.setFloat64(at, floatOf(value, type), true),
-        get: (view, at) => view.getFloat64(at, true),
-      };
+      return float64Cell;
     case "int64":
+      return int64Cell;
     case "duration":
       return {
         size: 8,
@@ -119,6 +116,19 @@ export function cellOf(type: DataType, form: ValueForm): Cell {
       };
   }
 }
+
+/** The usual types of features, each known by its one object: a call for every value would cost more than reading it. */
+const float64Cell: FixedCell = {
+  size: 8,
+  put: (view, at, value) => view.setFloat64(at, floatOf(value, "float64"), true),
+  get: (view, at) => view.getFloat64(at, true),
+};
+
+const int64Cell: FixedCell = {
+  size: 8,
+  put: (view, at, value) => view.setBigInt64(at, int64Of(value, "int64"), true),
+  get: (view, at) => view.getBigInt64(at, true),
+};
 
 /** Where the parts of a run of cells are. */
 export interface CellRun {
@@ -233,6 +243,8 @@ export function readPicked(
   for (let i = 0; i < cells.length; i++) {
     const cell = cells[i]!;
     if ((bytes[nullBytes[i]!]! >> nullBits[i]!) & 1) values[first + i] = defaults[i];
+    else if (cell === float64Cell) values[first + i] = view.getFloat64(base + slots[i]!, true);
+    else if (cell === int64Cell) values[first + i] = view.getBigInt64(base + slots[i]!, true);
     else if (cell.size !== undefined) values[first + i] = cell.get(view, base + slots[i]!);
     else {
       const startSlot = startSlots[i]!;
