@@ -245,6 +245,7 @@ export type {
   FunctionFeatures,
   FunctionRow,
   KeysOfParts,
+  OnlyOf,
   RealtimeRow,
   Settled,
 } from "./define/realtime_types.ts";

@@ -62,12 +62,18 @@ export type FunctionFeatures<Output extends SchemaTypes, Defaults extends string
   -readonly [P in keyof Output & string]: P extends Defaults ? ValueOf<Output[P]> : ValueOf<Output[P]> | null;
 };
 
+/** What keeps an answer from having features that are not of its output. */
+export type OnlyOf<Output, Answer> = {
+  readonly [P in Exclude<keyof Answer, keyof Output>]: "no feature of the output";
+};
+
 /** The options of `realtimeView` with a function. */
 export interface RealtimeFunctionOptions<
   Request extends SchemaTypes = SchemaTypes,
   Parts extends readonly ServicePart[] = readonly ServicePart[],
   Output extends SchemaTypes = SchemaTypes,
   Defaults extends string = string,
+  Answer = FunctionAnswer<Output>,
 > extends Descriptive {
   /** The fields that every request gives beside join keys, with their types; a field may be null. @default none */
   readonly request?: Request;
@@ -81,7 +87,7 @@ export interface RealtimeFunctionOptions<
    * Gives the features of a row: request fields, the features of `from`, and `requestTimestamp`. Its text is published and runs
    * elsewhere: it may use what is declared inside it and nothing else, and its answer may depend on its row alone.
    */
-  readonly compute: (row: FunctionRow<Request, Parts>) => FunctionAnswer<Output>;
+  readonly compute: (row: FunctionRow<Request, Parts>) => Answer & OnlyOf<Output, Answer>;
   /** Values that replace null, by feature (S7). */
   readonly defaults?: { readonly [P in Defaults]: P extends keyof Output ? DefaultValue<ValueOf<Output[P]>> : never };
   /** What features are, in words. */

@@ -15,6 +15,7 @@ import type {
   RealtimeRow,
   Settled,
 } from "./realtime_types.ts";
+import type { FunctionAnswer } from "../sandbox/published_function.ts";
 import { SelectableView } from "./selectable.ts";
 import { ViewSelection } from "./selection.ts";
 import { definitionsOf, type RequestKeys, selectionOf, type ServicePart, type Simplify } from "./service.ts";
@@ -112,11 +113,12 @@ export function realtimeView<
   const E extends InputsOver<RealtimeRow<Request, Parts>> = Record<never, never>,
   const Output extends SchemaTypes = Record<never, never>,
   const Defaults extends Settled<keyof E | keyof Output> & string = never,
+  Answer extends FunctionAnswer<Output> = FunctionAnswer<Output>,
 >(
   name: string,
   options:
     | RealtimeOptions<Request, Parts, E, Defaults>
-    | RealtimeFunctionOptions<Request, Parts, Output, Defaults>,
+    | RealtimeFunctionOptions<Request, Parts, Output, Defaults, Answer>,
 ): RealtimeView<
   KeysOfParts<Parts>,
   Simplify<ComputedFeatures<RealtimeRow<Request, Parts>, E, Defaults> & FunctionFeatures<Output, Defaults>>,

@@ -80,7 +80,11 @@ describe(`cells, with TypeScript ${compilerVersion}`, () => {
     ],
     [
       `realtimeView("y", { from: [v], output: { z: "float64" }, compute: ({ x }) => ({ zz: x }) })`,
-      /^Property 'z' is missing in type '{ zz: number; }' but required in type 'FunctionAnswer/,
+      /^Type '{ zz: number; }' .*\n.*Property 'z' is missing in type '{ zz: number; }' but required in type 'FunctionAnswer/,
+    ],
+    [
+      `realtimeView("y", { from: [v], output: { z: "float64" }, compute: ({ x }) => ({ z: x, more: x }) })`,
+      /^Type 'number' is not assignable to type 'never'/,
     ],
     [
       `realtimeView("y", { from: [v], output: { z: "float64" }, compute: () => ({ z: "a" }) })`,
