@@ -8,7 +8,7 @@ import type { DuckClient, DuckDatabase } from "./client.ts";
 import { DuckDbSession } from "./duckdb_session.ts";
 import type { Engine, EngineSession } from "./engine.ts";
 import { quoteName } from "./engine.ts";
-import { NullCounts } from "./null_count.ts";
+import { FileFacts } from "./file_facts.ts";
 
 /** How much the engine may use, and where it finds what is not on this computer. */
 export interface DuckDbOptions {
@@ -38,15 +38,15 @@ export interface SharedDatabase {
   exclusive<T>(action: (client: DuckClient) => Promise<T>): Promise<T>;
   /** Tables of memory sources by content id. */
   readonly memoryTables: Map<string, string>;
-  /** What files have told of their nulls. */
-  readonly nullCounts: NullCounts;
+  /** What files have told of their times. */
+  readonly fileFacts: FileFacts;
 }
 
 /** See {@link Engine}. */
 export class DuckDbEngine implements Engine, SharedDatabase {
   readonly options: DuckDbOptions;
   readonly memoryTables: Map<string, string> = new Map();
-  readonly nullCounts: NullCounts = new NullCounts();
+  readonly fileFacts: FileFacts = new FileFacts();
   readonly #open: OpenDatabase;
   readonly #tempDirectory: string;
   #database: Promise<DuckDatabase> | undefined;

@@ -60,7 +60,7 @@ export class DuckDbSession implements EngineSession {
     const read = { ...scan, schema: scan.schema.filter(({ name }) => [column, time, written].includes(name)) };
     const found = await findSources(read, this.#client, this.#shared, signal);
     const source = found.source(read.source);
-    const told = await this.#shared.nullCounts.told(source, column, this, signal);
+    const told = await this.#shared.fileFacts.nulls(source, column, this, signal);
     if (told !== undefined) return told;
     const { sql } = querySql(read, { ...found, position: false });
     const [row] = await this.rows(

@@ -90,7 +90,16 @@ async function fileSource(
     files.push(...(isRemote(path) ? await remoteFiles(path, shared, signal) : expandPaths([path])));
   }
   const label = source.paths.map((path) => `"${path}"`).join(", ");
-  return await describeFiles(source, files, label, step, client, signal);
+  const described = await describeFiles(source, files, label, step, client, signal);
+  // Options may make the columns depend on all files.
+  if (!described.parquet || Object.keys(source.options ?? {}).length > 0) return described;
+  return {
+    ...described,
+    fromWithin: (column, range) => {
+      const some = shared.fileFacts.within(files, column, range);
+      return some.length === files.length ? described.from : reader(source, some, step.schema, label);
+    },
+  };
 }
 
 /** The physical columns of files; errors name them. */

@@ -3,6 +3,7 @@ import { VarveError } from "../errors.ts";
 import type { FileSource, ScanStep } from "../frame/query.ts";
 import { formatType } from "../schema.ts";
 import type { DataType, Field, Schema } from "../schema.ts";
+import type { TimeRange } from "../time.ts";
 import { csvDialect } from "./csv_dialect.ts";
 import type { CsvDialect } from "./csv_dialect.ts";
 import { canCast, castSql, dataTypeOf, duckTypeOf, normalSql } from "./duck_type.ts";
@@ -18,6 +19,8 @@ export interface ResolvedSource {
   readonly columns: ReadonlyMap<string, DuckType>;
   /** The files, where they are Parquet. */
   readonly parquet?: readonly string[];
+  /** As {@link from}, without files of which it is known that no time in the column lies in the range. */
+  readonly fromWithin?: (column: string, range: TimeRange) => string;
   /** SQL of a number that grows with the order of rows, where there is one. */
   readonly position?: string;
   /** Names the source in errors. */
@@ -36,6 +39,7 @@ export function scanSql(
     return sql === quoteName(field.name) ? sql : `${sql} AS ${quoteName(field.name)}`;
   });
   const lines = [];
+  let { from } = source;
   if (slices) {
     const name = step.source.eventTimestamp;
     if (name === undefined) {
@@ -50,9 +54,10 @@ export function scanSql(
       : scanColumnSql(name, type, source);
     if (slices.interval !== undefined) columns.unshift(`${sliceSql(time, slices.interval)} AS __slice`);
     lines.push(`WHERE ${rangeSql(name, time, source, slices)}`);
+    from = source.fromWithin?.(name, slices.range) ?? from;
   }
   if (positioned) columns.push(`${source.position} AS __position`);
-  return [`SELECT ${columns.join(", ")}`, `FROM ${source.from}`, ...lines].join("\n");
+  return [`SELECT ${columns.join(", ")}`, `FROM ${from}`, ...lines].join("\n");
 }
 
 /** The start of the epoch-aligned slice that holds an instant. */
