@@ -96,7 +96,7 @@ describe("files of a long history", () => {
   it.each(cases)("tell bounds of %s: %s", async (name, type, times, known) => {
     const path = await write(`bounds of ${name}.parquet`, times, type);
     const facts = new FileFacts();
-    const columns = new Map([["t", { kind: "scalar", name: "TIMESTAMP WITH TIME ZONE" } as const]]);
+    const columns = new Map([["t", { kind: "scalar", name: "TIMESTAMP WITH TIME ZONE", args: [] } as const]]);
     await facts.nulls({ from: "", label: "", parquet: [path], columns }, "t", session);
     const isRead = (from: bigint, end: bigint) => facts.within(["first", path], "t", { start: from, end }).length === 2;
     expect(isRead(noon, noon + day)).toBe(!known);
