@@ -4,6 +4,7 @@ import type { KeyedSource } from "./define/view_types.ts";
 import type { MimeBundle } from "./display.ts";
 import { frameEngine } from "./engine/install.ts";
 import { setPreviewWindows } from "./frame/runtime.ts";
+import { readStopped, stoppable } from "./interrupt.ts";
 import { textBundle } from "./notebook/html.ts";
 import { reportList } from "./notebook/report.ts";
 import { rowsTable } from "./notebook/rows_table.ts";
@@ -13,23 +14,25 @@ import { formatTimestamp, systemClock, toMicros } from "./time.ts";
 /** Keys that a notebook shows. */
 const shownKeys = 20;
 
-setPreviewWindows(async (windowed, { at, limit, signal }) => {
+setPreviewWindows(async (windowed, { at, limit, signal: given }) => {
   const definition = previewDefinition(windowed as KeyedSource<Row, SchemaTypes> & typeof windowed, windowed.spec);
   const instant = at === undefined ? systemClock.now() : toMicros(at);
   const { preview } = await import("./retrieve/range.ts");
-  const { session, relation } = await preview(await frameEngine(), definition, {
-    at: instant,
-    asOf: "event",
-    ...(limit !== undefined && { limit }),
-    ...(signal && { signal }),
+  return await stoppable({ signal: given }, readStopped, async ({ signal }) => {
+    const { session, relation } = await preview(await frameEngine(), definition, {
+      at: instant,
+      asOf: "event",
+      ...(limit !== undefined && { limit }),
+      ...(signal && { signal }),
+    });
+    try {
+      const rows = await session.rows(relation.sql, signal);
+      const when = `${formatTimestamp(instant)}${at === undefined ? ", which is now" : ""}`;
+      return reportList(rows, () => shown(rows, relation.schema, when));
+    } finally {
+      session.close();
+    }
   });
-  try {
-    const rows = await session.rows(relation.sql, signal);
-    const when = `${formatTimestamp(instant)}${at === undefined ? ", which is now" : ""}`;
-    return reportList(rows, () => shown(rows, relation.schema, when));
-  } finally {
-    session.close();
-  }
 });
 
 function shown(rows: readonly Row[], schema: Schema, when: string): MimeBundle {

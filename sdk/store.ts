@@ -8,6 +8,7 @@ import { rememberProfile } from "./define/view_facts.ts";
 import type { ProfileOptions, ViewProfile } from "./define/view_profile.ts";
 import { Displayed, type Rendering } from "./display.ts";
 import { checkOptions, VarveError } from "./errors.ts";
+import { readStopped, stoppable } from "./interrupt.ts";
 import { report, reportList } from "./notebook/report.ts";
 import { answersBundle, auditBundle, leaksBundle, skewBundle } from "./notebook/report_tables.ts";
 import { withProgress } from "./notebook/shown_progress.ts";
@@ -205,10 +206,15 @@ export class Store extends Displayed {
   }
 
   /** Computes slices of a view's newest version by hand, loads them online, and waits. */
-  async materialize(view: string | FeatureView, options: MaterializeOptions = {}): Promise<DoneView[]> {
+  async materialize(view: string | FeatureView, options: MaterializeOptions = {}): Promise<DoneView[] & Displayed> {
     this.#checkOpen("materialize");
     checkOptions(`Cannot materialize view "${nameOf(view)}"`, options, materializeOptions);
-    return [await materializeByHand(this.#parts, await this.#newest(nameOf(view)), options)];
+    const version = await this.#newest(nameOf(view));
+    const done = await withProgress(
+      options,
+      (followed) => materializeByHand(this.#parts, version, { ...options, ...followed }),
+    );
+    return reportList([done], doneBundle);
   }
 
   /** Computes everything that is due of all views, or of one, and waits. */
@@ -254,7 +260,8 @@ export class Store extends Displayed {
     this.#checkOpen("train");
     checkOptions("Cannot read a training set", options, trainOptions);
     const reads = readsFor(await this.#parts.registry.state(), features, options.from ?? "offline");
-    return await trainingSet({ ...options, reads, spine }, await this.#parts.trainContext());
+    const context = await this.#parts.trainContext();
+    return await stoppable(options, readStopped, (stopped) => trainingSet({ ...stopped, reads, spine }, context));
   }
 
   /** The training set of a record again, byte for byte, given the same spine (S11); `{ features: model }` types it. */
@@ -269,7 +276,8 @@ export class Store extends Displayed {
     if (features !== undefined) {
       checkRecord(record, nameOf(features), readsFor(await this.#parts.registry.state(), features, "source"));
     }
-    const set = await rebuildTrainingSet(record, spine, await this.#parts.trainContext(), rest);
+    const context = await this.#parts.trainContext();
+    const set = await stoppable(rest, readStopped, (stopped) => rebuildTrainingSet(record, spine, context, stopped));
     // The record was made of these features, or nothing is said of them.
     return set as unknown as TrainingSet<Simplify<SpineRow<S> & AnswerOf<F>>>;
   }
@@ -282,7 +290,8 @@ export class Store extends Displayed {
     this.#checkOpen("look for leaks in");
     checkOptions("Cannot look for leaks", options, leakOptions);
     const reads = readsFor(await this.#parts.registry.state(), features, options.from ?? "offline");
-    return report(await leaks(this.#parts, reads, spine, options), leaksBundle);
+    const found = await stoppable(options, readStopped, (stopped) => leaks(this.#parts, reads, spine, stopped));
+    return report(found, leaksBundle);
   }
 
   /** Every value of a view in `[start, end)` with the interval in which it was the one to serve. */
@@ -338,10 +347,12 @@ export class Store extends Displayed {
     const chosen = from ?? (isServed ? "offline" : "source");
     const defined = await this.#defined(view, chosen);
     const table = chosen === "source" ? undefined : this.#parts.table(defined.definition.name, defined.version);
-    const found = await viewProfile(await this.#parts.engine(), defined, table, {
-      ...rest,
-      now: this.#parts.clock.now(),
-    });
+    const engine = await this.#parts.engine();
+    const found = await stoppable(
+      rest,
+      readStopped,
+      (stopped) => viewProfile(engine, defined, table, { ...stopped, now: this.#parts.clock.now() }),
+    );
     if (view instanceof FeatureView && rest.features === undefined) rememberProfile(view.definition, found);
     return found as ViewProfile<N>;
   }
@@ -400,13 +411,18 @@ export class Store extends Displayed {
   async explain<R extends Readable>(features: R, keys: KeysOf<R>, options: ExplainOptions = {}): Promise<Explanation> {
     this.#checkOpen("explain values of");
     checkOptions(`Cannot explain "${nameOf(features)}"`, options, explainOptions);
-    return await explain(this.#parts, this.#readers, features, keys as Row, options);
+    return await stoppable(
+      options,
+      readStopped,
+      (stopped) => explain(this.#parts, this.#readers, features, keys as Row, stopped),
+    );
   }
 
   /** Compares what a view serves, and what training reads of it, with what its definition gives from the source (S11). */
   async skew(view: string | FeatureView, options: SkewOptions = {}): Promise<SkewReport & Displayed> {
     this.#checkOpen("compare");
-    return report(await skew(this.#parts, nameOf(view), options), skewBundle);
+    const found = await stoppable(options, readStopped, (stopped) => skew(this.#parts, nameOf(view), stopped));
+    return report(found, skewBundle);
   }
 
   /**

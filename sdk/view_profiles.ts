@@ -1,12 +1,18 @@
 /** Lets views be profiled before they have a store. Import it for its effect. */
 import { setProfileView } from "./define/view_profile.ts";
 import { frameEngine } from "./engine/install.ts";
+import { readStopped, stoppable } from "./interrupt.ts";
 import { systemClock } from "./time.ts";
 
 setProfileView(async (definition, options) => {
   const { viewProfile } = await import("./retrieve/view_profile.ts");
-  return await viewProfile(await frameEngine(), { definition, version: 0 }, undefined, {
-    ...options,
-    now: systemClock.now(),
-  });
+  return await stoppable(
+    options,
+    readStopped,
+    async (stopped) =>
+      await viewProfile(await frameEngine(), { definition, version: 0 }, undefined, {
+        ...stopped,
+        now: systemClock.now(),
+      }),
+  );
 });

@@ -10,6 +10,7 @@ const levels: readonly (readonly [prefix: string, level: number])[] = [
   ["sdk/text.ts", 1],
   ["sdk/display.ts", 1],
   ["sdk/time.ts", 1],
+  ["sdk/interrupt.ts", 2],
   ["sdk/schema.ts", 2],
   ["sdk/sandbox/", 5],
   ["sdk/frame/", 10],

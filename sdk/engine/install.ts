@@ -6,6 +6,7 @@ import type { ArrowTable, DataFrame, FrameRuntime } from "../frame/runtime.ts";
 import { setFrameRuntime } from "../frame/runtime.ts";
 import type { Query } from "../frame/query.ts";
 import type { Engine, EngineSession, Relation } from "./engine.ts";
+import { readStopped, stoppable } from "../interrupt.ts";
 import { keepMemory } from "./memory.ts";
 import { hashSnapshot, snapshotOf } from "./snapshot.ts";
 import { fileSchema, sqlSchema } from "./source_schema.ts";
@@ -39,15 +40,17 @@ export function frameEngine(): Promise<Engine> {
 
 async function withQuery<T>(
   query: Query,
-  signal: AbortSignal | undefined,
-  action: (session: EngineSession, relation: Relation) => Promise<T>,
+  given: AbortSignal | undefined,
+  action: (session: EngineSession, relation: Relation, signal: AbortSignal | undefined) => Promise<T>,
 ): Promise<T> {
-  const session = await (await frameEngine()).session();
-  try {
-    return await action(session, await session.compile(query, {}, signal));
-  } finally {
-    session.close();
-  }
+  return await stoppable({ signal: given }, readStopped, async ({ signal }) => {
+    const session = await (await frameEngine()).session();
+    try {
+      return await action(session, await session.compile(query, {}, signal), signal);
+    } finally {
+      session.close();
+    }
+  });
 }
 
 const runtime: FrameRuntime = {
@@ -59,18 +62,19 @@ const runtime: FrameRuntime = {
     keepMemory(id, snapshot, owner);
     return { id, rowCount: snapshot.rowCount, schema: snapshot.schema };
   },
-  rows: (query, { signal } = {}) => withQuery(query, signal, (session, { sql }) => session.rows(sql, signal)),
-  dataFrame: (query, { signal } = {}) =>
+  rows: (query, { signal: given } = {}) =>
+    withQuery(query, given, (session, { sql }, signal) => session.rows(sql, signal)),
+  dataFrame: (query, { signal: given } = {}) =>
     withQuery(
       query,
-      signal,
-      async (session, { sql, schema }) => await session.dataFrame(sql, schema, signal) as DataFrame,
+      given,
+      async (session, { sql, schema }, signal) => await session.dataFrame(sql, schema, signal) as DataFrame,
     ),
-  arrow: (query, { signal } = {}) =>
+  arrow: (query, { signal: given } = {}) =>
     withQuery(
       query,
-      signal,
-      async (session, { sql, schema }) => await session.arrow(sql, schema, signal) as ArrowTable,
+      given,
+      async (session, { sql, schema }, signal) => await session.arrow(sql, schema, signal) as ArrowTable,
     ),
   async *batches(query, { signal } = {}) {
     const session = await (await frameEngine()).session();
@@ -81,8 +85,8 @@ const runtime: FrameRuntime = {
       session.close();
     }
   },
-  parquet: (query, path, { signal, ...options } = {}) =>
-    withQuery(query, signal, (session, { sql }) => session.writeParquet(sql, path, options, signal)),
+  parquet: (query, path, { signal: given, ...options } = {}) =>
+    withQuery(query, given, (session, { sql }, signal) => session.writeParquet(sql, path, options, signal)),
   explain: (query) => withQuery(query, undefined, async (_, { sql }) => sql),
 };
 

@@ -151,12 +151,13 @@ async function open(
       rows,
       views,
     };
-    const join = async () => {
+    const join = async (stop: AbortSignal | undefined) => {
+      const stopped = { ...options, signal: stop };
       const joined: JoinedView[] = [];
-      for (const input of inputs) joined.push(await input.joined(session, spine, options));
-      const found = await pointInTimeJoin(session, spine, joined, options);
+      for (const input of inputs) joined.push(await input.joined(session, spine, stopped));
+      const found = await pointInTimeJoin(session, spine, joined, stopped);
       return computed.length > 0
-        ? await realtimeJoin(session, spine, found, reads, computed, context.functions, options)
+        ? await realtimeJoin(session, spine, found, reads, computed, context.functions, stopped)
         : found;
     };
     return new TrainingSet({ session, record, warnings, join, spine, reads, signal });

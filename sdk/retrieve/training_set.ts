@@ -8,6 +8,7 @@ import {
   type Relation,
 } from "../engine/engine.ts";
 import { VarveError } from "../errors.ts";
+import { readStopped, stoppable } from "../interrupt.ts";
 import type { ArrowTable, DataFrame } from "../frame/runtime.ts";
 import type { Row, Schema } from "../schema.ts";
 import { formatCount } from "../text.ts";
@@ -60,7 +61,7 @@ export interface TrainingSetParts {
   readonly spine: SpineTable;
   readonly reads: readonly AnyRead[];
   /** Runs the join. */
-  readonly join: () => Promise<Relation>;
+  readonly join: (signal: AbortSignal | undefined) => Promise<Relation>;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -160,7 +161,9 @@ export class TrainingSet<R extends Row = Row, Features extends string = string, 
     const [found] = await this.#run((sql, { session, signal }) =>
       session.rows(`SELECT ${counts.join(", ")} FROM (${sql})`, signal)
     );
-    return Object.fromEntries(features.map((name, i) => [name, 1 - Number(found![`c${i}`]) / this.rowCount]));
+    return Object.fromEntries(
+      features.map((name, i) => [name, (this.rowCount - Number(found![`c${i}`])) / this.rowCount]),
+    );
   }
 
   /** The features against the label: nulls, how values lie, how much each tells of the label by itself; the strongest first. */
@@ -212,15 +215,17 @@ export class TrainingSet<R extends Row = Row, Features extends string = string, 
     if (this.#isClosed) {
       throw new VarveError("INVALID_REQUEST", "Cannot read the training set: it is closed; read it again");
     }
-    const result = this.#queue.then(async () => {
-      this.#relation ??= this.#parts.join();
-      try {
-        return await action((await this.#relation).sql, this.#parts);
-      } catch (error) {
-        this.#relation = undefined; // what failed may work the next time
-        throw error;
-      }
-    });
+    const result = this.#queue.then(() =>
+      stoppable(this.#parts, readStopped, async (parts) => {
+        this.#relation ??= parts.join(parts.signal);
+        try {
+          return await action((await this.#relation).sql, parts);
+        } catch (error) {
+          this.#relation = undefined; // what failed may work the next time
+          throw error;
+        }
+      })
+    );
     this.#queue = result.catch(() => undefined);
     return result;
   }

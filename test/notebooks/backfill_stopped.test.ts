@@ -59,6 +59,32 @@ async function finishes(kernel: JupyterKernel): Promise<void> {
   expect(textOf(skew.shown)).toContain("0 mismatches among");
 }
 
+describe.each(["node", "deno"] as const)("a long read in the %s kernel", (name) => {
+  it("is cancelled by the stop button, and the kernel has what it had", async () => {
+    const path = join(folder, `${name}-read`);
+    await mkdir(path);
+    const kernel = await JupyterKernel.start(name, path);
+    try {
+      const long = `import { sql } from "varve";
+const kept = "kept";
+const all = sql("select count(*) as n from range(1000000) a, range(1000000) b where hash(a.range, b.range) = 1", {});`;
+      expect((await kernel.run(long)).status).toBe("ok");
+      const read = 'console.log("reading");\nawait all.rows();';
+      const stopped = await kernel.run(read, {
+        // Nobody is faster; within the first turn of a cell the kernel itself is what is stopped.
+        onOutput: (output) => textOf([output]).includes("reading") && setTimeout(() => kernel.interrupt(), 500),
+      });
+      expect(stopped.status).toBe("error");
+      expect(textOf(stopped.shown)).toContain("Interrupted: nothing more is read");
+      // tslab does not run what comes within a moment of a failure.
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      expect(textOf((await kernel.run("console.log(kept);")).shown)).toContain("kept");
+    } finally {
+      await kernel.close();
+    }
+  }, 120_000);
+});
+
 describe.each(["node", "deno"] as const)("a backfill in the %s kernel", (name) => {
   async function workFolder(of: string): Promise<string> {
     const path = join(folder, `${name}-${of}`);
