@@ -298,7 +298,7 @@ export class Store extends Displayed {
   range(view: string | FeatureView, options: ReadRangeOptions): ReadResult {
     this.#checkOpen("read");
     checkOptions(`Cannot read the range of view "${nameOf(view)}"`, options, rangeOptions);
-    const { from = "offline", signal } = options;
+    const { from = "offline" } = options;
     const range = { start: toMicros(options.start), end: toMicros(options.end) };
     if (range.end <= range.start) {
       throw new VarveError(
@@ -308,27 +308,27 @@ export class Store extends Displayed {
         }": it is empty; its end comes after its start`,
       );
     }
-    return new ReadResult(async () => {
+    return new ReadResult(async (signal) => {
       const defined = await this.#defined(view, from);
       const table = from === "source" ? undefined : this.#parts.table(defined.definition.name, defined.version);
       return await rangeRead(await this.#parts.engine(), defined, table, range, { from, signal });
-    }, signal);
+    }, options.signal);
   }
 
   /** What each key of a view would have at an instant, computed from the source; also before it is published. */
   preview(view: string | FeatureView, options: PreviewStoreOptions = {}): ReadResult {
     this.#checkOpen("preview");
     checkOptions(`Cannot preview view "${nameOf(view)}"`, options, previewOptions);
-    const { limit, signal } = options;
+    const { limit } = options;
     const at = options.at === undefined ? this.#parts.clock.now() : toMicros(options.at);
-    return new ReadResult(async () => {
+    return new ReadResult(async (signal) => {
       const { definition } = await this.#defined(view, "source");
       return await previewRead(await this.#parts.engine(), definition, {
         at,
         signal,
         ...(limit !== undefined && { limit }),
       });
-    }, signal);
+    }, options.signal);
   }
 
   /**

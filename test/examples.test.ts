@@ -141,7 +141,7 @@ const asking: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     "NOT_FOUND: ",
   ],
   "11_curl.sh": [
-    '{"ready":true,"problems":[]}',
+    '{"ready":true,"problems":[],"degraded":[]}',
     /^\{"result":\{"features":\[1\.46\d+,"672"\]\},.*"name":"airport_days\.origin_departures".*"status":"PRESENT"/m,
     '{"result":[{"features":[-1.9383647798742139,"795"]},{"features":[null,"0"]}]}',
     '"inputJoinKeys":[{"name":"origin","dataType":{"type":"string"}}]',
