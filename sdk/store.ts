@@ -12,7 +12,7 @@ import { readStopped, stoppable } from "./interrupt.ts";
 import { report, reportList } from "./notebook/report.ts";
 import { answersBundle, auditBundle, leaksBundle, skewBundle } from "./notebook/report_tables.ts";
 import { withProgress } from "./notebook/shown_progress.ts";
-import { doneBundle, historyBundle, statusBundle } from "./notebook/status_table.ts";
+import { doneBundle, historyBundle, statusBundle, vacuumBundle } from "./notebook/status_table.ts";
 import type { Places } from "./places.ts";
 import type { HistoryOptions } from "./registry/registry.ts";
 import type { Change, ViewVersion } from "./registry/state.ts";
@@ -182,10 +182,10 @@ export class Store extends Displayed {
    * Lets the version of a view serve that served before, or the given one, at once. Of a realtime view the definition before serves
    * again, and so of a service. A list is taken back in one change: views and services that were changed together, and fit only so.
    */
-  async rollback(what: Readable | readonly Readable[], version?: number): Promise<Change> {
+  async rollback(what: Readable | readonly Readable[], version?: number): Promise<Change & Displayed> {
     this.#checkOpen("roll back");
     const names = (Array.isArray(what) ? what as readonly Readable[] : [what as Readable]).map(nameOf);
-    return await this.#parts.registry.rollback(names, version);
+    return report(await this.#parts.registry.rollback(names, version), (change) => historyBundle([change]));
   }
 
   /** Changes of the registry, newest first. */
@@ -435,9 +435,9 @@ export class Store extends Displayed {
   }
 
   /** Finds what nothing refers to any more, and removes it when told to. */
-  async vacuum(options: VacuumOptions = {}): Promise<Vacuumed> {
+  async vacuum(options: VacuumOptions = {}): Promise<Vacuumed & Displayed> {
     this.#checkOpen("vacuum");
-    return await vacuum(this.#parts, options);
+    return report(await vacuum(this.#parts, options), vacuumBundle);
   }
 
   /** Stops jobs that run in this process and releases everything. A job that was stopped goes on with the next `apply`. */

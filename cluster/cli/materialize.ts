@@ -71,9 +71,8 @@ export async function vacuum(context: CommandContext, options: Options): Promise
     const apply = options["apply"] === true;
     const found = await store.vacuum({ apply });
     if (context.json) return context.print(JSON.stringify(found, undefined, 2));
-    const what = `${formatCount(found.objects)} objects, ${formatBytes(found.bytes)}`;
-    if (found.objects === 0) return context.print("Nothing to remove");
-    context.print(apply ? `Removed ${what}` : `${what} could be removed; do it with --apply`);
+    const isMore = !apply && found.objects + found.deletedVersions.length > 0;
+    context.print(`${found}${isMore ? "; do it with --apply" : ""}`);
   });
 }
 

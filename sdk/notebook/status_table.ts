@@ -151,3 +151,23 @@ export function historyBundle(changes: readonly Change[]): MimeBundle {
     words: [3, 4],
   });
 }
+
+/** The parts of a vacuum that are shown. */
+export interface ShownVacuum {
+  readonly applied: boolean;
+  readonly objects: number;
+  readonly bytes: number;
+  readonly deletedVersions: readonly { readonly view: string; readonly version: number }[];
+  readonly values: number;
+}
+
+/** What was or could be removed, in a sentence. */
+export function vacuumBundle({ applied, objects, bytes, deletedVersions, values }: ShownVacuum): MimeBundle {
+  const found = [
+    ...(objects > 0 ? [`${formatCount(objects)} objects (${formatBytes(bytes)})`] : []),
+    ...deletedVersions.map(({ view, version }) => `version ${version} of view "${view}", which is registered no more`),
+    ...(values > 0 ? [`${formatCount(values)} values that are served no more`] : []),
+  ];
+  if (found.length === 0) return textBundle("nothing to remove");
+  return textBundle(applied ? `removed ${found.join(", ")}` : `${found.join(", ")} could be removed`);
+}

@@ -394,9 +394,12 @@ describe("Store", () => {
     await (await store.delete("service:model", "view:driver_amounts")).apply();
     expect((await store.status()).views).toEqual([]);
     await expect(store.online("model", x)).rejects.toMatchObject({ code: "NOT_FOUND" });
-    await store.vacuum({ apply: true });
+    const sentence = 'version 1 of view "driver_amounts", which is registered no more';
+    expect(`${await store.vacuum()}`).toContain(`${sentence} could be removed`);
+    expect(`${await store.vacuum({ apply: true })}`).toContain(`removed ${sentence}`);
     await expect(stat(join(rig.folder, "store/objects/default/views/driver_amounts/1/_delta_log"))).rejects.toThrow();
     expect((await store.vacuum()).deletedVersions).toEqual([]);
+    expect(`${await store.vacuum()}`).toBe("nothing to remove");
   });
 
   it("cancel() stops jobs of a view", async () => {

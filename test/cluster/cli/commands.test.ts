@@ -135,7 +135,7 @@ describe("definitions kept as code", () => {
     expect(text.out).toMatch(/No views yet: publish one/);
     expect(JSON.parse(json.out)).toMatchObject({ revision: 0, views: [] });
     expect(history.out).toBe("No changes yet\n");
-    expect(vacuum.out).toBe("Nothing to remove\n");
+    expect(vacuum.out).toBe("nothing to remove\n");
   });
 
   it("are planned and applied, and then nothing is left to do", async () => {
