@@ -237,11 +237,18 @@ export function redisError(description: string, error: unknown): VarveError {
     return fail("EXHAUSTED", "it is out of memory; raise maxmemory or drop what is not served");
   }
   if (/^MISCONF\b/.test(message)) return fail("EXHAUSTED", `it cannot write its disk (${message}); make room`);
-  if (/^(NOAUTH|WRONGPASS|NOPERM)\b|invalid password|invalid username-password/i.test(message)) {
+  // To who gave no password, Redis says of a long command only that it is one.
+  if (/^(NOAUTH|WRONGPASS|NOPERM)\b|invalid password|invalid username-password|unauthenticated/i.test(message)) {
     return fail("INVALID_CONFIG", `it refuses the credentials (${message}); correct the user and password in the url`);
   }
   if (/^(MOVED|CROSSSLOT)\b|cluster support disabled|cluster mode/i.test(message)) {
     return fail("INVALID_CONFIG", `${message}; write redis-cluster:// for a Cluster and redis:// for one server`);
+  }
+  if (/max number of clients/i.test(message)) {
+    return fail(
+      "UNAVAILABLE",
+      `it takes no more clients (${message}); raise its maxclients, or end clients that are not needed`,
+    );
   }
   if (/unknown command/i.test(message)) return fail("UNSUPPORTED", `${message}; varve needs Redis 6.2 or later`);
   return fail("UNAVAILABLE", `${message || "no answer"}; start it, or correct the url`);

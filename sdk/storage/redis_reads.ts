@@ -74,7 +74,7 @@ export class RedisReader {
   ): Promise<(Uint8Array | undefined)[]> {
     if (keys.length === 0) return Promise.resolve([]);
     return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(abortError(signal, "read"));
+      if (signal?.aborted) return reject(this.#late(signal));
       const others = signal && this.#listenersOf(signal);
       const waiter: Waiter = { values: new Array(keys.length), missing: keys.length, resolve, reject, others };
       others?.add(waiter);
@@ -90,7 +90,7 @@ export class RedisReader {
     this.#listening.set(signal, waiters);
     const all = waiters;
     const stop = () => {
-      for (const waiter of all) waiter.reject(abortError(signal, "read"));
+      for (const waiter of all) waiter.reject(this.#late(signal));
       all.clear();
     };
     signal.addEventListener("abort", stop, { once: true });
@@ -133,6 +133,10 @@ export class RedisReader {
     const batches = this.#batches;
     this.#batches = new Map();
     for (const batch of batches.values()) void this.#send(batch);
+  }
+
+  #late(signal: AbortSignal): VarveError {
+    return abortError(signal, "read", this.#connection.description);
   }
 
   #emptied(): VarveError {

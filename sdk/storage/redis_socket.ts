@@ -77,13 +77,14 @@ export class RedisSocket {
     }
   }
 
-  /** Waits while the server reads its disk and answers nothing else, but not longer than this. */
+  /** Waits while the server reads its disk and answers nothing else, but not longer than this. Throws when it takes no commands. */
   async loaded(limitMs: number): Promise<void> {
     const end = performance.now() + limitMs;
     for (;;) {
       const refusal = await this.#refusal(["PING"]);
-      if (!refusal?.message.startsWith("LOADING")) return;
-      if (performance.now() >= end) this.destroy(refusal);
+      // Who may not ping may still read.
+      if (!refusal || refusal.message.startsWith("NOPERM")) return;
+      if (!refusal.message.startsWith("LOADING") || performance.now() >= end) this.destroy(refusal);
       if (this.#failure) throw this.#failure;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }

@@ -150,6 +150,45 @@ test("waits for a server that reads its disk", async () => {
   expect(pings).toBe(3);
 });
 
+test.each([
+  ["NOAUTH Authentication required.", "INVALID_CONFIG", "correct the user and password in the url"],
+  ["ERR max number of clients reached", "UNAVAILABLE", "raise its maxclients"],
+])("a server that takes no commands (%s) is not asked, and says why", async (words, code, text) => {
+  let isOpen = false;
+  const asked: (string | undefined)[] = [];
+  const { store } = await open((command, socket) => {
+    if (isOpen) return echo(command);
+    asked.push(command[0]);
+    socket.end(`-${words}\r\n`, "latin1");
+    return undefined;
+  });
+  const all = await Promise.allSettled(Array.from({ length: 50 }, (_, i) => ask(store, i)));
+  for (const each of all) {
+    expect(each).toMatchObject({ status: "rejected", reason: { code, message: expect.stringContaining(text) } });
+  }
+  expect(new Set(asked)).toEqual(new Set(["PING"]));
+  isOpen = true;
+  await expect.poll(() => ask(store, 1).catch(() => false)).toBe(true);
+});
+
+test("who may not ping may read", async () => {
+  const { store } = await open((words) =>
+    words[0] === "PING" ? "-NOPERM this user has no permissions to run the 'ping' command\r\n" : echo(words)
+  );
+  expect(await ask(store, 1)).toBe(true);
+});
+
+test("a deadline says what did not answer", async () => {
+  const { store } = await open((words) => words[0] === "PING" ? echo(words) : undefined);
+  const controller = new AbortController();
+  const asked = store.getMany(["c"], [keyOf(1)], controller.signal);
+  controller.abort(new DOMException("late", "TimeoutError"));
+  await expect(asked).rejects.toMatchObject({
+    code: "TIMEOUT",
+    message: expect.stringMatching(/the deadline passed before Redis at redis:.* had answered; see whether it hangs/),
+  });
+});
+
 test("errors of the server are those of one command, in its words", async () => {
   const answers: Record<string, readonly [string, string]> = {
     "LOADING Redis is loading the dataset in memory": ["UNAVAILABLE", "LOADING Redis is loading"],
@@ -157,6 +196,7 @@ test("errors of the server are those of one command, in its words", async () => 
     "WRONGTYPE Operation against a key": ["UNAVAILABLE", "WRONGTYPE Operation"],
     "NOAUTH Authentication required.": ["INVALID_CONFIG", "it refuses the credentials (NOAUTH"],
     "NOPERM this user has no permissions": ["INVALID_CONFIG", "it refuses the credentials (NOPERM"],
+    "ERR Protocol error: unauthenticated multibulk length": ["INVALID_CONFIG", "it refuses the credentials (ERR"],
     "CROSSSLOT Keys in request don't hash to the same slot": ["INVALID_CONFIG", "redis-cluster://"],
   };
   for (const [words, [code, text]] of Object.entries(answers)) {
