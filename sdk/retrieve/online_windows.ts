@@ -102,7 +102,8 @@ export class WindowValues implements ViewValues {
       const summed = aggregations.get(same) ??
         { place: same, aggregator, states: makeStates(aggregator, room), result: makeStates(aggregator, 1) };
       aggregations.set(same, summed);
-      return same === place ? summed : { ...summed, aggregator };
+      // The first that is asked for need not be the first of the definition: the results are each its own.
+      return summed.aggregator === aggregator ? summed : { ...summed, aggregator };
     };
     this.#features = features.map(({ aggregation: name, type, window }, i): WindowValue => {
       // The list of keys is the same of every aggregation.

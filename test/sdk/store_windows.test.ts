@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, expectTypeOf, it } from "vites
 import "../../sdk/preview_windows.ts";
 import { service } from "../../sdk/define/service.ts";
 import { view } from "../../sdk/define/view.ts";
-import { count, last, sum } from "../../sdk/frame/aggregates.ts";
+import { count, last, mean, sum, varPop, varSamp } from "../../sdk/frame/aggregates.ts";
 import { fromRows } from "../../sdk/frame/sources.ts";
 import { series } from "../../sdk/frame/windows.ts";
 import type { Store } from "../../sdk/store.ts";
@@ -65,6 +65,23 @@ describe("a store, of aggregations over windows", () => {
     const [trained, unknown] = await (await store.train("amounts", spine)).rows();
     expect(trained).toMatchObject(ofX);
     expect(unknown).toMatchObject({ n_5d: 0n, total_5d: null, newest_5d: [], n_1d_series_3d: [0n, 0n, 0n] });
+  });
+
+  it.each([
+    ["their", { a_mean: mean("amount"), b_sum: sum("amount"), c_pop: varPop("amount"), d_samp: varSamp("amount") }],
+    ["another", { b_sum: sum("amount"), d_samp: varSamp("amount"), c_pop: varPop("amount"), a_mean: mean("amount") }],
+  ])("serves each result of what is added up once, asked for in %s order", async (_, aggregations) => {
+    const frame = rig.trips().by(driver).aggregate(aggregations, { windows: ["5d"] });
+    await (await frame.publish(store, { name: "shared", ...daily })).apply();
+    const squares = 1 + 4 + 16 - 49 / 3;
+    const served = await store.online("shared", x);
+    expect(Object.keys(served)).toEqual(Object.keys(aggregations).map((name) => `${name}_5d`));
+    expect(served).toEqual({
+      a_mean_5d: 7 / 3,
+      b_sum_5d: 7,
+      c_pop_5d: expect.closeTo(squares / 3, 12),
+      d_samp_5d: expect.closeTo(squares / 2, 12),
+    });
   });
 
   it("serves what a service selects, renamed, with defaults", async () => {
