@@ -88,17 +88,20 @@ function randomOptions(operation: Operation, random: Random, argCount: number): 
 function producersOf(operation: Operation, random: Random): Producer[] {
   const spec = operations[operation];
   const found = new Map<string, Producer>();
-  for (let arity = Math.max(1, spec.minArgs); arity <= Math.min(spec.maxArgs, 3); arity++) {
-    for (const args of combinations(arity)) {
-      // Some options decide whether types fit: try a few.
-      for (let attempt = 0; attempt < (spec.options ? 6 : 1); attempt++) {
-        const signature = spec.rule(args, randomOptions(operation, random, arity) as never ?? {});
-        if ("result" in signature) {
-          found.set(`${args.map(formatType)} ${formatType(signature.result)}`, {
-            operation,
-            args,
-            result: signature.result,
-          });
+  // Options are drawn: for those of which few fit, until one does.
+  for (let round = 0; round < 20 && found.size === 0; round++) {
+    for (let arity = Math.max(1, spec.minArgs); arity <= Math.min(spec.maxArgs, 3); arity++) {
+      for (const args of combinations(arity)) {
+        // Some options decide whether types fit: try a few.
+        for (let attempt = 0; attempt < (spec.options ? 6 : 1); attempt++) {
+          const signature = spec.rule(args, randomOptions(operation, random, arity) as never ?? {});
+          if ("result" in signature) {
+            found.set(`${args.map(formatType)} ${formatType(signature.result)}`, {
+              operation,
+              args,
+              result: signature.result,
+            });
+          }
         }
       }
     }
