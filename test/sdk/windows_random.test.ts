@@ -12,12 +12,15 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import "../../sdk/engine/install.ts";
 import { connect } from "../../sdk/connect.ts";
+import { type FeatureService, service } from "../../sdk/define/service.ts";
+import type { FeatureView } from "../../sdk/define/view.ts";
 import { rowValue } from "../../sdk/engine/value_form.ts";
 import { setWarningHook } from "../../sdk/frame/runtime.ts";
 import { closedRange } from "../../sdk/materialize/due_slices.ts";
 import { floatTolerance, sameValue } from "../../sdk/retrieve/same_value.ts";
 import type { Schema } from "../../sdk/schema.ts";
 import type { Store } from "../../sdk/store.ts";
+import type { OnlineDetails } from "../../sdk/store_types.ts";
 import { alignDown, durationToMicros, ManualClock, Timestamp, toMicros } from "../../sdk/time.ts";
 import { Random } from "../conformance/expr_values.ts";
 import { type Given, type Probe, RandomAnswers, text } from "./windows_random_answers.ts";
@@ -50,6 +53,16 @@ const spineSchema: Schema = [
   { name: "label", type: "int32" },
 ];
 
+/** A service that has some features of a view, in any order. */
+function someOf(random: Random, view: FeatureView): FeatureService {
+  const some = view.definition.features.filter(() => random.chance(0.7)).map(({ name }) => ({
+    name,
+    at: random.next(),
+  }));
+  const names = some.sort((x, y) => x.at - y.at).map(({ name }) => name);
+  return service("some", [names.length === 0 ? view : view.select(...names as never[])]);
+}
+
 /** One view in a store of its own. */
 class Run {
   readonly #random: Random;
@@ -60,6 +73,8 @@ class Run {
   readonly #rows: RandomRows;
   readonly #slice: bigint;
   readonly #delay: bigint;
+  /** Serves some of its features, in another order. */
+  readonly #some: FeatureService;
   #store: Store | undefined;
   #now: bigint;
 
@@ -71,6 +86,7 @@ class Run {
       random,
       ["m", "z", "b"].slice(random.below(3)).map((name) => join(folder, `${name}.parquet`)),
     );
+    this.#some = someOf(random, this.#each.view);
     const { schedule, dataDelay, start } = this.#each.meaning;
     this.#note = `${note}, ${JSON.stringify({ ...this.#each.view.definition, query: undefined })}`;
     this.#slice = durationToMicros(schedule);
@@ -89,7 +105,7 @@ class Run {
     try {
       await this.#rows.advance(this.#now);
       await this.#connect();
-      await (await this.#store!.publish(this.#each.view)).apply();
+      await (await this.#store!.publish(this.#some)).apply();
       await this.#check();
       for (let phase = 0; phase < (isDeep ? 4 : 2); phase++) {
         this.#now += this.#slice * BigInt(random.below(3)) + this.#someTime();
@@ -156,6 +172,7 @@ class Run {
     const trained = await this.#compare(probes, "effective", answers);
     for (const [i, ts] of instants.entries()) {
       const details = await this.#store!.onlineDetails(this.#each.view, askedKeys, { at: new Timestamp(ts) });
+      await this.#checkSome(ts, details);
       for (const [k, { values, statuses, effectiveTimes, cut }] of details.answers.entries()) {
         const place = i * askedKeys.length + k;
         const given: Given = {
@@ -175,6 +192,15 @@ class Run {
       const { end } = closedRange(this.#each.view.definition, this.#now)!;
       await this.#compare(this.#earlier(end, isDeep ? 300 : 100), "event", answers);
     }
+  }
+
+  /** Features that a service picks, in its order, are those of the view. */
+  async #checkSome(ts: bigint, all: OnlineDetails): Promise<void> {
+    const some = await this.#store!.onlineDetails(this.#some, askedKeys, { at: new Timestamp(ts) });
+    const places = some.features.map(({ name }) => all.features.findIndex((feature) => feature.name === name));
+    expect(some.answers.map(({ values }) => values), this.#note).toStrictEqual(
+      all.answers.map(({ values }) => places.map((place) => values[place])),
+    );
   }
 
   /** Look-ups before an instant: mostly when some row enters or leaves a window, or slices become known, give or take a moment. */

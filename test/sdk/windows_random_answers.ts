@@ -101,10 +101,9 @@ export class RandomAnswers {
   }
 
   #computed(aggregation: RandomAggregation, actual: unknown, rows: readonly TimedRow[]): string | undefined {
-    const { function: name, type, parameters, where } = aggregation;
-    const place = this.#view.aggregations.indexOf(aggregation);
+    const { function: name, type, input, parameters, where } = aggregation;
     const inputs = rows.map((row): OracleInput => ({
-      value: where && !where.holds(row) ? null : type === undefined ? undefined : row[`x${place}`],
+      value: where && !where.holds(row) ? null : type === undefined ? undefined : row[`x${input}`],
       by: row["o"],
     }));
     const own = ownOracles[name as OwnName];

@@ -73,11 +73,12 @@ export const askedKeys: readonly { readonly a: string | null; readonly b: bigint
 ];
 
 function randomSource(random: Random, view: RandomView, count: number, slices: number): Row[] {
-  const inputs = view.aggregations.map(({ function: name, type }) =>
-    name === "sum" && (type === "int64" || type === "duration")
+  const inputs = view.aggregations.map(({ type }, place) => {
+    const isSummed = view.aggregations.some((each) => each.input === place && each.function === "sum");
+    return isSummed && (type === "int64" || type === "duration")
       ? sumValues(random, count)
-      : randomRows(random, type, count).map(({ value }) => value)
-  );
+      : randomRows(random, type, count).map(({ value }) => value);
+  });
   const times: (bigint | null)[] = [];
   return Array.from({ length: count }, (_, id) => {
     const t = random.chance(0.02) ? null : randomTime(random, view, times, slices);

@@ -12,7 +12,7 @@ import { parquet } from "../../sdk/frame/sources.ts";
 import { type WindowFunctionName, windowFunctions } from "../../sdk/frame/window_functions.ts";
 import type { WindowInput } from "../../sdk/frame/window_types.ts";
 import { series } from "../../sdk/frame/windows.ts";
-import type { DataType, SchemaTypes } from "../../sdk/schema.ts";
+import { type DataType, sameType, type SchemaTypes } from "../../sdk/schema.ts";
 import { type Duration, durationToMicros, formatDuration, formatTimestamp, toMicros } from "../../sdk/time.ts";
 import type { Random } from "../conformance/expr_values.ts";
 import { inputTypes, randomParameters } from "./window/window_cases.ts";
@@ -27,9 +27,11 @@ interface Condition {
   readonly holds: (row: Row) => boolean;
 }
 
-/** One aggregation: its input is the column `x` and its place. */
+/** One aggregation. */
 export interface RandomAggregation {
   readonly name: string;
+  /** Its input is the column `x` and this: the place of the first aggregation over it. */
+  readonly input: number;
   readonly function: WindowFunctionName | OwnName;
   readonly type: DataType | undefined;
   readonly parameters: Readonly<Record<string, number | number[]>>;
@@ -122,7 +124,8 @@ export function randomView(random: Random, paths: readonly string[]): RandomView
       ] as const,
     )
     : undefined;
-  const aggregations = Array.from({ length: 2 + random.below(5) }, (_, i) => randomAggregation(random, i));
+  const aggregations: RandomAggregation[] = [];
+  for (let left = 2 + random.below(5); left > 0; left--) aggregations.push(randomAggregation(random, aggregations));
   const named = secondaryKey ? aggregations.map(({ default: _, ...rest }): RandomAggregation => rest) : aggregations;
   const windows = Array.from(
     { length: 1 + random.below(5) },
@@ -136,12 +139,12 @@ export function randomView(random: Random, paths: readonly string[]): RandomView
   const hasWritten = random.chance(0.6);
   const types = Object.fromEntries([
     ...Object.entries(fixed),
-    ...named.flatMap(({ type }, i) => type === undefined ? [] : [[`x${i}`, type] as const]),
+    ...named.flatMap(({ type, input }) => type === undefined ? [] : [[`x${input}`, type] as const]),
   ]) as SchemaTypes;
   let frame = parquet(paths, { eventTimestamp: "t", ...(hasWritten && { writtenTimestamp: "w" }), schema: types });
   if (filter) frame = frame.filter(col("keep"));
   const keyed = frame.by(user).aggregate(
-    Object.fromEntries(named.map((each, i) => [each.name, written(each, i)])) as never,
+    Object.fromEntries(named.map((each) => [each.name, written(each)])) as never,
     {
       windows: windows.map((window, i) => writtenWindow(window, `w${i}`)),
       edge,
@@ -185,25 +188,36 @@ export function randomView(random: Random, paths: readonly string[]): RandomView
   };
 }
 
-function randomAggregation(random: Random, place: number): RandomAggregation {
-  const where = random.chance(0.3) ? random.pick(conditions) : undefined;
-  const name = `f${place}`;
-  if (random.chance(0.1)) {
+function randomAggregation(random: Random, earlier: readonly RandomAggregation[]): RandomAggregation {
+  const same = earlier.length > 0 && random.chance(0.5) ? random.pick(earlier) : undefined;
+  const where = same && random.chance(0.7) ? same.where : random.chance(0.3) ? random.pick(conditions) : undefined;
+  const input = same?.type === undefined ? earlier.length : same.input;
+  const name = `f${earlier.length}`;
+  if (input === earlier.length && random.chance(0.1)) {
     const own = random.pick(Object.keys(ownFunctions) as OwnName[]);
     const fallback = random.chance(0.3) ? { default: -1 } : {};
-    return { name, function: own, type: "int32", parameters: {}, ...fallback, ...(where && { where }) };
+    return { name, input, function: own, type: "int32", parameters: {}, ...fallback, ...(where && { where }) };
   }
-  const of = random.pick(Object.keys(windowFunctions) as WindowFunctionName[]);
-  const type = random.pick(inputTypes(of));
+  const all = Object.keys(windowFunctions) as WindowFunctionName[];
+  const functions = input === earlier.length ? all : all.filter((each) => takes(each, same!.type!));
+  // These of one input are added up once, and each is a result of its own.
+  const summed = functions.filter((each) => /^(sum|mean|var|stddev)/.test(each));
+  const of = random.pick(summed.length > 0 && random.chance(input === earlier.length ? 0.2 : 0.7) ? summed : functions);
+  const type = input === earlier.length ? random.pick(inputTypes(of)) : same!.type;
   const fallback = random.chance(0.3) ? defaultOf(of, type) : undefined;
   return {
     name,
+    input,
     function: of,
     type,
     parameters: randomParameters(of, random),
     ...(where && { where }),
     ...(fallback !== undefined && { default: fallback }),
   };
+}
+
+function takes(name: WindowFunctionName, type: DataType): boolean {
+  return inputTypes(name).some((each) => each !== undefined && sameType(each, type));
 }
 
 /** Something that fits the result and is never null; undefined where there is nothing to replace. */
@@ -288,8 +302,8 @@ const makers: Readonly<Partial<Record<WindowFunctionName, (x: string, given: Giv
 };
 
 /** The aggregation as a user writes it. */
-function written({ function: name, type, parameters, where }: RandomAggregation, place: number): Aggregate {
-  const x = `x${place}`;
+function written({ function: name, type, input, parameters, where }: RandomAggregation): Aggregate {
+  const x = `x${input}`;
   const own = ownFunctions[name as OwnName];
   const made = own
     ? aggregates.custom(own, x)
