@@ -103,14 +103,20 @@ export interface FunctionsConfig {
 
 const byteSize = /^\d+(\.\d+)?\s?(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$/i;
 
+/** One server, by an address that the queue understands too. */
+const oneRedis = /^rediss?:\/\//;
+
 const fileSchema = z.strictObject({
   workspace: z.string().refine(
     (name) => nameProblem(name) === undefined,
     "names start with an ASCII letter or _ and hold ASCII letters, digits, _ and -",
   ),
   storage: z.string().min(1),
-  redis: z.string().regex(/^rediss?:\/\//, "must start with redis:// or rediss://"),
-  queueRedis: z.string().regex(/^rediss?:\/\//, "must start with redis:// or rediss://"),
+  redis: z.string().regex(
+    /^(rediss?(-cluster)?:\/\/|unix:)/,
+    "must start with redis://, rediss://, redis-cluster://, rediss-cluster:// or unix:",
+  ),
+  queueRedis: z.string().regex(oneRedis, "must start with redis:// or rediss://"),
   author: z.string().min(1).max(128),
   s3: z.strictObject({
     endpoint: z.url({ protocol: /^https?$/ }),
@@ -237,6 +243,12 @@ export function readConfig(options: ReadConfigOptions = {}): Config {
   const values: FileConfig = parsed.success ? parsed.data : {};
   if (values.storage?.startsWith("s3://") && !values.redis) {
     issues.push({ path: "redis", message: "storage on S3 needs a Redis for the online store and the queue" });
+  }
+  if (values.redis && !oneRedis.test(values.redis) && !values.queueRedis) {
+    issues.push({
+      path: "queueRedis",
+      message: "the queue needs one Redis by redis:// or rediss://, as that of the online store is another kind",
+    });
   }
   if ((values.s3?.accessKeyId === undefined) !== (values.s3?.secretAccessKey === undefined)) {
     issues.push({ path: "s3", message: "accessKeyId and secretAccessKey go together" });

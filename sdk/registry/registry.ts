@@ -130,7 +130,7 @@ export class Registry {
     version?: number,
     options: { reason?: string; signal?: AbortSignal } = {},
   ): Promise<Change> {
-    const several = typeof names === "string" ? [names] : names;
+    const several = typeof names === "string" ? [names] : [...new Set(names)];
     let actions: Action[] | undefined;
     const change = await this.#log.append((state, others) => {
       actions ??= rollbackActions(state, several, version, this.#clock.now());

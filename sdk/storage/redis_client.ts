@@ -146,7 +146,9 @@ export class RedisConnection {
   async #connect(): Promise<void> {
     const client = this.#client;
     if (this.#isClosed) throw new VarveError("UNAVAILABLE", `Cannot use ${this.description}: it was closed`);
-    if (client.status === "wait") client.connect().catch((error: unknown) => this.#lastError ??= reasonOf(error));
+    if (client.status === "wait" || client.status === "end") {
+      client.connect().catch((error: unknown) => this.#lastError ??= reasonOf(error));
+    }
     if (client.status === "reconnecting") throw this.#unavailable(this.#lastError);
     await new Promise<void>((resolve, reject) => {
       const settle = (error?: VarveError) => {
@@ -163,6 +165,17 @@ export class RedisConnection {
       );
       client.once("ready", onReady).once("close", onClose).once("end", onClose);
     });
+    if (client instanceof Redis && client.options.db) await this.#checkDatabase(client, client.options.db);
+  }
+
+  /** Where there is no such database, ioredis goes on in another: somebody else's, maybe. */
+  async #checkDatabase(client: Redis, database: number): Promise<void> {
+    try {
+      await client.select(database);
+    } catch (error) {
+      client.disconnect();
+      throw this.#translate(error);
+    }
   }
 
   #unavailable(cause: unknown): VarveError {
@@ -249,6 +262,9 @@ export function redisError(description: string, error: unknown): VarveError {
       "UNAVAILABLE",
       `it takes no more clients (${message}); raise its maxclients, or end clients that are not needed`,
     );
+  }
+  if (/DB index/i.test(message)) {
+    return fail("INVALID_CONFIG", `there is no such database (${message}); correct the number at the end of the url`);
   }
   if (/unknown command/i.test(message)) return fail("UNSUPPORTED", `${message}; varve needs Redis 6.2 or later`);
   return fail("UNAVAILABLE", `${message || "no answer"}; start it, or correct the url`);

@@ -88,6 +88,16 @@ describe("readConfig()", () => {
     expect(problems(() => readConfig({ env, folder: folder() }))).toEqual(["redis", "s3"]);
   });
 
+  it("takes a Cluster or a socket for the online store, and asks for one Redis for the queue then", () => {
+    for (const VARVE_REDIS of ["redis-cluster://host:7000", "rediss-cluster://host:7000", "unix:/run/redis.sock"]) {
+      expect(problems(() => readConfig({ env: { VARVE_REDIS }, folder: folder() }))).toEqual(["queueRedis"]);
+      const env = { VARVE_REDIS, VARVE_QUEUE_REDIS: "redis://host:6379" };
+      expect(readConfig({ env, folder: folder() }).redis).toBe(VARVE_REDIS);
+    }
+    const env = { VARVE_REDIS: "http://host", VARVE_QUEUE_REDIS: "redis-cluster://host:7000" };
+    expect(problems(() => readConfig({ env, folder: folder() }))).toEqual(["redis", "queueRedis"]);
+  });
+
   it("says when a named file is missing or is not JSON", () => {
     const here = folder();
     expect(() => readConfig({ file: "none.json", env: {}, folder: here })).toThrow(/none\.json does not exist/);

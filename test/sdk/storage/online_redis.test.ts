@@ -141,6 +141,27 @@ describe("redisOnlineStore()", () => {
     await store.close();
   });
 
+  test("a database that is not there is an error of every call, and nothing goes into another one", async () => {
+    const store = redisOnlineStore({ url: `${server.url}/99`, workspace: "lost" });
+    for (let times = 0; times < 2; times++) {
+      for (
+        const call of [
+          () => store.epoch(),
+          () => store.ping(),
+          () => store.newCollection(),
+          () => read(store, "a", [1]),
+        ]
+      ) {
+        await expect(call()).rejects.toMatchObject({
+          code: "INVALID_CONFIG",
+          message: expect.stringContaining("there is no such database"),
+        });
+      }
+    }
+    expect(await server.command("KEYS", "*lost*")).toBe("*0");
+    await store.close();
+  });
+
   test("workspaces of one server have their own states and never a common collection", async () => {
     const [a, b] = ["a", "b"].map((workspace) => redisOnlineStore({ url: server.url, workspace }));
     const state = { view: "v", version: 1, appliedVersion: 1, watermark: "", layout: "", updatedAt: "" };
