@@ -339,9 +339,9 @@ function expectedRows(
   const aggregation = aggregations.findIndex(({ name }) => feature === `${name}_w${place}`);
   const used = inWindows.filter((row) => {
     if (aggregation < 0) return true;
-    const { type, where, function: called } = aggregations[aggregation]!;
+    const { type, input, where, function: called } = aggregations[aggregation]!;
     const ordered = called in windowFunctions && "by" in windowFunctions[called as keyof typeof windowFunctions];
-    return (!where || where.holds(row)) && (type === undefined || row[`x${aggregation}`] !== null) &&
+    return (!where || where.holds(row)) && (type === undefined || row[`x${input}`] !== null) &&
       (!ordered || row["o"] !== null);
   });
   return { used: used.map(({ time }) => time).sort((p, q) => p < q ? 1 : p > q ? -1 : 0), all: own.length };
