@@ -14,9 +14,14 @@ export const emptyState: RegistryState = freezeState({
   lastVersions: emptyRecord(),
 });
 
-/** The state after one more change. */
+/** Records that were made for a state which nobody has seen yet: only these may still be changed. */
+type Own = Set<object>;
+
+/** The state after one more change. Each record is copied once, however many actions touch it: a change may have thousands. */
 export function fold(state: RegistryState, change: Change): RegistryState {
-  const next = change.actions.reduce(applyAction, state);
+  const own: Own = new Set();
+  const next = change.actions.reduce((before, action) => applyAction(before, action, own), state);
+  own.forEach(Object.freeze);
   return freezeState({ ...next, revision: change.revision });
 }
 
@@ -38,53 +43,53 @@ export function nextVersion(state: RegistryState, view: string): number {
   return Math.max(last, highest) + 1;
 }
 
-function applyAction(state: RegistryState, action: Action): RegistryState {
+function applyAction(state: RegistryState, action: Action, own: Own): RegistryState {
   switch (action.kind) {
     case "putEntity":
-      return { ...state, entities: put(state.entities, action.entity.name, action.entity) };
+      return { ...state, entities: put(state.entities, action.entity.name, action.entity, own) };
     case "deleteEntity":
-      return { ...state, entities: remove(state.entities, action.name) };
+      return { ...state, entities: remove(state.entities, action.name, own) };
     case "putService":
-      return putService(state, action.service);
+      return putService(state, action.service, own);
     case "deleteService":
       return {
         ...state,
-        services: remove(state.services, action.name),
-        formerServices: remove(state.formerServices ?? {}, action.name),
+        services: remove(state.services, action.name, own),
+        formerServices: remove(state.formerServices ?? {}, action.name, own),
       };
     case "putRealtimeView":
-      return putRealtimeView(state, action.version);
+      return putRealtimeView(state, action.version, own);
     case "deleteRealtimeView":
-      return { ...state, realtimeViews: remove(state.realtimeViews, action.name) };
+      return { ...state, realtimeViews: remove(state.realtimeViews, action.name, own) };
     case "addVersion":
-      return addVersion(state, action.version);
+      return addVersion(state, action.version, own);
     case "updateVersion":
-      return changeView(state, action.view, (view) => ({
+      return changeView(state, action.view, own, (view) => ({
         ...view,
         versions: view.versions.map((version) =>
           version.version === action.version ? Object.freeze({ ...version, definition: action.definition }) : version
         ),
       }));
     case "serve":
-      return changeView(state, action.view, (view) => serve(view, action.version));
+      return changeView(state, action.view, own, (view) => serve(view, action.version));
     case "deleteVersion":
-      return changeView(state, action.view, (view) => dropVersion(view, action.version));
+      return changeView(state, action.view, own, (view) => dropVersion(view, action.version));
     case "deleteView":
-      return { ...state, views: remove(state.views, action.name) };
+      return { ...state, views: remove(state.views, action.name, own) };
   }
 }
 
 /** How many definitions of a service or realtime view are kept beside the newest: views are rolled back one version or two, not twenty. */
 const formerKept = 10;
 
-function putService(state: RegistryState, service: ServiceDefinition): RegistryState {
+function putService(state: RegistryState, service: ServiceDefinition, own: Own): RegistryState {
   const { name } = service;
   const before = state.services[name];
   const former = [...(before ? [before] : []), ...(state.formerServices?.[name] ?? [])].slice(0, formerKept);
   return {
     ...state,
-    services: put(state.services, name, service),
-    formerServices: put(state.formerServices ?? {}, name, Object.freeze(former)),
+    services: put(state.services, name, service, own),
+    formerServices: put(state.formerServices ?? {}, name, Object.freeze(former), own),
   };
 }
 
@@ -125,18 +130,18 @@ export function servedRealtimeView(state: RegistryState, name: string): Realtime
     versions.at(-1);
 }
 
-function putRealtimeView(state: RegistryState, version: RealtimeVersion): RegistryState {
+function putRealtimeView(state: RegistryState, version: RealtimeVersion, own: Own): RegistryState {
   const { name } = version.definition;
   const before = state.realtimeViews[name]?.versions ?? [];
   const versions = Object.freeze([...before, Object.freeze(version)].slice(-formerKept - 1));
   return {
     ...state,
-    realtimeViews: put(state.realtimeViews, name, Object.freeze({ name, versions })),
-    lastVersions: put(state.lastVersions ?? emptyRecord<number>(), name, version.version),
+    realtimeViews: put(state.realtimeViews, name, Object.freeze({ name, versions }), own),
+    lastVersions: put(state.lastVersions ?? emptyRecord<number>(), name, version.version, own),
   };
 }
 
-function addVersion(state: RegistryState, version: ViewVersion): RegistryState {
+function addVersion(state: RegistryState, version: ViewVersion, own: Own): RegistryState {
   const name = version.definition.name;
   const before = state.views[name];
   const view: RegisteredView = {
@@ -149,8 +154,8 @@ function addVersion(state: RegistryState, version: ViewVersion): RegistryState {
   const last = Math.max(version.version, nextVersion(state, name) - 1);
   return {
     ...state,
-    views: put(state.views, name, freezeView(view)),
-    lastVersions: put(state.lastVersions ?? emptyRecord<number>(), name, last),
+    views: put(state.views, name, freezeView(view), own),
+    lastVersions: put(state.lastVersions ?? emptyRecord<number>(), name, last, own),
   };
 }
 
@@ -179,10 +184,11 @@ function dropVersion(view: RegisteredView, version: number): RegisteredView {
 function changeView(
   state: RegistryState,
   name: string,
+  own: Own,
   change: (view: RegisteredView) => RegisteredView,
 ): RegistryState {
   const view = state.views[name];
-  return view === undefined ? state : { ...state, views: put(state.views, name, freezeView(change(view))) };
+  return view === undefined ? state : { ...state, views: put(state.views, name, freezeView(change(view)), own) };
 }
 
 function freezeView(view: RegisteredView): RegisteredView {
@@ -202,12 +208,22 @@ function emptyRecord<T>(): Readonly<Record<string, T>> {
   return Object.freeze(Object.create(null) as Record<string, T>);
 }
 
-function put<T>(record: Readonly<Record<string, T>>, name: string, value: T): Readonly<Record<string, T>> {
-  return Object.freeze(Object.assign(Object.create(null) as Record<string, T>, record, { [name]: value }));
+function put<T>(record: Readonly<Record<string, T>>, name: string, value: T, own: Own): Readonly<Record<string, T>> {
+  const copy = ownCopy(record, own);
+  copy[name] = value;
+  return copy;
 }
 
-function remove<T>(record: Readonly<Record<string, T>>, name: string): Readonly<Record<string, T>> {
-  const copy = Object.assign(Object.create(null) as Record<string, T>, record);
+function remove<T>(record: Readonly<Record<string, T>>, name: string, own: Own): Readonly<Record<string, T>> {
+  const copy = ownCopy(record, own);
   delete copy[name];
-  return Object.freeze(copy);
+  return copy;
+}
+
+/** The record itself if it may be changed, else a copy that may. */
+function ownCopy<T>(record: Readonly<Record<string, T>>, own: Own): Record<string, T> {
+  if (own.has(record)) return record as Record<string, T>;
+  const copy = Object.assign(Object.create(null) as Record<string, T>, record);
+  own.add(copy);
+  return copy;
 }
