@@ -27,6 +27,7 @@ import {
 import { isListType, isStructType } from "../schema.ts";
 import type { DataType } from "../schema.ts";
 import type { DuckClient, DuckDatabase, RawChunk, RawResult, RawStream, RawVector } from "./client.ts";
+import { leaveByExit } from "./deno_exit.ts";
 import { cancelled, engineError } from "./duckdb_error.ts";
 import { DuckDbEngine } from "./duckdb_engine.ts";
 import type { DuckDbOptions } from "./duckdb_engine.ts";
@@ -41,6 +42,7 @@ export function createDuckDbEngine(options: DuckDbOptions = {}): Engine {
 }
 
 async function openDatabase(settings: Readonly<Record<string, string>>): Promise<DuckDatabase> {
+  leaveByExit();
   const instance = await guarded(() => DuckDBInstance.create(":memory:", { ...settings }));
   return {
     connect: async () => new Client(await guarded(() => instance.connect())),
