@@ -27,7 +27,7 @@ function ask(url: string, agent: Agent): Promise<Answer> {
         () => resolve({ status: answer.statusCode!, last: answer.headers.connection === "close" }),
       );
     });
-    asked.once("error", reject).end(payload);
+    asked.once("error", (error) => reject(Object.assign(error, { isFirst: !asked.reusedSocket }))).end(payload);
   });
 }
 
@@ -65,8 +65,9 @@ class Clients {
         if (!last) continue;
         if (this.ending) break;
       } catch (error) {
-        const { code = String(error) } = error as NodeJS.ErrnoException;
-        if (this.ending && code === "ECONNREFUSED") break;
+        const { code = String(error), isFirst } = error as NodeJS.ErrnoException & { readonly isFirst?: boolean };
+        // Or it still waited to be taken in when nobody listened any more: it was never heard.
+        if (this.ending && (code === "ECONNREFUSED" || (code === "ECONNRESET" && isFirst))) break;
         this.failures.push(code);
       }
       agent.destroy();
