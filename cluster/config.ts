@@ -93,7 +93,7 @@ export interface WorkerConfig {
 export interface FunctionsConfig {
   /** The Deno executable; absent: the package `deno`, or what is on the PATH. */
   readonly deno?: string;
-  /** How long a batch may take: at most 1,000 rows or about 1 MB of them, of a request or a training set. A server waits half as long as a request may take at most. */
+  /** How long one row may take, of a request or a training set; on a server at most half of what a request may take. */
   readonly timeoutMs: number;
   /** The most memory that a function may take, beyond what Deno itself takes. */
   readonly memoryMb: number;

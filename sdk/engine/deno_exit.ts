@@ -5,7 +5,8 @@ let isSet = false;
 
 /**
  * A Deno process that comes to its end calls finalizers of native objects that its garbage collector has called already; in those
- * of DuckDB's chunks it crashes, after all is done. Leaving by `exit` calls none. In Node it does nothing.
+ * of DuckDB's chunks it crashes, after all is done. Leaving by `exit` calls none; listeners of `unload` that are added later do
+ * not run then, those of the process's `exit` do. In Node it does nothing.
  */
 export function leaveByExit(): void {
   const deno = (globalThis as { Deno?: { readonly exitCode: number } }).Deno;

@@ -14,26 +14,25 @@ export function promotion(state: RegistryState, name: string, version: number): 
   throw new VarveError("CONFLICT", `Cannot serve version ${version} of view "${name}": it was replaced, ${now}`);
 }
 
-/** The actions that take things back together; see {@link Registry.rollback}. */
+/** The actions that take things back together, each named once; see {@link Registry.rollback}. */
 export function rollbackActions(
   state: RegistryState,
   names: readonly string[],
   version: number | undefined,
   now: Micros,
 ): Action[] {
-  const several = [...new Set(names)];
-  if (several.length === 0) {
+  if (names.length === 0) {
     throw new VarveError("INVALID_REQUEST", "Cannot roll back nothing: name a view or a service");
   }
-  if (version !== undefined && several.length > 1) {
+  if (version !== undefined && names.length > 1) {
     throw new VarveError(
       "INVALID_REQUEST",
       `Cannot roll back ${
-        several.join(", ")
+        names.join(", ")
       } to version ${version}: a version is of one view; roll them back without, or one by one`,
     );
   }
-  return several.flatMap((name) => rollbackOne(state, name, version, now));
+  return names.flatMap((name) => rollbackOne(state, name, version, now));
 }
 
 /** The pointer of a view moves back to a version that was complete; a realtime view and a service get an earlier definition again. */
