@@ -27,7 +27,7 @@ export interface LatestRowsOptions {
   readonly files: readonly LocalPart[];
   /** Only rows after this instant count. */
   readonly after?: bigint | undefined;
-  /** So many rows are read by one query, or those of one file. @default 250_000 */
+  /** So many rows are read by one query, or those of one file. @default 250_000, or a 32nd of all: every query looks at all positions */
   readonly rowsPerQuery?: number;
   readonly signal?: AbortSignal | undefined;
 }
@@ -48,19 +48,25 @@ function latestSchema(definition: ViewDefinition): Schema {
   ];
 }
 
-/** The positions of the newest rows, ascending: a temporary table of the session, which the engine may spill. */
+/** The positions of the newest rows: a temporary table of the session, which the engine may spill. */
 const latestTable = "varve_latest";
+
+/**
+ * The newest rows of some files, as a temporary table too: a join that finds few gives every block of a file as a batch of its
+ * own, and thousands of small batches cost more than their rows.
+ */
+const foundTable = "varve_found";
 
 /**
  * The newest row of every key in the files, with the columns of {@link latestSchema}, newest slices first. Slices do not
  * overlap, a part is sorted by join keys and event timestamp, and a key's rows of a slice are in one part: so in files ordered by
  * slice the newest row of a key is the one of greatest position, and the first pass reads nothing but keys. The features are
- * then read file by file, at the positions found. Newest first because there most of the rows are: the store has work while
+ * then read some files at a time, at the positions found. Newest first because there most of the rows are: the store has work while
  * older files are searched for the few keys that appear in no newer one. Files without any are not read again. A batch is gone
  * when the next one is asked for.
  */
 export async function* latestRows(options: LatestRowsOptions): AsyncGenerator<ColumnBatch, void, undefined> {
-  const { session, definition, after, rowsPerQuery = 250_000, signal } = options;
+  const { session, definition, after, signal } = options;
   const files = options.files.toSorted((a, b) =>
     a.slice.start < b.slice.start ? -1 : a.slice.start > b.slice.start ? 1 : 0
   );
@@ -70,17 +76,21 @@ export async function* latestRows(options: LatestRowsOptions): AsyncGenerator<Co
   const where = after === undefined ? "" : ` WHERE ${event} > ${timestampSql(after)}`;
   await session.run(
     `CREATE OR REPLACE TEMP TABLE ${latestTable} AS SELECT max(${positionSql(0)}) AS __position ` +
-      `FROM ${fileRowsSql(files.map(({ path }) => path))}${where} GROUP BY ${keys} ORDER BY 1`,
+      `FROM ${fileRowsSql(files.map(({ path }) => path))}${where} GROUP BY ${keys}`,
     signal,
   );
   const counts = await countByFile(session, files.length, signal);
+  const { rowsPerQuery = Math.max(250_000, counts.reduce((sum, count) => sum + count, 0) / 32) } = options;
   for (const { start, end } of fileGroups(counts, rowsPerQuery)) {
     const rows = `SELECT ${columns}, ${positionSql(start)} AS __position ` +
       `FROM ${fileRowsSql(files.slice(start, end).map(({ path }) => path))}`;
     const found = `SELECT __position FROM ${latestTable} ` +
       `WHERE __position >= ${start * fileFactor} AND __position < ${end * fileFactor}`;
-    const sql = `SELECT ${columns} FROM (${rows}) JOIN (${found}) USING (__position)`;
-    yield* session.borrowedBatches(sql, schema, signal);
+    await session.run(
+      `CREATE OR REPLACE TEMP TABLE ${foundTable} AS SELECT ${columns} FROM (${rows}) JOIN (${found}) USING (__position)`,
+      signal,
+    );
+    yield* session.borrowedBatches(`FROM ${foundTable}`, schema, signal);
   }
 }
 

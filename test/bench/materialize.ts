@@ -48,7 +48,7 @@ const plan: PackPlan = {
 const valueBytes = layout.run.fixedBytes;
 
 /** How often everything is measured. */
-const rounds = 3;
+const rounds = 5;
 
 /** Runs the benchmark. */
 export async function run(): Promise<BenchResult> {
