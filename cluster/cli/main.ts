@@ -26,8 +26,16 @@ const program = new Command("varve")
   .option("--json", "print JSON for programs instead of text for people")
   .showHelpAfterError("(`varve help` lists the commands, `varve help COMMAND` their options)");
 
+const hostOption = ["--host <address>", "listen there (default: 127.0.0.1, or as configured)"] as const;
+const portOption = [
+  "--port <number>",
+  "listen on this port, 0 for any free one (default: 6566, or as configured)",
+] as const;
+
 program.command("up")
   .description("run everything in this process: scheduler, worker and server, for a laptop")
+  .option(...hostOption)
+  .option(...portOption)
   .option("--auth", "ask for API keys (default: not on this computer alone)")
   .option("--no-auth", "answer whoever asks from this computer")
   .action(computing(async (context, _, options) => (await import("./up.ts")).up(context, options)));
@@ -36,6 +44,8 @@ program.command("worker")
   .action(computing(async (context) => (await import("./worker.ts")).worker(context)));
 program.command("serve")
   .description("answer feature requests over HTTP")
+  .option(...hostOption)
+  .option(...portOption)
   .option("--processes <count>", "answer in so many processes, one per core at best")
   .option("--auth", "ask for API keys (default)")
   .option("--no-auth", "answer whoever asks from this computer, and nobody else")
@@ -170,8 +180,17 @@ function computing(action: Action): (...args: unknown[]) => Promise<void> {
 function run(action: Action): (...args: unknown[]) => Promise<void> {
   return async (...args) => {
     const { config: file, json = false } = program.opts<{ config?: string; json?: boolean }>();
+    const command = args.at(-1) as Command;
+    const { host, port } = command.opts<{ host?: string; port?: string }>();
     try {
-      const config = readConfig(file === undefined ? {} : { file });
+      const config = readConfig({
+        ...(file !== undefined && { file }),
+        env: {
+          ...process.env,
+          ...(host !== undefined && { VARVE_HOST: host }),
+          ...(port !== undefined && { VARVE_PORT: port }),
+        },
+      });
       const context: CommandContext = {
         config,
         json,
@@ -179,7 +198,6 @@ function run(action: Action): (...args: unknown[]) => Promise<void> {
         logger: (role) => createLogger(role, config.logLevel),
         print: (text) => process.stdout.write(`${text}\n`),
       };
-      const command = args.at(-1) as Command;
       await action(context, command.args, command.opts());
     } catch (error) {
       fail(error, json);

@@ -144,7 +144,9 @@ function requestId(request: { readonly headers: Readonly<Record<string, unknown>
 
 function cannotListen(error: unknown, { host, port }: ServerConfig): VarveError {
   const taken = (error as { code?: string }).code === "EADDRINUSE";
-  const why = taken ? "another process does; set VARVE_PORT, or 0 for any free port" : messageOf(error);
+  const why = taken
+    ? "another process does; choose one by --port or VARVE_PORT, or 0 for any free port"
+    : messageOf(error);
   return new VarveError(taken ? "CONFLICT" : "INVALID_CONFIG", `Cannot listen on ${host}:${port}: ${why}`, {
     cause: error,
   });

@@ -56,9 +56,14 @@ describe("varve up", () => {
     const project = await open();
     const first = project.start("up");
     const port = new URL(urlIn(await first.line(/^varve is up at /))).port;
-    const other = await open({ VARVE_PORT: port });
-    const failed = await other.run("up");
-    expect(failed).toMatchObject({ code: 1, err: expect.stringContaining(`Cannot listen on 127.0.0.1:${port}`) });
+    const other = await open();
+    // What the command line says is above the environment.
+    const failed = await other.run("up", "--port", port, "--host", "localhost");
+    expect(failed).toMatchObject({ code: 1, err: expect.stringContaining(`Cannot listen on localhost:${port}`) });
+    expect(await other.run("up", "--port", "http")).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("VARVE_PORT: must be a number"),
+    });
     expect(await readdir(join(other.folder, ".varve"))).not.toContain("up.pid");
     // One that was killed outright is not in the way.
     await first.stop("SIGKILL");
