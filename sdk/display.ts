@@ -16,8 +16,8 @@ export interface MimeBundle {
 export interface Rendering {
   /** What is known without reading anything. */
   readonly first: MimeBundle;
-  /** The whole. */
-  readonly later?: Promise<MimeBundle>;
+  /** Reads and computes what is missing, and gives the whole. */
+  readonly later?: () => Promise<MimeBundle>;
 }
 
 let renderer: ((value: object) => Rendering) | undefined;
@@ -138,15 +138,15 @@ export abstract class Displayed {
   /** All forms of it, computed to the end. */
   async toMimeBundle(): Promise<MimeBundle> {
     const { first, later } = this.rendering();
-    return await (later ?? first);
+    return await (later?.() ?? first);
   }
 
   /** Shows it below the cell that runs now, wherever in the cell this is called. Outside of a notebook it prints text. */
   async show(): Promise<void> {
     const { first, later } = this.rendering();
-    if (kernel() === undefined) return console.log((await (later ?? first))["text/plain"]);
+    if (kernel() === undefined) return console.log((await (later?.() ?? first))["text/plain"]);
     const display = showInCell(first);
-    if (later) display.update(await later);
+    if (later) display.update(await later());
   }
 
   /** What Deno shows. */
@@ -162,7 +162,7 @@ export abstract class Displayed {
     const { first, later } = this.rendering();
     const display = showInCell(first);
     if (later) {
-      const shown = later.then(
+      const shown = later().then(
         display.update,
         (error: unknown) => display.update({ "text/plain": problemText(error) }),
       );

@@ -119,7 +119,7 @@ export class Store extends Displayed {
   /** @internal */
   override rendering(): Rendering {
     const first = { "text/plain": this.toString() };
-    return this.#closing ? { first } : { first, later: this.status().then((status) => status.toMimeBundle()) };
+    return this.#closing ? { first } : { first, later: async () => await (await this.status()).toMimeBundle() };
   }
 
   /** How it runs the functions of realtime views, as `connect` was told. */

@@ -67,7 +67,7 @@ export class ReadResult extends Displayed {
 
   /** @internal */
   override rendering(): Rendering {
-    return { first: { "text/plain": "reading …" }, later: this.#table() };
+    return { first: { "text/plain": "reading …" }, later: () => this.#table() };
   }
 
   async #table(): Promise<MimeBundle> {

@@ -1,21 +1,30 @@
-/** What a store says of a view that is shown: where it stands, and what its table holds where that is quick to say. */
+/** What a store says of a view that is shown: where it stands, and what it holds as far as that is quick to say. */
 import type { ViewDefinition } from "./define/definitions.ts";
 import type { ViewFacts } from "./define/view_facts.ts";
-import type { ViewProfile } from "./define/view_profile.ts";
 import { viewDifferences } from "./registry/differences.ts";
-import { viewProfile } from "./retrieve/view_profile.ts";
+import { viewGlance } from "./retrieve/view_glance.ts";
 import type { StoreParts } from "./store_parts.ts";
 import { type VersionStatus, viewStatusOf } from "./store_status.ts";
 import { formatBytes, formatCount } from "./text.ts";
 
-/** A larger table is profiled only when somebody asks for it: rows, or tiles, which cost more. */
-const cheapRows = { attributes: 1_000_000, aggregates: 20_000 } as const;
-const shownRows = 20_000;
-/** Whoever looks at a view does not wait for longer. */
-const patienceMs = 1_000;
-
-/** See the file's sentence. */
+/** See the file's sentence. What is not stored like this is looked up in the source. */
 export async function storeViewFacts(parts: StoreParts, definition: ViewDefinition): Promise<ViewFacts> {
+  const { lines, version } = await standing(parts, definition);
+  const { name } = definition;
+  const glance = await viewGlance(await parts.engine(), { definition, version: version ?? 0 }, {
+    now: parts.clock.now(),
+    table: version === undefined ? undefined : parts.table(name, version),
+  });
+  return { ...glance, lines: [...lines, ...glance.lines] };
+}
+
+/** How the view stands, and the version that is stored of this very definition and complete. */
+interface Standing {
+  readonly lines: readonly string[];
+  readonly version?: number;
+}
+
+async function standing(parts: StoreParts, definition: ViewDefinition): Promise<Standing> {
   const status = await viewStatusOf(parts, definition.name);
   if (!status) return { lines: [`not published in workspace ${parts.workspace}`] };
   const version = status.versions.find((each) => each.version === (status.serving ?? status.building));
@@ -34,8 +43,7 @@ export async function storeViewFacts(parts: StoreParts, definition: ViewDefiniti
   }
   // What another definition gave would be taken for what this one gives.
   if (viewDifferences(stored, definition).length > 0) return { lines };
-  const profile = await cheapProfile(parts, stored, version);
-  return profile ? { lines, profile } : { lines };
+  return version.state === "serving" ? { lines, version: version.version } : { lines };
 }
 
 function versionFacts(status: VersionStatus): string[] {
@@ -51,17 +59,4 @@ function versionFacts(status: VersionStatus): string[] {
     ...(online === undefined ? [] : [online.upToDate ? "online" : "online values are behind"]),
     ...(problem === undefined ? [] : [problem]),
   ];
-}
-
-async function cheapProfile(
-  parts: StoreParts,
-  definition: ViewDefinition,
-  { version, state, rows }: VersionStatus,
-): Promise<ViewProfile | undefined> {
-  if (state !== "serving" || rows > cheapRows[definition.mode]) return undefined;
-  const table = parts.table(definition.name, version);
-  const signal = AbortSignal.timeout(patienceMs);
-  const options = { maxRows: shownRows, entities: 0, now: parts.clock.now(), signal };
-  return await viewProfile(await parts.engine(), { definition, version }, table, options)
-    .catch(() => undefined);
 }

@@ -122,6 +122,9 @@ export function formatTimestamp(micros: Micros): string {
   return iso.endsWith(".000Z") ? `${iso.slice(0, -5)}Z` : iso;
 }
 
+/** What a duration looks like. */
+export const durationPattern = /^(\d+(us|ms|s|m|h|d|w))+$/;
+
 /** Reads a duration as micros. Must be positive unless `allowZero`. */
 export function durationToMicros(duration: Duration, what = "duration", options: { allowZero?: boolean } = {}): Micros {
   const fail = (why: string) =>
@@ -129,7 +132,7 @@ export function durationToMicros(duration: Duration, what = "duration", options:
       "INVALID_DEFINITION",
       `Cannot read ${what} ${JSON.stringify(duration)}: ${why}; write it as "30s", "5m", "1h", "7d" or "1h30m"`,
     );
-  if (typeof duration !== "string" || !/^(\d+(us|ms|s|m|h|d|w))+$/.test(duration)) throw fail("it is not a duration");
+  if (typeof duration !== "string" || !durationPattern.test(duration)) throw fail("it is not a duration");
   let total = 0n;
   for (const [, count, unit] of duration.matchAll(/(\d+)(us|ms|[smhdw])/g)) {
     total += BigInt(count!) * unitMicros[unit!]!;

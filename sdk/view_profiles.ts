@@ -1,4 +1,5 @@
-/** Lets views be profiled before they have a store. Import it for its effect. */
+/** Lets views be profiled, and shown with what they hold, before they have a store. Import it for its effect. */
+import { useSourceFacts } from "./define/view_facts.ts";
 import { setProfileView } from "./define/view_profile.ts";
 import { frameEngine } from "./engine/install.ts";
 import { readStopped, stoppable } from "./interrupt.ts";
@@ -15,4 +16,9 @@ setProfileView(async (definition, options) => {
         now: systemClock.now(),
       }),
   );
+});
+
+useSourceFacts(async (definition) => {
+  const { viewGlance } = await import("./retrieve/view_glance.ts");
+  return await viewGlance(await frameEngine(), { definition, version: 0 }, { now: systemClock.now() });
 });

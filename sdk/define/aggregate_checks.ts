@@ -9,7 +9,7 @@ import {
   sizeIssues,
   tooManyFeatures,
 } from "../frame/window_checks.ts";
-import { windowProblem } from "../frame/windows.ts";
+import { differentWindows, windowProblem } from "../frame/windows.ts";
 import { columnNames, type DataType, findField, formatType, sameType, type Schema } from "../schema.ts";
 import { durationToMicros, formatTimestamp, type Micros, toMicros } from "../time.ts";
 import { columnIssues, defaultIssues, twinIssues } from "./checks.ts";
@@ -68,7 +68,7 @@ function windowIssues(view: AggregateView): Issue[] {
   }
   if (issues.length > 0) return issues;
   // Features share windows: a problem of one is told once.
-  const windows = [...new Map(view.features.map(({ window }) => [JSON.stringify(window), window])).values()];
+  const windows = differentWindows(view.features);
   issues.push(...sizeIssues(windows, view.secondaryKey !== undefined), ...tileIssues(view, windows));
   if (view.edge === "exact" && view.maxRows === undefined) {
     issues.push({ path: "maxRows", message: "it is missing; with edge exact it says how many rows of a key are kept" });
@@ -76,7 +76,7 @@ function windowIssues(view: AggregateView): Issue[] {
   return [...issues, ...maxRowsIssues(view.edge, view.maxRows)];
 }
 
-function tileIssues(view: AggregateView, windows: readonly WindowFeature["window"][]): Issue[] {
+function tileIssues(view: AggregateView, windows: readonly WindowFeature[]): Issue[] {
   try {
     durationToMicros(view.every, "every");
   } catch (error) {

@@ -6,7 +6,7 @@ import type { EntityDefinition, ViewDefinition } from "./definitions.ts";
 import { SelectableView } from "./selectable.ts";
 import { type NoFields, ViewSelection } from "./selection.ts";
 import { aggregateDefinition } from "./aggregate_definition.ts";
-import { rememberProfile } from "./view_facts.ts";
+import { knownGlance, rememberProfile } from "./view_facts.ts";
 import { type ProfileOptions, profileView, type ViewProfile } from "./view_profile.ts";
 import { DefinitionSource } from "./source/definition_source.ts";
 import { type ModuleOptions, moduleSource } from "./source/module_source.ts";
@@ -80,6 +80,11 @@ export class FeatureView<Keys extends SchemaTypes = any, Features extends Row = 
   /** The view in a few lines of text. */
   override toString(): string {
     return viewText(this.definition);
+  }
+
+  /** What a console shows, which cannot wait: the definition, and what was seen of its features when it was shown or profiled. */
+  override inspectText(): string {
+    return knownGlance(this.definition) ? this.rendering().first["text/plain"] : this.toString();
   }
 
   /** Plans its publication; nothing changes until the plan is applied. */

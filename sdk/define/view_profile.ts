@@ -155,17 +155,9 @@ export class ViewProfile<Name extends string = string> extends Displayed impleme
 
   /** What was looked at, in a line. */
   summary(): string {
-    const rows = this.rowCount === this.rowsRead
-      ? formatCount(this.rowCount)
-      : `a sample of ${formatCount(this.rowsRead)} of ${formatCount(this.rowCount)}`;
-    const of = this.of === "rows" ? `${rows} rows` : `${rows} values of keys, one every ${this.every}`;
-    const range = this.range && `${minute(this.range.start)} to ${minute(this.range.end)}`;
-    return [
-      `view ${this.view}${this.version === undefined ? ", from its source" : ` version ${this.version}`}`,
-      of,
-      `${formatCount(this.keys)} keys of ${this.entity}`,
-      ...(range === undefined ? [] : [range]),
-    ].join(" · ");
+    return `view ${this.view}${this.version === undefined ? ", from its source" : ` version ${this.version}`} · ${
+      lookedText(this)
+    }`;
   }
 
   /** What was looked at, and each feature in a line. */
@@ -177,6 +169,20 @@ export class ViewProfile<Name extends string = string> extends Displayed impleme
     );
     return [`profile of ${this.summary()}`, ...lines].join("\n");
   }
+}
+
+/** How many rows of how many, whose, and of when. */
+export function lookedText(
+  { of, rowCount, rowsRead, every, keys, entity, range }: Omit<ProfileFacts, "features">,
+): string {
+  const rows = rowCount === rowsRead
+    ? formatCount(rowCount)
+    : `a sample of ${formatCount(rowsRead)} of ${formatCount(rowCount)}`;
+  return [
+    of === "rows" ? `${rows} rows` : `${rows} values of keys, one every ${every}`,
+    `${formatCount(keys)} keys of ${entity}`,
+    ...(range ? [`${minute(range.start)} to ${minute(range.end)}`] : []),
+  ].join(" · ");
 }
 
 /** To the minute: nobody reads more. */

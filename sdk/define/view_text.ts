@@ -38,5 +38,5 @@ function featureText({ name, type, default: value }: FeatureDefinition): string 
 
 function windowFeatureText(feature: WindowFeature): string {
   const of = feature.aggregation ?? "keys";
-  return `${featureText(feature)}: ${of} over ${windowText(feature.window)}`;
+  return `${featureText(feature)}: ${of} over ${windowText(feature)}`;
 }

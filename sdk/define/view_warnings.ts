@@ -1,5 +1,5 @@
 /** What works in a view and may still surprise. */
-import { windowText } from "../frame/windows.ts";
+import { differentWindows, windowText } from "../frame/windows.ts";
 import { durationToMicros, formatDuration } from "../time.ts";
 import type { AggregateView, ViewDefinition, WindowDefinition } from "./definitions.ts";
 import { queryWarnings } from "./query_checks.ts";
@@ -12,9 +12,9 @@ export function definitionWarnings(view: ViewDefinition): string[] {
 function windowWarnings(view: AggregateView): string[] {
   const warnings: string[] = [];
   const micros = (text: string) => durationToMicros(text, "duration", { allowZero: true });
-  const windows = [...new Map(view.features.map(({ window }) => [windowText(window), window])).entries()];
+  const windows = differentWindows(view.features);
   const shorter = (length: bigint): string =>
-    windows.filter(([, window]) => length > sizeOf(window)).map(([text]) => text).join(", ");
+    windows.filter(({ window }) => length > sizeOf(window)).map(windowText).join(", ");
   const sizeOf = (window: WindowDefinition) => window.kind === "lifetime" ? micros(longest) : micros(window.size);
   if (view.edge === "complete") {
     const few = shorter(micros(view.schedule));
@@ -41,7 +41,7 @@ function windowWarnings(view: AggregateView): string[] {
       );
     }
   }
-  if (view.edge === "exact" && view.online && windows.some(([, window]) => window.kind === "lifetime")) {
+  if (view.edge === "exact" && view.online && windows.some(({ window }) => window.kind === "lifetime")) {
     warnings.push(`requests know the newest ${view.maxRows} rows of a key only: lifetime windows leave older ones out`);
   }
   return warnings;

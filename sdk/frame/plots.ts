@@ -190,8 +190,11 @@ export class FramePlots<Names extends string = string> {
 
 /** Times are told in UTC (S1), and not as the clock of whoever looks. */
 export function utcTime(field: string): object {
-  return { field, type: "temporal", scale: { type: "utc" } };
+  return { field, type: "temporal", scale: { type: "utc" }, axis: { format: hoursOfDay } };
 }
+
+/** Of 24 hours, as tables say them; longer units as Vega has them. */
+const hoursOfDay = { hours: "%H:%M", minutes: "%H:%M" } as const;
 
 function specOf(mark: string, encoding: object, options: PlotOptions, names: Readonly<Record<string, true>>) {
   return { ...plotSpec(options, names), mark, encoding };
@@ -209,5 +212,12 @@ export function plotSpec(
     ...(title !== undefined && { title }),
     width,
     height,
+    config: plotLooks,
   };
 }
+
+/** A blue that stands out on white and on dark grey alike, and lines behind it that do not; a page's own theme says the rest. */
+const plotLooks = {
+  mark: { color: "#4a90d0" },
+  axis: { gridOpacity: 0.35, titlePadding: 8 },
+} as const;

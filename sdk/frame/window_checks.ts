@@ -3,7 +3,7 @@ import type { Issue } from "../errors.ts";
 import { type DataType, type Field, formatType } from "../schema.ts";
 import { type Duration, durationToMicros, formatDuration, type Micros } from "../time.ts";
 import type { WindowDefinition, WindowEdge } from "./window_spec.ts";
-import { windowCount, windowLengths, windowText } from "./windows.ts";
+import { type NamedWindow, windowCount, windowLengths, windowText } from "./windows.ts";
 
 /** How many rows of a key are kept for requests with `edge: "exact"`, unless told, and at most. */
 export const maxRowsDefault = 1_000;
@@ -30,7 +30,7 @@ export function tooManyFeatures(count: number): string {
 export const keyTypes: readonly DataType[] = ["string", "int64", "int32", "boolean", "date"];
 
 /** Problems of the length of a tile with the windows that are made of tiles. It is a duration. */
-export function everyIssues(every: Duration, edge: WindowEdge, windows: readonly WindowDefinition[]): Issue[] {
+export function everyIssues(every: Duration, edge: WindowEdge, windows: readonly NamedWindow[]): Issue[] {
   const path = "every";
   if (edge === "exact") {
     return [{ path, message: 'with edge "exact" rows are counted one by one: there are no tiles; leave it out' }];
@@ -40,30 +40,31 @@ export function everyIssues(every: Duration, edge: WindowEdge, windows: readonly
     const [min, max] = [everyLimits.min, everyLimits.max].map(formatDuration);
     return [{ path, message: `${every} is not between ${min} and ${max}` }];
   }
-  return windows.flatMap((window) => {
+  return windows.flatMap((named) => {
+    const { window } = named;
     const off = windowLengths(window).find((each) => each % length !== 0n);
     if (off !== undefined) {
       return [{
         path: "windows",
-        message: `${windowText(window)}: ${formatDuration(off)} is not a multiple of every, ${every}; ` +
+        message: `${windowText(named)}: ${formatDuration(off)} is not a multiple of every, ${every}; ` +
           'use a window that is, a shorter every, or edge: "exact"',
       }];
     }
     const tiles = window.kind === "lifetime" ? 0n : durationToMicros(window.size, "window") / length;
     return tiles > maxTiles
-      ? [{ path: "windows", message: `${windowText(window)}: it has ${tiles} tiles of ${every}; use a longer every` }]
+      ? [{ path: "windows", message: `${windowText(named)}: it has ${tiles} tiles of ${every}; use a longer every` }]
       : [];
   });
 }
 
 /** Problems of the number of windows, and of a secondary key over series. */
-export function sizeIssues(windows: readonly WindowDefinition[], hasSecondaryKey: boolean): Issue[] {
+export function sizeIssues(windows: readonly NamedWindow[], hasSecondaryKey: boolean): Issue[] {
   const path = "windows";
-  const count = windows.reduce((sum, window) => sum + windowCount(window), 0);
+  const count = windows.reduce((sum, { window }) => sum + windowCount(window), 0);
   if (count > maxWindows) {
     return [{ path, message: `there are ${count}, those of series one by one; at most ${maxWindows} are allowed` }];
   }
-  const series = hasSecondaryKey ? windows.find((window) => window.kind === "series") : undefined;
+  const series = hasSecondaryKey ? windows.find(({ window }) => window.kind === "series") : undefined;
   return series
     ? [{
       path,

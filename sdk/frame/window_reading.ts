@@ -114,10 +114,9 @@ export function readWindowed(
       })),
     ]);
   const every = readEvery(given.every, issues);
-  const used = windows.map(({ window }) => window);
   issues.push(
-    ...sizeIssues(used, secondaryKey !== undefined),
-    ...(every === undefined ? [] : everyIssues(every, edge, used)),
+    ...sizeIssues(windows, secondaryKey !== undefined),
+    ...(every === undefined ? [] : everyIssues(every, edge, windows)),
     ...maxRowsIssues(edge, given.maxRows),
   );
   const maxRows = edge === "exact" ? given.maxRows ?? maxRowsDefault : undefined;

@@ -108,7 +108,7 @@ export class WindowedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEnt
       `  .aggregate ${settings.join(", ")}`,
       ...aggregations.map((each) => `    ${each.name} = ${aggregationText(each)}`),
       "  gives",
-      ...features.map((each, i) => `    ${each.name} ${formatType(types[i]!)}, ${windowText(each.window)}`),
+      ...features.map((each, i) => `    ${each.name} ${formatType(types[i]!)}, ${windowText(each)}`),
     ].join("\n");
   }
 

@@ -1,6 +1,6 @@
 /** Windows as people write them: `"24h"`, `{ window: "24h", offset: "-7d" }`, `"lifetime"`, `series({ … })`; and what they mean. */
 import { type Issue, messageOf } from "../errors.ts";
-import { type Duration, durationToMicros, formatDuration, type Micros } from "../time.ts";
+import { type Duration, durationPattern, durationToMicros, formatDuration, type Micros } from "../time.ts";
 import type { WindowDefinition } from "./window_spec.ts";
 import type { OffsetWindow, SeriesOptions, SeriesWindow, WindowInput } from "./window_types.ts";
 
@@ -199,16 +199,32 @@ export function windowLengths(window: WindowDefinition): readonly Micros[] {
   }
 }
 
-/** `24h`, `7d ending 1d before`, `lifetime`, `1d each from 7d to 0s before`. */
-export function windowText(window: WindowDefinition): string {
+/** Windows that are told apart, each with the first of its names. */
+export function differentWindows<W extends NamedWindow>(windows: readonly W[]): W[] {
+  const first = new Map<string, W>();
+  for (const each of windows) {
+    const key = JSON.stringify(each.window);
+    if (!first.has(key)) first.set(key, each);
+  }
+  return [...first.values()];
+}
+
+/**
+ * `24h`, `7d ending 1d before`, `lifetime`, `1d each from 7d to 0s before`. Lengths as the name of the window, or of a feature over
+ * it, says them: who wrote `24h` reads it, and not `1d`.
+ */
+export function windowText({ name, window }: NamedWindow): string {
+  const said = name.split("_").filter((each) => durationPattern.test(each));
+  const text = (length: Duration) => said.find((each) => micros(each) === micros(length)) ?? length;
+  const ending = (offset: Duration) => offset === "0s" ? "" : ` ending ${text(offset)} before`;
   switch (window.kind) {
     case "time":
-      return window.size + (window.offset === "0s" ? "" : ` ending ${window.offset} before`);
+      return text(window.size) + ending(window.offset);
     case "lifetime":
-      return "lifetime" + (window.offset === "0s" ? "" : ` ending ${window.offset} before`);
+      return "lifetime" + ending(window.offset);
     case "series": {
-      const step = window.step === window.size ? "" : ` every ${window.step}`;
-      return `${window.size} each${step} from ${window.from} to ${window.to} before`;
+      const step = window.step === window.size ? "" : ` every ${text(window.step)}`;
+      return `${text(window.size)} each${step} from ${text(window.from)} to ${text(window.to)} before`;
     }
   }
 }

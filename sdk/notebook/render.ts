@@ -33,13 +33,13 @@ hideStacksWhen(() => kernel() !== undefined);
 
 /** What something looks like at once, and when its sample has been read. */
 export function render(value: object): Rendering {
-  if (value instanceof Frame) return { first: schemaTable(value), later: sample(value) };
-  if (value instanceof Plot) return { first: { "text/plain": "drawing …" }, later: plotBundle(value) };
+  if (value instanceof Frame) return { first: schemaTable(value), later: () => sample(value) };
+  if (value instanceof Plot) return { first: { "text/plain": "drawing …" }, later: () => plotBundle(value) };
   if (value instanceof KeyedFrame) return render(value.frame);
   if (value instanceof WindowedFrame) return { first: windowsTable(value) };
   if (value instanceof FeatureView) return viewRendering(value);
   if (value instanceof RealtimeView) return { first: realtimeTable(value.definition) };
-  if (value instanceof TrainingSet) return { first: textBundle(String(value)), later: trainingBundle(value) };
+  if (value instanceof TrainingSet) return { first: textBundle(String(value)), later: () => trainingBundle(value) };
   // Its class is of a room that is reached through contracts only.
   if ("frame" in value && isDataFrame(value.frame)) return { first: dataFrameBundle(value.frame) };
   if (value instanceof ViewProfile) return { first: viewProfileBundle(value) };
@@ -134,7 +134,7 @@ function windowsTable(windowed: WindowedFrame): MimeBundle {
       name,
       formatType(types[i]!),
       aggregation === undefined ? "keys" : texts.get(aggregation)!,
-      windowText(window),
+      windowText({ name, window }),
     ]),
     note: `edge ${edge} · preview({ at }) computes them for some keys`,
   });

@@ -1,6 +1,5 @@
 /** A feature view in a notebook: its features, and what is known of each. */
-import type { ViewFacts } from "../define/view_facts.ts";
-import { knownProfile, viewFacts } from "../define/view_facts.ts";
+import { knownGlance, type ViewFacts, viewFacts } from "../define/view_facts.ts";
 import type { FeatureView } from "../define/view.ts";
 import { tilesText } from "../define/view_text.ts";
 import type { MimeBundle, Rendering } from "../display.ts";
@@ -11,19 +10,21 @@ import { cellText } from "./cell_text.ts";
 import { type Cell, stacked, tableBundle, textBundle } from "./html.ts";
 import { holdsCells } from "./profile_tables.ts";
 
-/** The definition at once; where a store is connected, how it stands there when that is known. */
+/** The definition and what was seen of it before; then how it stands in the store, and what it holds now. */
 export function viewRendering(view: FeatureView): Rendering {
-  const { definition } = view;
-  const profile = knownProfile(definition);
-  const first = viewTable(view, { lines: [], ...(profile && { profile }) });
-  const facts = viewFacts(definition);
-  if (!facts) return { first };
-  // A store that does not answer is no reason not to show the view.
-  const later = facts.then((found) => viewTable(view, { ...(profile && { profile }), ...found }), () => first);
-  return { first, later };
+  const glance = knownGlance(view.definition);
+  const known = glance ? { lines: [], glance } : { lines: ["reading a sample …"] };
+  return {
+    first: viewTable(view, known),
+    async later() {
+      // A store that does not answer is no reason not to show the view.
+      const found = await viewFacts(view.definition).catch(() => undefined);
+      return viewTable(view, { ...(glance && { glance }), lines: [], ...found });
+    },
+  };
 }
 
-function viewTable({ definition, name }: FeatureView, { lines, profile }: ViewFacts): MimeBundle {
+function viewTable({ definition, name }: FeatureView, { lines, glance }: ViewFacts): MimeBundle {
   const { entity, features, schedule, dataDelay, start, ttl, online, description } = definition;
   const keys = entity.joinKeys.map(({ name, type }) => `${name} ${formatType(type)}`).join(", ");
   const settings = [
@@ -41,27 +42,29 @@ function viewTable({ definition, name }: FeatureView, { lines, profile }: ViewFa
   const computed = new Map<string | undefined, string>(
     definition.mode === "aggregates" ? definition.aggregations.map((each) => [each.name, aggregationText(each)]) : [],
   );
-  const held = profile && new Map(profile.features.map((each) => [each.feature, each]));
+  const held = glance && new Map(glance.features.map((each) => [each.feature, each]));
+  const head = [
+    "feature",
+    "type",
+    ...(definition.mode === "aggregates" ? ["computed"] : []),
+    ...(hasDefault ? ["default"] : []),
+    ...(held ? ["null", "values", "over time"] : []),
+    ...(isDescribed ? ["description"] : []),
+  ];
   const table = tableBundle({
     title: `feature view ${name}`,
-    head: [
-      "feature",
-      "type",
-      ...(definition.mode === "aggregates" ? ["computed"] : []),
-      ...(hasDefault ? ["default"] : []),
-      ...(held ? ["null", "values", "over time"] : []),
-      ...(isDescribed ? ["description"] : []),
-    ],
+    head,
+    align: head.map((each) => each === "null" ? "right" : "left"),
     rows: features.map((each): Cell[] => [
       each.name,
       formatType(each.type),
-      ...("window" in each ? [`${computed.get(each.aggregation) ?? "keys"} over ${windowText(each.window)}`] : []),
+      ...("window" in each ? [`${computed.get(each.aggregation) ?? "keys"} over ${windowText(each)}`] : []),
       ...(hasDefault ? [each.default === undefined ? "" : cellText(each.default)] : []),
       ...(held ? holdsCells(held.get(each.name)) : []),
       ...(isDescribed ? [each.description ?? ""] : []),
     ]),
     first: definition.mode === "aggregates" ? [2, 1] : [1],
-    note: [settings.join(" · "), ...lines, ...(profile ? [`values: ${profile.summary()}`] : [])].join("\n"),
+    note: [settings.join(" · "), ...lines, ...(glance ? [`values: ${glance.looked}`] : [])].join("\n"),
   });
   return description === undefined ? table : stacked(textBundle(description), table);
 }

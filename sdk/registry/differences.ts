@@ -17,7 +17,7 @@ import { exprText } from "../frame/expr_text.ts";
 import { canonicalJson } from "../frame/hash.ts";
 import { queryText } from "../frame/query_text.ts";
 import { aggregationText } from "../frame/window_aggregations.ts";
-import { windowText } from "../frame/windows.ts";
+import { differentWindows, windowText } from "../frame/windows.ts";
 import { type Field, formatType, sameType } from "../schema.ts";
 import { formatKeys, sameKeys } from "./check_actions.ts";
 import type { Difference } from "./plan.ts";
@@ -78,11 +78,11 @@ export function viewDifferences(from: ViewDefinition, to: ViewDefinition): Diffe
 /** What a new view computes, where that is not simply its columns. */
 export function createdDifferences(view: ViewDefinition): Difference[] {
   if (view.mode !== "aggregates") return [];
-  const windows = new Set(view.features.map(({ window }) => windowText(window)));
+  const windows = differentWindows(view.features).map(windowText);
   return [
     { field: "every", text: tilesText(view) },
     ...view.aggregations.map((each) => ({ field: `aggregations.${each.name}`, text: aggregationLine(each) })),
-    { field: "features", text: `over ${[...windows].join(", ")}: ${view.features.length} features` },
+    { field: "features", text: `over ${windows.join(", ")}: ${view.features.length} features` },
   ];
 }
 
@@ -224,8 +224,10 @@ function usesDifferences(field: string, from: readonly ServiceView[], to: readon
 }
 
 /** What a feature of a view of aggregates is made of. */
-function sourceText({ aggregation, window }: Partial<WindowFeature>): string | undefined {
-  return window && `${aggregation ?? "keys"} over ${windowText(window)}`;
+function sourceText(
+  { name, aggregation, window }: Pick<WindowFeature, "name"> & Partial<WindowFeature>,
+): string | undefined {
+  return window && `${aggregation ?? "keys"} over ${windowText({ name, window })}`;
 }
 
 function featureDifferences(

@@ -88,7 +88,7 @@ async function attributeRows(
   const columns = columnsOf(definition, options.features);
   const keys = definition.entity.joinKeys.map(({ name }) => quoteName(name));
   const rows = table
-    ? await storedRows(view, table, end, signal)
+    ? await storedRows(view, table, options)
     : await sourceRows(session, definition, within(sliceRange(definition, end), start, schedule), signal);
   const range = [`${eventMicros} < ${end}`, ...(start === undefined ? [] : [`${eventMicros} >= ${start}`])];
   const from = rows.kind === "files" && rows.files.length === 0
@@ -137,11 +137,10 @@ async function attributeRows(
 async function storedRows(
   view: DefinedView,
   table: DeltaTable,
-  end: Micros,
-  signal: AbortSignal | undefined,
+  { start, end, signal }: Pick<ProfiledOptions, "start" | "end" | "signal">,
 ): Promise<FeatureRows> {
   const snapshot = await pinTable(table, readOfView(view));
-  const reach = { newest: end - 1n, expired: undefined };
+  const reach = { newest: end - 1n, expired: start === undefined ? undefined : start - 1n };
   return await offlineRows(table, snapshot, reach, { statuses: false, effectiveTimestamps: false, signal });
 }
 
@@ -158,7 +157,8 @@ function bounds(row: Record<string, unknown>): TimeRange | undefined {
   return first === null || last === null ? undefined : { start: BigInt(first), end: BigInt(last) + 1n };
 }
 
-function defaultedSql(definition: ViewDefinition, feature: string): string {
+/** A feature with its default in place of null, as SQL. */
+export function defaultedSql(definition: ViewDefinition, feature: string): string {
   const found = definition.features.find(({ name }) => name === feature)!;
   const name = quoteName(feature);
   if (found.default === undefined || found.default === null) return name;
@@ -319,7 +319,7 @@ async function storedKeys(
   known: Micros,
   { start, signal }: ProfiledOptions,
 ): Promise<string | undefined> {
-  const rows = await storedRows(view, table, known, signal);
+  const rows = await storedRows(view, table, { start, end: known, signal });
   if (rows.kind !== "files" || rows.files.length === 0) return undefined;
   const { definition } = view;
   const range = [

@@ -97,10 +97,10 @@ function wholeNumber(what: string, value: number, least: number): number {
 }
 
 /** By column, then by interval. */
-async function overTime(
+export async function overTime(
   session: EngineSession,
   from: string,
-  { columns, every }: ProfiledRows,
+  { columns, every }: Pick<ProfiledRows, "columns" | "every">,
   signal: AbortSignal | undefined,
 ): Promise<ProfileInterval[][]> {
   const at = `${atColumn} - ((${atColumn} % ${every}) + ${every}) % ${every}`;

@@ -27,7 +27,7 @@ const shown: Readonly<Record<string, Readonly<Record<number, readonly RegExp[]>>
     8: [/columns are date, delay, distance, origin, destination/],
   },
   "02_publish_and_backfill.ipynb": {
-    1: [/feature view airport_delays/, /mean\(late\) over 1d/, /tiles of 6h, edge complete/],
+    1: [/feature view airport_delays/, /mean\(late\) over 24h/, /tiles of 6h, edge complete/],
     2: [/229 keys of airport/, /<meter[^>]*><\/meter> 5\.7 %/, /<samp>[▁-█]+<\/samp>/, /ORD/],
     3: [/<svg/, /lateShare_24h of airport_delays, mean and 10 to 90 %/],
     4: [/123 slices to compute/],

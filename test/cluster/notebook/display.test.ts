@@ -52,7 +52,15 @@ describe.each(["node", "deno"] as const)("the %s kernel", (name) => {
   });
 
   it("shows views, services and plans", async () => {
-    expect(last((await kernel.run("amounts")).shown, "text/html")).toContain("feature view amounts");
+    const { shown: views } = await kernel.run("amounts", {
+      until: (found) => last(found, "text/html").includes("of the source"),
+    });
+    expect(views).toHaveLength(1);
+    expect(last(views, "text/html")).toContain("feature view amounts");
+    expect(last(views, "text/html")).toContain("not published in workspace default");
+    expect(last(views, "text/html")).toMatch(/<meter min="0" max="1" value="0.5000"><\/meter> 50.0 %/);
+    expect(last(views, "text/plain")).toMatch(/^amount +float64 +50.0 % +█/m);
+    expect(last(views, "text/plain")).toContain("values: 2 rows of the source · 2001-01-01 to 2001-01-02");
     expect(last((await kernel.run('service("model", [amounts])')).shown, "text/html")).toContain("amounts.amount");
     await kernel.run("const plan = await amounts.publish(store);");
     const { shown } = await kernel.run("plan");

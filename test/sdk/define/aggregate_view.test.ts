@@ -175,7 +175,7 @@ describe("view() of aggregations over windows", () => {
   delayMean = mean(delay)
   departures = count()
   delayMean_1h float64, default 0: delayMean over 1h
-  departures_24h int64: departures over 1d`,
+  departures_24h int64: departures over 24h`,
     );
     const exact = keyed.aggregate([count()], {
       windows: ["1h"],

@@ -194,7 +194,7 @@ describe("by(entity).aggregate()", () => {
     const own = keyed.aggregate([custom("spread@2", "delay", { parameters: { unit: "days" } })], { windows: ["24h"] });
     expect(own.features).toEqual(["delay_spread_24h"]);
     expectTypeOf<keyof (typeof own)["values"]>().toEqualTypeOf<"delay_spread_24h">();
-    expect(String(own)).toContain("delay_spread_24h float64, 1d");
+    expect(String(own)).toContain("delay_spread_24h float64, 24h");
     expect(() => aggregate([custom("spread@1", "delay")])).toThrow(
       "this process has no such function; it has spread@2",
     );
@@ -226,10 +226,10 @@ describe("by(entity).aggregate()", () => {
       "    lastDelays = last(delay, 10)",
       "    late = mean(delay) where delay > 15",
       "  gives",
-      "    late_24h float64, 1d",
-      "    lastDelays_24h list<int32>, 1d",
-      "    late_24h_offset_7d float64, 1d ending 7d before",
-      "    lastDelays_24h_offset_7d list<int32>, 1d ending 7d before",
+      "    late_24h float64, 24h",
+      "    lastDelays_24h list<int32>, 24h",
+      "    late_24h_offset_7d float64, 24h ending 7d before",
+      "    lastDelays_24h_offset_7d list<int32>, 24h ending 7d before",
     ]);
   });
 

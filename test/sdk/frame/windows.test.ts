@@ -74,26 +74,29 @@ describe("windows of random lengths", () => {
       }));
       const schedule = BigInt(between(1, 1_440)) * 60_000_000n;
       const every = defaultEvery(edge, windows, schedule)!;
-      expect(everyIssues(every, edge, windows)).toEqual([]);
+      expect(everyIssues(every, edge, windows.map((window) => ({ name: "", window })))).toEqual([]);
       expect(schedule % durationToMicros(every)).toBe(0n);
     }
   });
 });
 
 describe("windowText()", () => {
-  it("says a window in words", () => {
+  it("says a window in words, and lengths as they were written", () => {
     const texts = [
       "24h",
       "lifetime",
       { window: "24h", offset: "-7d" },
       series({ window: "1h", step: "30m", from: "-1d" }),
     ]
-      .map((window) => windowText(readWindow(window, "", [])!.window));
+      .map((window) => windowText(readWindow(window, "", [])!));
     expect(texts).toEqual([
-      "1d",
+      "24h",
       "lifetime",
-      "1d ending 7d before",
+      "24h ending 7d before",
       "1h each every 30m from 1d to 0s before",
     ]);
+    const { window } = readWindow({ window: "90m", offset: "-168h" }, "", [])!;
+    expect(windowText({ name: "rides_90m_offset_168h", window })).toBe("90m ending 168h before");
+    expect(windowText({ name: "late_rides", window })).toBe("1h30m ending 7d before");
   });
 });

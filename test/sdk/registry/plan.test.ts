@@ -492,7 +492,7 @@ describe("planChanges() of aggregates over windows", () => {
       "    tiles of 1h, edge complete",
       "    delay = mean(delay)",
       "    n = count()",
-      "    over 1d, 7d: 4 features",
+      "    over 24h, 7d: 4 features",
       "    backfill: 10 slices, 2001-01-01 to 2001-01-11",
     ]);
     await plan.apply();
@@ -503,7 +503,7 @@ describe("planChanges() of aggregates over windows", () => {
     ["a window that tiles have", { windows: ["24h", "3d", "7d"] }, {}, "adds feature n_3d (int64)"],
     ["a window less", { windows: ["24h"] }, {}, "removes feature n_7d"],
     ["an order", { windows: ["7d", "24h"] }, {}, "the order of its features"],
-    ["another window of one name", { windows: [{ window: "2d", name: "24h" }, "7d"] }, {}, "n over 1d -> n over 2d"],
+    ["another window of one name", { windows: [{ window: "2d", name: "24h" }, "7d"] }, {}, "n over 24h -> n over 2d"],
     ["a boundary", { boundary: "exclusive" }, {}, "boundary: inclusive -> exclusive"],
     ["a default", { defaults: { delay: 0 } }, {}, "feature delay_24h: default none -> 0"],
     [
