@@ -27,8 +27,13 @@ export interface LatestRowsOptions {
   readonly files: readonly LocalPart[];
   /** Only rows after this instant count. */
   readonly after?: bigint | undefined;
-  /** So many rows are read by one query, or those of one file. @default 250_000, or a 32nd of all: every query looks at all positions */
+  /**
+   * So many newest rows are read by one query, or those of one block.
+   * @default 250_000, or a 32nd of all: every query looks at all positions
+   */
   readonly rowsPerQuery?: number;
+  /** So many rows of a file are a block: files with more newest rows than one query reads are read in blocks. @default 3_932_160, 32 row groups */
+  readonly rowsPerBlock?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -79,11 +84,16 @@ export async function* latestRows(options: LatestRowsOptions): AsyncGenerator<Co
       `FROM ${fileRowsSql(files.map(({ path }) => path))}${where} GROUP BY ${keys}`,
     signal,
   );
-  const counts = await countByFile(session, files.length, signal);
-  const { rowsPerQuery = Math.max(250_000, counts.reduce((sum, count) => sum + count, 0) / 32) } = options;
-  for (const { start, end } of fileGroups(counts, rowsPerQuery)) {
-    const rows = `SELECT ${columns}, ${positionSql(start)} AS __position ` +
-      `FROM ${fileRowsSql(files.slice(start, end).map(({ path }) => path))}`;
+  const { rowsPerBlock = 3_932_160 } = options;
+  const counts = await countByBlock(session, rowsPerBlock, signal);
+  const { rowsPerQuery = Math.max(250_000, sumOf(counts.flat()) / 32) } = options;
+  for (const { start, end, first, last } of groupsOf(counts, rowsPerQuery)) {
+    const from = fileRowsSql(files.slice(start, end).map(({ path }) => path));
+    // Whole files are not asked for their rows; of a part of one, the engine skips the other row groups.
+    const part = first === undefined
+      ? ""
+      : ` WHERE file_row_number >= ${first * rowsPerBlock} AND file_row_number < ${last * rowsPerBlock}`;
+    const rows = `SELECT ${columns}, ${positionSql(start)} AS __position FROM ${from}${part}`;
     const found = `SELECT __position FROM ${latestTable} ` +
       `WHERE __position >= ${start * fileFactor} AND __position < ${end * fileFactor}`;
     await session.run(
@@ -94,32 +104,53 @@ export async function* latestRows(options: LatestRowsOptions): AsyncGenerator<Co
   }
 }
 
-/** How many of the positions are in each file. */
-async function countByFile(
+/** How many of the positions are in each block of each file. */
+async function countByBlock(
   session: EngineSession,
-  fileCount: number,
+  rowsPerBlock: number,
   signal: AbortSignal | undefined,
-): Promise<Float64Array> {
+): Promise<number[][]> {
   const found = await session.rows(
-    `SELECT (__position >> 32)::INTEGER AS file, count(*)::DOUBLE AS n FROM ${latestTable} GROUP BY 1`,
+    `SELECT (__position >> 32)::INTEGER AS file, ((__position & ${
+      fileFactor - 1
+    }) // ${rowsPerBlock})::INTEGER AS block, ` +
+      `count(*)::DOUBLE AS n FROM ${latestTable} GROUP BY ALL`,
     signal,
   );
-  const counts = new Float64Array(fileCount);
-  for (const row of found) counts[Number(row["file"])] = Number(row["n"]);
-  return counts;
+  const counts: number[][] = [];
+  for (const row of found) (counts[Number(row["file"])] ??= [])[Number(row["block"])] = Number(row["n"]);
+  return Array.from(counts, (blocks) => Array.from(blocks ?? [], (count) => count ?? 0));
 }
 
-/** Neighbours that are read together, last first; a file without a position is in none. */
-function* fileGroups(counts: Float64Array, rowsPerQuery: number): Iterable<{ start: number; end: number }> {
+/** What one query reads: files from `start` up to `end`, or of one file the blocks from `first` up to `last`. */
+type Group =
+  & { readonly start: number; readonly end: number }
+  & ({ readonly first: number; readonly last: number } | { readonly first?: undefined; readonly last?: undefined });
+
+/** Neighbours that are read together, last first; what has no position is in none. */
+function* groupsOf(counts: readonly (readonly number[])[], rowsPerQuery: number): Iterable<Group> {
+  for (const { start, end } of neighbours(counts.map(sumOf), rowsPerQuery)) {
+    const blocks = counts[start]!;
+    if (end - start > 1 || blocks.length === 1 || sumOf(blocks) <= rowsPerQuery) yield { start, end };
+    else for (const part of neighbours(blocks, rowsPerQuery)) yield { start, end, first: part.start, last: part.end };
+  }
+}
+
+/** Runs of places whose counts are not 0 and come to at most `limit`, or that stand alone; last first. */
+function* neighbours(counts: readonly number[], limit: number): Iterable<{ start: number; end: number }> {
   for (let end = counts.length; end > 0;) {
     let start = end - 1;
     let count = counts[start]!;
-    while (count > 0 && start > 0 && counts[start - 1]! > 0 && count + counts[start - 1]! <= rowsPerQuery) {
+    while (count > 0 && start > 0 && counts[start - 1]! > 0 && count + counts[start - 1]! <= limit) {
       count += counts[--start]!;
     }
     if (count > 0) yield { start, end };
     end = start;
   }
+}
+
+function sumOf(counts: readonly number[]): number {
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 /**

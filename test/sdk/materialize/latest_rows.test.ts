@@ -60,7 +60,8 @@ const given = fc.record({
   rows,
   parts: fc.integer({ min: 1, max: 3 }),
   after: fc.option(fc.integer({ min: -1, max: slices * 24 }), { nil: undefined }),
-  rowsPerQuery: fc.integer({ min: 1, max: 30 }),
+  rowsPerQuery: fc.oneof(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 30 })),
+  rowsPerBlock: fc.integer({ min: 1, max: 5 }),
   isReversed: fc.boolean(),
 });
 
@@ -168,6 +169,7 @@ it("latestRows() gives the newest row of every key, as plain loops do", async ()
           files,
           after: table.after === undefined ? undefined : BigInt(table.after) * 3_600_000_000n,
           rowsPerQuery: table.rowsPerQuery,
+          rowsPerBlock: table.rowsPerBlock,
         });
         for await (const { rowCount, columns } of batches) {
           for (let row = 0; row < rowCount; row++) {
