@@ -45,7 +45,7 @@ export function describeRequestsAndTraining(title: string, { features, request, 
 
     it("give the same to requests and to training", async () => {
       await fc.assert(
-        fc.asyncProperty(fc.array(request, { minLength: 1, maxLength: 50 }), async (requests) => {
+        fc.asyncProperty(fc.array(request, { minLength: 1, maxLength: 50, size: "max" }), async (requests) => {
           const online: Row[] = [];
           for (const { at, keys, fields } of requests) {
             online.push(await store.online(features, keys, { at, request: fields }));

@@ -76,7 +76,7 @@ describe("slices", () => {
   for (const [name, chain] of Object.entries(chains)) {
     it(`${name}: many slices at once equal one query for each`, async () => {
       await fc.assert(
-        fc.asyncProperty(fc.array(rowOf, { maxLength: 40 }), async (data) => {
+        fc.asyncProperty(fc.array(rowOf, { maxLength: 40, size: "max" }), async (data) => {
           const frame = chain(
             fromRows(data, {
               eventTimestamp: "at",

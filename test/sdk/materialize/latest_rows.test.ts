@@ -50,9 +50,9 @@ const rowOf = (key: fc.Arbitrary<number>): fc.Arbitrary<TestRow> =>
 
 /** Few keys with many rows, many keys with one, and both in one table. */
 const rows = fc.oneof(
-  fc.array(rowOf(fc.nat(1)), { maxLength: 60 }),
-  fc.array(rowOf(fc.nat(200)), { maxLength: 60 }),
-  fc.array(fc.oneof(rowOf(fc.constant(7)), rowOf(fc.nat(40))), { maxLength: 60 }),
+  fc.array(rowOf(fc.nat(1)), { maxLength: 60, size: "max" }),
+  fc.array(rowOf(fc.nat(200)), { maxLength: 60, size: "max" }),
+  fc.array(fc.oneof(rowOf(fc.constant(7)), rowOf(fc.nat(40))), { maxLength: 60, size: "max" }),
 );
 
 const given = fc.record({
@@ -93,10 +93,9 @@ function definitionOf(entity: Given["entity"]): AttributeView {
 const micros = ({ slice, hour }: TestRow): bigint => BigInt(slice) * day + BigInt(hour) * 3_600_000_000n;
 const keyOf = ({ entity }: Given, row: TestRow): unknown[] =>
   entity.map((type, i) => keyForms[type as string]!.value(row.key >> i));
+/** Zeros have no sign: dictionaries of Parquet files do not keep it. */
 const text = (values: readonly unknown[]): string =>
-  JSON.stringify(
-    values.map((value) => Object.is(value, -0) ? "-0" : typeof value === "string" ? [value] : String(value)),
-  );
+  JSON.stringify(values.map((value) => typeof value === "string" ? [value] : String(value)));
 
 /** What a table holds: one row per key and event timestamp. */
 function withoutTies(table: Given): TestRow[] {

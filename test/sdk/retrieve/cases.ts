@@ -89,7 +89,7 @@ function viewCase(index: number): fc.Arbitrary<ViewCase> {
       position: nullable(fc.constantFrom(0n, 5n, -(2n ** 62n))),
       until: nullable(fc.array(number, { maxLength: 2 })),
     });
-    return fc.array(row, { minLength: 10, maxLength: 60 }).map((rows) =>
+    return fc.array(row, { minLength: 10, maxLength: 60, size: "max" }).map((rows) =>
       makeView(index, shape, fields, rows as OracleRow[])
     );
   });
@@ -177,7 +177,9 @@ export const pointInTimeCase: fc.Arbitrary<PointInTimeCase> = fc.integer({ min: 
     });
     return fc.record({
       views: fc.constant(views),
-      spine: fc.array(row, { minLength: 1, maxLength: 30 }).map((rows) => [...rows, rows[0]!] as OracleRow[]),
+      spine: fc.array(row, { minLength: 1, maxLength: 30, size: "max" }).map((rows) =>
+        [...rows, rows[0]!] as OracleRow[]
+      ),
       spineSchema: fc.constant(spineSchema),
       asOf: fc.constantFrom("effective" as const, "event" as const),
     });

@@ -7,13 +7,14 @@ const probe = fc.record({ id: fc.nat(keyCount - 1), cutoff: fc.nat(20) });
 const rows = fc.uniqueArray(fc.record({ id: fc.nat(keyCount - 1), time: fc.nat(20) }), {
   selector: ({ id, time }) => id * 100 + time,
   maxLength: 60,
+  size: "max",
 });
 
 describe("LatestSweep", () => {
   it("finds the newest row at or before each cutoff, in whatever order and batches rows come", () => {
     fc.assert(
       fc.property(
-        fc.array(probe, { maxLength: 40 }),
+        fc.array(probe, { maxLength: 40, size: "max" }),
         rows,
         fc.integer({ min: 1, max: 10 }),
         fc.boolean(),

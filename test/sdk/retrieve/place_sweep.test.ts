@@ -17,7 +17,7 @@ const row = fc.record({
   file: fc.nat(fileCount - 1),
   row: fc.oneof(fc.nat(20), fc.integer({ min: 2 ** 23 - 20, max: 2 ** 23 - 1 })),
 });
-const rows = fc.uniqueArray(row, { selector: positionOf, maxLength: 50 });
+const rows = fc.uniqueArray(row, { selector: positionOf, maxLength: 50, size: "max" });
 const probe = fc.record({ id: fc.nat(keyCount - 1), end: fc.nat(fileCount) });
 
 function positionOf({ file, row }: Item): number {
@@ -34,7 +34,7 @@ describe("PlaceSweep", () => {
     fc.assert(
       fc.property(
         rows,
-        fc.array(probe, { maxLength: 30 }),
+        fc.array(probe, { maxLength: 30, size: "max" }),
         fc.integer({ min: 1, max: fileCount }),
         (given, asked, size) => {
           const probes = {

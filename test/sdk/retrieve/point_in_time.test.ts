@@ -94,7 +94,7 @@ describe("pointInTimeJoin()", () => {
           session.close();
         }
       }),
-      { numRuns: process.env["VARVE_DEEP"] ? 3_000 : 100 },
+      { numRuns: process.env["VARVE_DEEP"] ? 2_000 : 100 },
     );
   }, process.env["VARVE_DEEP"] ? 3_600_000 : 120_000);
 
