@@ -23,7 +23,7 @@ import type { TrainingRecord, TrainingSet } from "./retrieve/training_set.ts";
 import { viewProfile } from "./retrieve/view_profile.ts";
 import type { FunctionSettings } from "./sandbox/runner_options.ts";
 import type { Row } from "./schema.ts";
-import { type DoneView, runDue, type WaitOptions, waitOptions } from "./store_jobs.ts";
+import { type DoneView, runDue, targetsOf, type WaitOptions, waitOptions } from "./store_jobs.ts";
 import { materializeByHand } from "./store_materialize.ts";
 import type { StoreParts } from "./store_parts.ts";
 import { StorePlan } from "./store_plan.ts";
@@ -205,16 +205,17 @@ export class Store extends Displayed {
     return report(await storeStatus(this.#parts), statusBundle);
   }
 
-  /** Computes slices of a view's newest version by hand, loads them online, and waits. */
+  /** Computes slices of a view by hand, of the version that serves and of one that is being built, loads them online, and waits. */
   async materialize(view: string | FeatureView, options: MaterializeOptions = {}): Promise<DoneView[] & Displayed> {
     this.#checkOpen("materialize");
     checkOptions(`Cannot materialize view "${nameOf(view)}"`, options, materializeOptions);
-    const version = await this.#newest(nameOf(view));
+    const { definition } = await this.#newest(nameOf(view));
+    const targets = targetsOf(await this.#parts.registry.state(), [definition.name]);
     const done = await withProgress(
       options,
-      (followed) => materializeByHand(this.#parts, version, { ...options, ...followed }),
+      (followed) => materializeByHand(this.#parts, targets, { ...options, ...followed }),
     );
-    return reportList([done], doneBundle);
+    return reportList(done, doneBundle);
   }
 
   /** Computes everything that is due of all views, or of one, and waits. */

@@ -1,5 +1,6 @@
 /** Submits what is due of some views, and waits until it is done. */
 import { messageOf, type OptionNames, VarveError } from "./errors.ts";
+import { warn } from "./frame/runtime.ts";
 import type { JobResult } from "./materialize/run.ts";
 import type { Progress } from "./materialize/progress.ts";
 import { reconcile } from "./materialize/reconcile.ts";
@@ -7,6 +8,7 @@ import { versionData } from "./materialize/version_data.ts";
 import { dueSlices } from "./materialize/due_slices.ts";
 import type { JobRecord, QueueEvent, SubmitOptions } from "./queue/queue.ts";
 import { describeJob, type Job, jobId } from "./queue/jobs.ts";
+import { pause, systemTimers } from "./queue/timers.ts";
 import type { RegistryState, ViewVersion } from "./registry/state.ts";
 import type { StoreParts } from "./store_parts.ts";
 
@@ -38,6 +40,9 @@ export interface DoneView {
 
 /** The same jobs coming back more often than this get nowhere. */
 const maxSameRounds = 5;
+/** How soon somebody who waits is told that there is no worker, and how often workers are looked for. */
+const firstLookMs = 1_000;
+const lookMs = 5_000;
 
 /** Runs everything that is due of the views, newest slices first, until nothing is; then their versions serve. */
 export async function runDue(
@@ -72,14 +77,38 @@ export async function submitDue(parts: StoreParts, views: readonly string[]): Pr
 }
 
 /** Runs these jobs and waits for them. */
-export async function runJobs(
-  parts: StoreParts,
-  jobs: readonly DueJob[],
-  options: WaitOptions = {},
-): Promise<JobRecord[]> {
+export async function runJobs(parts: StoreParts, jobs: readonly DueJob[], options: WaitOptions = {}): Promise<void> {
   const watched = new WatchedJobs(parts, options);
   try {
-    return await watched.run(jobs);
+    await watched.run(jobs);
+  } finally {
+    watched.stop();
+  }
+}
+
+/** Jobs of one version that somebody asked for. */
+export interface AskedWork {
+  readonly target: ViewVersion;
+  /** Slices that they compute. */
+  readonly slices: number;
+  readonly compute: DueJob;
+  /** What is run when the slices are there. */
+  readonly load?: DueJob;
+}
+
+/** Computes slices, then loads what they gave online, and waits for both. */
+export async function runAsked(
+  parts: StoreParts,
+  work: readonly AskedWork[],
+  options: WaitOptions = {},
+): Promise<DoneView[]> {
+  const watched = new WatchedJobs(parts, options);
+  try {
+    for (const { target, slices } of work) watched.expect(target, slices);
+    await watched.run(work.map(({ compute }) => compute));
+    const loads = work.flatMap(({ load }) => load ?? []);
+    if (loads.length > 0) await watched.run(loads);
+    return watched.finish(work.map(({ target }) => target));
   } finally {
     watched.stop();
   }
@@ -91,7 +120,7 @@ interface DueJob {
 }
 
 /** The versions of the views that are to have everything: what serves and what is being built. */
-function targetsOf(state: RegistryState, views: readonly string[]): ViewVersion[] {
+export function targetsOf(state: RegistryState, views: readonly string[]): ViewVersion[] {
   return views.flatMap((name) => {
     const view = state.views[name];
     return view?.versions.filter(({ version }) => version === view.serving || version === view.building) ?? [];
@@ -147,7 +176,7 @@ class WatchedJobs {
   }
 
   /** Waits for all of them, also when one fails: what can be done is done. */
-  async run(jobs: readonly DueJob[]): Promise<JobRecord[]> {
+  async run(jobs: readonly DueJob[]): Promise<void> {
     const { signal } = this.#options;
     for (const { job } of jobs) this.#ids.add(jobId(job));
     this.#parts.work();
@@ -159,6 +188,8 @@ class WatchedJobs {
     };
     if (signal?.aborted) cancel();
     signal?.addEventListener("abort", cancel, { once: true });
+    const over = new AbortController();
+    if (!this.#parts.runsJobs) void this.#lookForWorkers(records.length, over.signal);
     try {
       const ended = await Promise.allSettled(records.map(async ({ id }) => {
         const record = await this.#parts.queue.finished(id);
@@ -168,9 +199,36 @@ class WatchedJobs {
       }));
       const failures = ended.flatMap((result) => result.status === "rejected" ? [result.reason as unknown] : []);
       if (failures.length > 0) throw failure(failures, jobs.length);
-      return ended.map((result) => (result as PromiseFulfilledResult<JobRecord>).value);
     } finally {
+      over.abort();
       signal?.removeEventListener("abort", cancel);
+    }
+  }
+
+  /** Whoever waits for jobs that nobody will run is told so, again when the last worker has gone. */
+  async #lookForWorkers(jobs: number, over: AbortSignal): Promise<void> {
+    let wasAbandoned = false;
+    for (let wait = firstLookMs; !over.aborted; wait = lookMs) {
+      await pause(wait, systemTimers, over);
+      // A queue that does not answer is told of by the wait itself.
+      const workers = await this.#parts.queue.workers().catch(() => undefined);
+      if (over.aborted || workers === undefined) continue;
+      const isAbandoned = workers.length === 0;
+      if (isAbandoned && !wasAbandoned) this.#tellAbandoned(jobs);
+      wasAbandoned = isAbandoned;
+    }
+  }
+
+  #tellAbandoned(jobs: number): void {
+    const { queue } = this.#parts;
+    const { onProgress } = this.#options;
+    const tallies = [...this.#views.values()];
+    if (onProgress && tallies.length > 0) { for (const tally of tallies) onProgress(tally.progress("waiting")); }
+    else {
+      warn(
+        `${jobs === 1 ? "1 job waits" : `${jobs} jobs wait`} and no worker is alive (queue: ${queue.description}): ` +
+          "start `varve worker` with the same configuration, and this goes on",
+      );
     }
   }
 

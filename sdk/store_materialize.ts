@@ -1,49 +1,54 @@
 /** Computes slices of a version because somebody said so, not because they are due. */
 import { VarveError } from "./errors.ts";
-import { closedRange, sliceLength } from "./materialize/due_slices.ts";
+import { closedRange, dueSlices, sliceLength } from "./materialize/due_slices.ts";
 import type { LoadOnlineJob, MaterializeJob } from "./queue/jobs.ts";
 import type { ViewVersion } from "./registry/state.ts";
-import { type DoneView, runJobs } from "./store_jobs.ts";
+import { type AskedWork, type DoneView, runAsked } from "./store_jobs.ts";
 import type { StoreParts } from "./store_parts.ts";
 import type { MaterializeOptions } from "./store_types.ts";
 import { alignDown, alignUp, formatRange, formatTimestamp, toMicros } from "./time.ts";
 
-type DefinedVersion = Pick<ViewVersion, "definition" | "version">;
-
-/** Computes the slices of a range, loads what they gave online, and waits for both. */
+/** Of versions of a view: computes the slices of a range, loads what they gave online, and waits for both. */
 export async function materializeByHand(
   parts: StoreParts,
-  { definition, version }: DefinedVersion,
+  targets: readonly ViewVersion[],
   options: MaterializeOptions,
-): Promise<DoneView> {
+): Promise<DoneView[]> {
+  return await runAsked(parts, await Promise.all(targets.map((target) => askedWork(parts, target, options))), options);
+}
+
+async function askedWork(parts: StoreParts, target: ViewVersion, options: MaterializeOptions): Promise<AskedWork> {
+  const { definition, version } = target;
   const { name: view, online } = definition;
   const { workspace } = parts;
-  const { start, end } = slicesOf(definition, options, parts.clock.now());
-  const job: MaterializeJob = {
+  const { overwrite = false } = options;
+  const now = parts.clock.now();
+  const range = slicesOf(definition, options, now);
+  const compute: MaterializeJob = {
     name: "materialize",
     workspace,
     view,
     version,
-    start: formatTimestamp(start),
-    end: formatTimestamp(end),
-    overwrite: options.overwrite ?? false,
+    start: formatTimestamp(range.start),
+    end: formatTimestamp(range.end),
+    overwrite,
     reason: "manual",
   };
-  const [computed] = await runJobs(parts, [{ job, options: { priority: 1 } }], options);
-  const counts = computed?.result as { slices?: number; rows?: number; bytes?: number } | undefined;
-  const { slices = 0, rows = 0, bytes = 0 } = counts ?? {};
-  let onlineRows = 0;
-  if (online) {
-    const load: LoadOnlineJob = { name: "load-online", workspace, view, version, rebuild: false };
-    const [loaded] = await runJobs(parts, [{ job: load, options: { priority: 1 } }], options);
-    onlineRows = (loaded?.result as { rows?: number } | undefined)?.rows ?? 0;
-  }
-  return { view, version, slices, rows, bytes, onlineRows };
+  const load: LoadOnlineJob = { name: "load-online", workspace, view, version, rebuild: false };
+  const committed = overwrite ? new Map() : (await parts.table(view, version).snapshot()).slices;
+  const due = dueSlices(definition, committed, now).filter(({ start }) => start >= range.start && start < range.end);
+  const settings = { priority: 1 };
+  return {
+    target,
+    slices: due.length,
+    compute: { job: compute, options: settings },
+    ...(online && { load: { job: load, options: settings } }),
+  };
 }
 
 /** Whole slices that have closed. */
 function slicesOf(
-  definition: DefinedVersion["definition"],
+  definition: ViewVersion["definition"],
   options: MaterializeOptions,
   now: bigint,
 ): { start: bigint; end: bigint } {

@@ -11,7 +11,7 @@ import { drivingScans } from "./materialize/stage_slices.ts";
 import { scratchFolder } from "./places.ts";
 import type { SourceEstimate } from "./registry/plan_backfill.ts";
 import type { StoreParts } from "./store_parts.ts";
-import { formatTimestamp } from "./time.ts";
+import { formatTimestamp, timestampLimits } from "./time.ts";
 
 /** Looking at a source must not take longer: a plan without an estimate is better than none. */
 const lookLimitMs = 5_000;
@@ -88,13 +88,17 @@ async function estimateScan(parts: StoreParts, scan: ScanStep): Promise<SourceEs
     // A scan has the columns that its source names; only the event timestamp is read.
     const schema = scan.schema.filter(({ name }) => name === time || name === written);
     const { sql } = await session.compile({ ...scan, schema });
-    const column = quoteName(time ?? "");
+    const at = `${quoteName(time ?? "")}::TIMESTAMPTZ`;
+    // An infinite time is none: it is in no slice either.
+    const finite = `FILTER (isfinite(${at}))`;
     const [row] = await session.rows(
-      `SELECT count(*)::BIGINT AS n, count(*) FILTER (${column} IS NULL)::BIGINT AS nulls, ` +
-        `epoch_us(min(${column})::TIMESTAMPTZ) AS first, epoch_us(max(${column})::TIMESTAMPTZ) AS last FROM (${sql})`,
+      `SELECT count(*)::BIGINT AS n, (count(*) - count(*) ${finite})::BIGINT AS nulls, ` +
+        `epoch_us(min(${at}) ${finite}) AS first, epoch_us(max(${at}) ${finite}) AS last FROM (${sql})`,
       AbortSignal.timeout(lookLimitMs),
     );
-    const instant = (value: unknown) => typeof value === "bigint" ? formatTimestamp(value) : undefined;
+    const { min, max } = timestampLimits;
+    const instant = (value: unknown) =>
+      typeof value === "bigint" ? formatTimestamp(value < min ? min : value > max ? max : value) : undefined;
     const first = instant(row?.["first"]);
     const last = instant(row?.["last"]);
     return {

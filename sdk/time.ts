@@ -37,7 +37,10 @@ export class Timestamp {
   /** Makes one of micros; `Timestamp.from` takes anything that is an instant. */
   constructor(micros: Micros) {
     if (micros < timestampLimits.min || micros > timestampLimits.max) {
-      throw new RangeError(`Cannot make a timestamp of ${micros} microseconds: years run from 0001 to 9999`);
+      throw new VarveError(
+        "INVALID_REQUEST",
+        `Cannot make a timestamp of ${micros} microseconds: years run from 0001 to 9999; leave such rows out, or give null instead`,
+      );
     }
     this.micros = micros;
     Object.freeze(this);

@@ -42,7 +42,11 @@ export async function worker(context: CommandContext): Promise<void> {
     shutdownMs: config.worker.shutdownMs,
   });
   context.print(`varve worker ${running.id} is up, workspace "${config.workspace}"`);
-  closeOnSignal([() => scheduler.close(), () => running.close(), () => parts.close()], {
+  // Together: with Redis away each of them waits for it a while.
+  const stop = async () => {
+    await Promise.all([scheduler.close(), running.close()]);
+  };
+  closeOnSignal([stop, () => parts.close()], {
     logger,
     limitMs: config.worker.shutdownMs + 30_000,
   });

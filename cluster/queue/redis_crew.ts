@@ -26,6 +26,8 @@ export interface RedisCrewOptions extends Place {
 
 /** How long a cancel may take to reach the worker that runs the job. */
 const cancelPollMs = 300;
+/** How long Redis has for what is told to it at the end. */
+const orderlyMs = 2_000;
 /** The longest a handler waits for its progress to be taken: work goes on while Redis is away. */
 const progressWaitMs = 500;
 
@@ -54,10 +56,18 @@ export class RedisCrew implements Running {
   async #close(deadlineMs: number): Promise<void> {
     const settled = new AbortController();
     const closing = this.#worker.close().finally(() => settled.abort());
-    // Not `close()` alone: with jobs in flight it waits without a limit.
-    await pause(deadlineMs, systemTimers, settled.signal);
-    for (const attempt of this.#attempts.values()) attempt.handBack();
-    await pause(this.#options.graceMs + 2_000, systemTimers, settled.signal);
+    // Not `close()` alone: with jobs in flight, or with Redis away, it waits without a limit.
+    const deadline = performance.now() + deadlineMs;
+    for (let isOver = false; !isOver && !settled.signal.aborted;) {
+      const left = deadline - performance.now();
+      const runs = this.#attempts.size > 0;
+      const isLate = runs && left <= 0;
+      if (isLate) { for (const attempt of this.#attempts.values()) attempt.handBack(); }
+      const wait = isLate ? this.#options.graceMs + orderlyMs : runs ? Math.min(left, orderlyMs) : orderlyMs;
+      await pause(wait, systemTimers, settled.signal);
+      // A job may have come just before the end.
+      isOver = isLate || (!runs && this.#attempts.size === 0);
+    }
     this.#stopPolling();
     // Redis is away, and what remains to be told to it cannot be: the leases run out, and others take the jobs.
     if (settled.signal.aborted) return await closing;

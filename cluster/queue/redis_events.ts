@@ -41,8 +41,11 @@ export class RedisEvents {
   async close(): Promise<void> {
     this.#listeners.clear();
     const events = await this.#events?.catch(() => undefined);
-    // By force: with Redis away an orderly close would wait for it. What it rejects with is that it was closed.
-    if (events) await Promise.allSettled([events.backend.close(true), events.close()]);
+    if (!events) return;
+    // By force, and before the orderly close: that would wait for the end of a connection that is not there. What they reject
+    // with is that it was closed.
+    await events.backend.close(true).catch(() => undefined);
+    await events.close().catch(() => undefined);
   }
 
   #start(): Promise<BullEvents> {

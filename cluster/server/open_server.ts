@@ -1,8 +1,10 @@
 /** A server with everything it stands on: readers of features, API keys, metrics. */
+import { messageOf } from "varve";
 import type { Clock } from "varve";
 import type { Queue } from "varve/cluster";
 import { openServing } from "varve/serving";
 import type { Config } from "../config.ts";
+import { LogGate } from "../log.ts";
 import type { Logger } from "../log.ts";
 import { placesOf, queueUrl } from "../settings.ts";
 import { openAuthenticator } from "./auth.ts";
@@ -39,10 +41,18 @@ export interface OpenedServer {
   release(): Promise<void>;
 }
 
+/** A store that stays away is looked at twice a second, and told of this often. */
+const sameWarningMs = 30_000;
+
 /** Opens the stores and listens. */
 export async function openServer(options: OpenServerOptions): Promise<OpenedServer> {
   const { config, logger, gatherMetrics } = options;
   const { workspace, clock } = config;
+  const gate = new LogGate(sameWarningMs);
+  const warn = (text: string) => (error: unknown) => {
+    const kind = `${text}: ${messageOf(error)}`;
+    if (gate.opens(kind)) logger.warn({ err: error, untold: gate.takeUntold(kind) }, text);
+  };
   const closers: (() => Promise<void>)[] = [];
   const release = async () => {
     for (const close of closers.splice(0)) await close();
@@ -67,17 +77,16 @@ export async function openServer(options: OpenServerOptions): Promise<OpenedServ
         share: config.server.auditShare,
         keys: config.server.auditKeys,
         days: config.server.auditDays,
-        onProblem: (error) => logger.warn({ err: error }, "cannot write the audit log; serving goes on"),
+        onProblem: warn("cannot write the audit log; serving goes on"),
       },
-      onProblem: (error) => logger.warn({ err: error }, "cannot look for changes; serving goes on"),
+      onProblem: warn("cannot look for changes; serving goes on"),
     });
     closers.unshift(() => serving.close());
     const opened = options.auth
       ? await openAuthenticator(placesOf(config), {
         workspace,
         clock: options.keysClock,
-        onProblem: (error) =>
-          logger.warn({ err: error }, "cannot look for new and revoked API keys; those that are known go on"),
+        onProblem: warn("cannot look for new and revoked API keys; those that are known go on"),
       })
       : undefined;
     if (opened) closers.unshift(() => opened.close());

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { messageOf } from "varve";
 import type { Clock } from "varve";
-import { describeJob, systemTimers } from "varve/cluster";
+import { describeJob, pause, systemTimers } from "varve/cluster";
 import type { Handler, Job, JobContext, Queue, Timers } from "varve/cluster";
 import type { Logger } from "../log.ts";
 import { type Lag, watchLag } from "./loop_lag.ts";
@@ -30,6 +30,8 @@ export interface RunningWorker {
 
 /** How often a worker tells that it lives. */
 const beatMs = 5_000;
+/** How long it tries to tell that it is gone. */
+const goodbyeMs = 2_000;
 
 /** Starts at once. */
 export function startWorker(options: WorkerOptions): RunningWorker {
@@ -58,10 +60,12 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     logger.info({ worker: id, jobs: [...jobs.keys()] }, "worker stops");
     await running.close({ deadlineMs: shutdownMs });
     stopLag();
-    await stopBeats();
-    await queue.leave(id).catch((error: unknown) =>
+    const told = new AbortController();
+    void stopBeats().then(() => queue.leave(id)).catch((error: unknown) =>
       logger.debug({ err: error }, "cannot tell that this worker is gone")
-    );
+    ).finally(() => told.abort());
+    // A queue that does not answer forgets it by itself.
+    await pause(goodbyeMs, timers, told.signal);
     logger.info({ worker: id }, "worker stopped");
   };
   return { id, close: () => closed ??= close() };

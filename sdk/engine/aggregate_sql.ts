@@ -1,5 +1,6 @@
 /** Group-by steps as SQL. */
 import { aggregateType } from "../frame/aggregate_type.ts";
+import { typeOfExpr } from "../frame/expr_type.ts";
 import type { AggregateStep, NamedAggregate } from "../frame/query.ts";
 import type { Schema } from "../schema.ts";
 import { alignDown } from "../time.ts";
@@ -54,6 +55,12 @@ function oneAggregate(item: NamedAggregate, schema: Schema, present: string | un
     return all.length > 0 ? ` FILTER (WHERE ${all.join(" AND ")})` : "";
   };
   const plain = (name: string): string => `${name}(${input})${filter()}`;
+  // Of values that are not all finite they are NaN, as over windows; DuckDB's own functions fail.
+  const spread = (name: string, least: number): string =>
+    isFloat(item, schema)
+      ? `CASE WHEN count(${input})${filter()} >= ${least} AND bool_or(NOT isfinite(${input}))${filter()} ` +
+        `THEN 'NaN'::DOUBLE ELSE ${name}(${input})${filter(`isfinite(${input})`)} END`
+      : plain(name);
   const cast = (sql: string): string => `CAST(${sql} AS ${type})`;
   switch (item.function) {
     case "count":
@@ -73,13 +80,13 @@ function oneAggregate(item: NamedAggregate, schema: Schema, present: string | un
     case "quantile":
       return cast(`quantile_cont(${input}, ${item.quantile})${filter()}`);
     case "varPop":
-      return plain("var_pop");
+      return spread("var_pop", 1);
     case "varSamp":
-      return plain("var_samp");
+      return spread("var_samp", 2);
     case "stddevPop":
-      return plain("stddev_pop");
+      return spread("stddev_pop", 1);
     case "stddevSamp":
-      return plain("stddev_samp");
+      return spread("stddev_samp", 2);
     case "first":
     case "minBy":
       // Ordered by the value too, so that ties give the same answer in every run.
@@ -96,4 +103,9 @@ function oneAggregate(item: NamedAggregate, schema: Schema, present: string | un
     case "all":
       return plain("bool_and");
   }
+}
+
+function isFloat({ input }: NamedAggregate, schema: Schema): boolean {
+  const type = input && typeOfExpr(input, schema);
+  return type === "float32" || type === "float64";
 }

@@ -121,12 +121,17 @@ export function frameRuntime(): FrameRuntime {
   throw new VarveError("UNSUPPORTED", 'Cannot run a frame: no engine is installed; import frames from "varve"');
 }
 
-let warn: (message: string) => void = (message) => process.emitWarning(message, "VarveWarning");
+let hook: (message: string) => void = (message) => process.emitWarning(message, "VarveWarning");
 const warned = new Set<string>();
 
 /** Sends warnings elsewhere than to `process.emitWarning`; a notebook shows them in the cell. */
-export function setWarningHook(hook: (message: string) => void): void {
-  warn = hook;
+export function setWarningHook(replacement: (message: string) => void): void {
+  hook = replacement;
+}
+
+/** Warns, each time. */
+export function warn(message: string): void {
+  hook(message);
 }
 
 /** Warns once per `key` in this process. */

@@ -6,7 +6,7 @@ export interface Progress {
   readonly view: string;
   /** Which version of it. */
   readonly version: number;
-  /** What is going on. */
+  /** What is going on; `waiting`: no worker is alive that could go on with it. */
   readonly phase: "waiting" | "slices" | "online" | "done";
   /** Slices that are committed. */
   readonly slicesDone: number;

@@ -62,6 +62,9 @@ function printedLines(stream: ProgressStream, elapsedSeconds: () => number): Pro
     update(progress) {
       if (isIdle(progress)) return;
       const view = nameOf(progress).padEnd(16);
+      if (progress.phase === "waiting") {
+        return void stream.write(`${view}        ${factsOf(progress, elapsedSeconds())}\n`);
+      }
       const percent = progress.phase === "done"
         ? 100
         : Math.floor((100 * progress.slicesDone) / Math.max(1, progress.slicesTotal));
@@ -90,6 +93,7 @@ export function factsOf(progress: Progress, elapsedSeconds: number): string {
   const rows = `${formatCount(progress.rows)} rows, ${formatBytes(progress.bytes)}`;
   const online = progress.onlineRows > 0 ? `, ${formatCount(progress.onlineRows)} keys online` : "";
   if (progress.phase === "done") return `${slices}, ${rows}${online} in ${formatSeconds(elapsedSeconds)}`;
+  if (progress.phase === "waiting") return `${slices}: no worker is alive; start \`varve worker\`, and this goes on`;
   if (progress.phase === "online") return `${slices}, ${rows}; loading the online store`;
   if (progress.slicesDone === 0) return `${slices}, waiting for the first`;
   const left = (elapsedSeconds / progress.slicesDone) * (progress.slicesTotal - progress.slicesDone);

@@ -26,7 +26,8 @@ export function progressDisplay(elapsedSeconds: () => number): ProgressBars {
       const seconds = elapsedSeconds();
       states.set(nameOf(progress), { progress, facts: factsOf(progress, seconds) });
       isShown = false;
-      if (progress.phase !== "done" && seconds * 1000 - shownAt < millisecondsBetween) return;
+      const comesAgain = progress.phase === "slices" || progress.phase === "online";
+      if (comesAgain && seconds * 1000 - shownAt < millisecondsBetween) return;
       shownAt = seconds * 1000;
       draw();
     },

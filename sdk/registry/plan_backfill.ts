@@ -81,7 +81,10 @@ export function withCost(backfill: Backfill, estimate: SourceEstimate, mode: Vie
 export function estimateWarnings(view: ViewDefinition, estimate: SourceEstimate, now: Micros): string[] {
   const warnings = [...estimate.warnings ?? []];
   if (estimate.nullTimestamps) {
-    warnings.push(`${estimate.nullTimestamps} rows of the source have no event timestamp: they are in no slice`);
+    const rows = estimate.nullTimestamps === 1
+      ? "1 row of the source has no event timestamp: it is in no slice"
+      : `${formatCount(estimate.nullTimestamps)} rows of the source have no event timestamp: they are in no slice`;
+    warnings.push(rows);
   }
   if (estimate.ties && view.mode === "attributes") {
     const way = view.writtenTimestamp === undefined

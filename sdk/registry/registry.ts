@@ -1,6 +1,6 @@
 /** The registry of one workspace: an append-only log of changes in the object store, folded into a state. */
 import type { Definition } from "../define/definitions.ts";
-import { checkOptions, type OptionNames, VarveError } from "../errors.ts";
+import { checkOptions, type Issue, type OptionNames, VarveError } from "../errors.ts";
 import { nameProblem } from "../schema.ts";
 import type { ObjectStore } from "../storage/object_store.ts";
 import type { Clock } from "../time.ts";
@@ -137,7 +137,7 @@ export class Registry {
       try {
         checkRebase(this.workspace, actions, state, others, false);
       } catch (error) {
-        throw togetherHint(error);
+        throw togetherHint(error, several);
       }
       return actions;
     }, { reason: `rollback of ${several.join(", ")}`, ...options });
@@ -179,9 +179,12 @@ export class Registry {
 }
 
 /** What was changed together fits together only. */
-function togetherHint(error: unknown): unknown {
+function togetherHint(error: unknown, names: readonly string[]): unknown {
   if (!(error instanceof VarveError) || error.code !== "INVALID_REQUEST") return error;
-  const message = `${error.message}\nName what was changed together in one rollback`;
+  const { issues = [] } = error.details as { issues?: readonly Issue[] };
+  const others = issues.flatMap(({ path }) => /^(?:view|realtimeView|service):([\w-]+)/.exec(path)?.[1] ?? []);
+  const all = [...new Set([...names, ...others])].join(" ");
+  const message = `${error.message}\nName what was changed together in one rollback, as in \`varve rollback ${all}\``;
   return new VarveError(error.code, message, { cause: error, details: error.details });
 }
 

@@ -1,14 +1,16 @@
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { fromRows, parquet, sql } from "../../sdk/frame/sources.ts";
+import { setWarningHook } from "../../sdk/frame/runtime.ts";
 import { sum } from "../../sdk/mod.ts";
+import { InProcessQueue } from "../../sdk/queue/in_process.ts";
 import type { Progress } from "../../sdk/materialize/progress.ts";
 import type { Store } from "../../sdk/store.ts";
 import { entity } from "../../sdk/define/entity.ts";
 import { service } from "../../sdk/define/service.ts";
 import { view } from "../../sdk/define/view.ts";
-import { toMicros } from "../../sdk/time.ts";
+import { systemClock, toMicros } from "../../sdk/time.ts";
 import { driver, StoreRig, trips, tripTypes } from "./store_rig.ts";
 
 let rig: StoreRig;
@@ -70,8 +72,19 @@ describe("Store.plan()", () => {
       amount: 1,
     }]);
     const messages = (await store.plan(rig.view())).warnings.map((warning) => warning.message).join("\n");
-    expect(messages).toMatch(/1 rows of the source have no event timestamp/);
+    expect(messages).toMatch(/1 row of the source has no event timestamp/);
     expect(messages).toMatch(/future, up to 2003-01-01/);
+  });
+
+  it("warns of event timestamps that are infinite, or beyond what can be kept", async () => {
+    await sql(
+      "SELECT 'x' AS driver, 1::BIGINT AS zone, day::TIMESTAMPTZ AS at, 1.5::DOUBLE AS amount " +
+        "FROM (VALUES ('2001-01-02'), ('20000-01-01'), ('infinity')) AS t(day)",
+      {},
+    ).toParquet(rig.path);
+    const messages = (await store.plan(rig.view())).warnings.map((warning) => warning.message).join("\n");
+    expect(messages).toMatch(/1 row of the source has no event timestamp/);
+    expect(messages).toMatch(/future, up to 9999-12-31/);
   });
 
   it("publishes a frame by name", async () => {
@@ -315,6 +328,39 @@ describe("Store", () => {
     expect(done).toMatchObject([{ slices: 1, rows: 1, onlineRows: 1 }]);
     expect(await amount()).toBe(400);
     expect(await store.online(rig.service(), { driver: "y", zone: 1n })).toEqual({ amount: 3 });
+  });
+
+  it("materialize() computes what serves, also after a rollback, and tells how far it is", async () => {
+    await (await store.plan(rig.service())).apply();
+    await (await store.plan(rig.service(10))).apply();
+    await store.rollback("driver_amounts");
+    await rig.write(trips.map((trip) => ({ ...trip, amount: trip.amount! * 100 })));
+    const told: Progress[] = [];
+    const range = { start: "2001-01-04", end: "2001-01-05", overwrite: true };
+    const done = await store.materialize("driver_amounts", { ...range, onProgress: (progress) => told.push(progress) });
+    expect(done).toMatchObject([{ version: 1, slices: 1, rows: 1, onlineRows: 1 }]);
+    expect(told.at(-1)).toMatchObject({ version: 1, phase: "done", slicesDone: 1, slicesTotal: 1 });
+    expect(await amount()).toBe(400);
+  });
+
+  it("tells whoever waits that no worker is alive, and what to do", async () => {
+    const alone = await rig.connect({ queue: new InProcessQueue({ clock: systemClock }) });
+    const stop = new AbortController();
+    const told = await new Promise<Progress>((resolve) => {
+      const applying = alone.plan(rig.service()).then((plan) =>
+        plan.apply({ signal: stop.signal, onProgress: (progress) => progress.phase === "waiting" && resolve(progress) })
+      );
+      applying.catch(() => undefined);
+    });
+    expect(told).toMatchObject({ view: "driver_amounts", version: 1, slicesDone: 0, slicesTotal: 5 });
+    stop.abort();
+    // Where nobody follows it, it is a warning.
+    const warning = await new Promise<string>((resolve) => {
+      setWarningHook(resolve);
+      onTestFinished(() => setWarningHook((message) => process.emitWarning(message, "VarveWarning")));
+      alone.catchUp().catch(() => undefined);
+    });
+    expect(warning).toMatch(/^1 job waits and no worker is alive \(queue: in this process\): start `varve worker`/);
   });
 
   it("materialize() refuses what has not closed and what is not there", async () => {

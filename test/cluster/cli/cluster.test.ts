@@ -90,6 +90,26 @@ describe("two workers, an S3 and a Redis", () => {
 });
 
 describe("a worker", () => {
+  it("is asked for by who waits for one, and then does the work", async () => {
+    const { project } = await cluster();
+    const applying = project.start("apply", "definitions.ts");
+    await applying.line(/^driver_amounts +0\/5 slices: no worker is alive; start `varve worker`/);
+    const worker = project.start("worker");
+    expect((await applying.ended).code).toBe(0);
+    expect((await worker.stop()).code).toBe(0);
+  }, 60_000);
+
+  it("ends when it is told to although its Redis is gone or silent", async () => {
+    const { redis, project } = await cluster();
+    const workers = [project.start("worker"), project.start("worker")];
+    await Promise.all(workers.map((worker) => worker.line(/^varve worker \S+ is up/)));
+    process.kill(redis.pid, "SIGSTOP");
+    const [silent, gone] = workers.map((worker) => worker!);
+    expect((await silent!.stop()).code).toBe(0);
+    await redis.kill();
+    expect((await gone!.stop()).code).toBe(0);
+  }, 30_000);
+
   it("says within seconds that its Redis is down", async () => {
     const project = await Project.open({ VARVE_REDIS: "redis://127.0.0.1:1" });
     onTestFinished(() => project.close());

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import "../../../sdk/engine/install.ts";
 import { frameEngine } from "../../../sdk/engine/install.ts";
 import { col } from "../../../sdk/frame/expr.ts";
-import { fromRows, parquet } from "../../../sdk/frame/sources.ts";
+import { fromRows, parquet, sql } from "../../../sdk/frame/sources.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "varve-readers-"));
 afterAll(async () => {
@@ -99,6 +99,17 @@ describe("readers of a frame", () => {
         quantile75: null,
       },
     ]);
+  });
+
+  it("describe() goes through values that are no numbers", async () => {
+    const [column] = await fromRows([{ x: 1 }, { x: NaN }, { x: Infinity }, { x: null }], { schema: { x: "float64" } })
+      .describe();
+    expect(column).toMatchObject({ count: 3, nulls: 1, min: 1, mean: NaN, stddev: NaN, median: Infinity });
+  });
+
+  it("a time that no engine keeps is an error with a code", async () => {
+    const far = sql("SELECT TIMESTAMPTZ '20000-01-01' AS at", {});
+    await expect(far.rows()).rejects.toMatchObject({ code: "INVALID_REQUEST", message: /years run from 0001 to 9999/ });
   });
 
   it("explain() gives the SQL", async () => {
