@@ -208,7 +208,7 @@ describe("a store, of realtime views", () => {
     await store.catchUp();
     expect(await store.online("model", x, { request: { amount: 14 } })).toMatchObject({ ratio: 14 + 3, hour: 1 });
     await expect(store.rollback("spend")).rejects.toThrow(
-      /realtimeView:amount_ratio: from\.spend: view "spend" has no feature "n_5d".*\n.*Name what was changed together in one rollback, as in `varve rollback spend amount_ratio`/s,
+      /realtimeView:amount_ratio: from\.spend: view "spend" has no feature "n_5d".*\n.*Name what was changed together in one rollback, as in `varve rollback spend amount_ratio model`/s,
     );
     await expect(store.rollback(["spend", "amount_ratio"], 1)).rejects.toThrow("a version is of one view");
     const change = await store.rollback([next, changed, "spend"]);
