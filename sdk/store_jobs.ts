@@ -6,7 +6,7 @@ import type { Progress } from "./materialize/progress.ts";
 import { reconcile } from "./materialize/reconcile.ts";
 import { versionData } from "./materialize/version_data.ts";
 import { dueSlices } from "./materialize/due_slices.ts";
-import type { JobRecord, QueueEvent, SubmitOptions } from "./queue/queue.ts";
+import type { QueueEvent, SubmitOptions } from "./queue/queue.ts";
 import { describeJob, type Job, jobId } from "./queue/jobs.ts";
 import { pause, systemTimers } from "./queue/timers.ts";
 import type { RegistryState, ViewVersion } from "./registry/state.ts";
