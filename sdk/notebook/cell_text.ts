@@ -12,6 +12,21 @@ export function cellText(value: unknown): string {
   return `${visible(text.slice(0, maxLength - 1).replace(/[\ud800-\udbff\u200d]+$/, ""))}…`;
 }
 
+/** The values of one column: when one of its instants has a time of day, all show theirs. */
+export function columnTexts(values: readonly unknown[]): string[] {
+  const hasTimes = values.some((value) => !dayPattern.test(instantText(value) ?? "2001-01-01"));
+  return values.map((value) => {
+    const text = hasTimes ? instantText(value) : undefined;
+    return text !== undefined && dayPattern.test(text) ? `${text} 00:00:00` : cellText(value);
+  });
+}
+
+/** The rows of a table, column by column. */
+export function rowTexts(rows: readonly Readonly<Record<string, unknown>>[], names: readonly string[]): string[][] {
+  const columns = names.map((name) => columnTexts(rows.map((row) => row[name])));
+  return rows.map((_, i) => columns.map((texts) => texts[i]!));
+}
+
 /** Control signs as pictures of them: in a terminal they would colour, move or turn round what follows. */
 function visible(text: string): string {
   // deno-lint-ignore no-control-regex
@@ -26,14 +41,22 @@ function fullText(value: unknown): string {
   if (typeof value === "number") return numberText(value);
   if (typeof value === "bigint") return formatCount(value);
   if (typeof value === "string") return value;
-  if (value instanceof Timestamp) return dayOrTime(String(value));
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? "invalid date" : dayOrTime(value.toISOString());
+  const instant = instantText(value);
+  if (instant !== undefined) return instant;
   if (value instanceof Uint8Array) return `${formatCount(value.length)} bytes`;
   if (Array.isArray(value)) return `[${value.map(fullText).join(", ")}]`;
   if (typeof value === "object") {
     return `{${Object.entries(value).map(([name, each]) => `${name}: ${fullText(each)}`).join(", ")}}`;
   }
   return String(value);
+}
+
+const dayPattern = /^\d{4}-\d\d-\d\d$/;
+
+function instantText(value: unknown): string | undefined {
+  if (value instanceof Timestamp) return dayOrTime(String(value));
+  if (!(value instanceof Date)) return undefined;
+  return Number.isNaN(value.getTime()) ? "invalid date" : dayOrTime(value.toISOString());
 }
 
 function dayOrTime(iso: string): string {

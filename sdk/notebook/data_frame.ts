@@ -2,7 +2,7 @@
 import type { MimeBundle } from "../display.ts";
 import type { Row } from "../schema.ts";
 import { formatCount } from "../text.ts";
-import { cellText } from "./cell_text.ts";
+import { rowTexts } from "./cell_text.ts";
 import { tableBundle } from "./html.ts";
 import { maxColumns } from "./rows_table.ts";
 
@@ -42,7 +42,7 @@ export function dataFrameBundle(frame: DataFrameLike, rows = 10): MimeBundle {
     : `first ${records.length} of ${formatCount(frame.height)} rows`;
   return tableBundle({
     head: names.map((name, i) => types[i] === undefined ? name : `${name}\n${types[i]}`),
-    rows: records.map((row) => names.map((name) => cellText(row[name]))),
+    rows: rowTexts(records, names),
     align: names.map((name) => records.some((row) => isNumber(row[name])) ? "right" : "left"),
     note: `${counted} × ${formatCount(all)} ${all === 1 ? "column" : "columns"}${
       all > names.length ? `, ${formatCount(all - names.length)} not shown` : ""

@@ -3,7 +3,7 @@ import type { MimeBundle } from "../display.ts";
 import type { Row } from "../schema.ts";
 import { formatCount } from "../text.ts";
 import type { Timestamp } from "../time.ts";
-import { cellText } from "./cell_text.ts";
+import { cellText, columnTexts } from "./cell_text.ts";
 import { stacked, tableBundle, textBundle } from "./html.ts";
 
 /** The parts of an explanation that are shown. */
@@ -89,19 +89,24 @@ function detailBundle(features: ExplanationTable["features"][number][]): MimeBun
   });
   const names = [...new Set(groups.flatMap(({ rows }) => rows.flatMap(({ values }) => Object.keys(values))))];
   const hasWritten = groups.some(({ rows }) => rows.some(({ written }) => written !== undefined));
-  const shown = groups.flatMap(({ rule, rows }) =>
-    rows.map(({ time, effective, written, values }, i) => [
-      i > 0 ? "" : rule,
-      cellText(time),
-      cellText(effective),
-      ...(hasWritten ? [cellText(written)] : []),
-      ...names.map((name) => cellText(values[name])),
-    ])
-  );
-  const head = ["rule", "event time", "effective", ...(hasWritten ? ["written"] : []), ...names];
+  const rows = groups.flatMap(({ rows }) => rows);
+  const isNumber = (name: string) => rows.some(({ values }) => ["number", "bigint"].includes(typeof values[name]));
+  const columns = [
+    groups.flatMap(({ rule, rows }) => rows.map((_, i) => i > 0 ? "" : rule)),
+    columnTexts(rows.map(({ time }) => time)),
+    columnTexts(rows.map(({ effective }) => effective)),
+    ...(hasWritten ? [columnTexts(rows.map(({ written }) => written))] : []),
+    ...names.map((name) => columnTexts(rows.map(({ values }) => values[name]))),
+  ];
+  const times = ["event time", "effective", ...(hasWritten ? ["written"] : [])];
+  const shown = tableBundle({
+    head: ["rule", ...times, ...names],
+    rows: rows.map((_, i) => columns.map((texts) => texts[i]!)),
+    align: ["left", ...times.map(() => "left" as const), ...names.map((name) => isNumber(name) ? "right" : "left")],
+  });
   return stacked(
     rules,
-    ...(shown.length > 0 ? [tableBundle({ head, rows: shown })] : []),
+    ...(rows.length > 0 ? [shown] : []),
     ...notes.map(textBundle),
   );
 }

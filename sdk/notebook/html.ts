@@ -51,8 +51,12 @@ function asItIs(html: string): string {
 
 /** Several things below each other. */
 export function stacked(...bundles: readonly MimeBundle[]): MimeBundle {
+  const parts = bundles.map((each) =>
+    String(each["text/html"] ?? asItIs(`<pre>${escapeHtml(each["text/plain"])}</pre>`))
+  );
   return {
-    "text/html": bundles.map((each) => each["text/html"] ?? asItIs(`<pre>${escapeHtml(each["text/plain"])}</pre>`))
+    // Not every page keeps distance between a table and what follows it.
+    "text/html": parts.map((each, i) => i < parts.length - 1 && /<\/table>\n<\/div>$/.test(each) ? `${each}<br>` : each)
       .join("\n"),
     "text/plain": bundles.map((each) => each["text/plain"]).join("\n\n"),
   };

@@ -16,12 +16,14 @@ const changes = {
 export function planBundle(plan: Plan): MimeBundle {
   const text = planText(plan);
   if (plan.isEmpty) return { "text/html": "<p>No changes: everything is already as wanted</p>", "text/plain": text };
-  const rows = plan.items.filter(({ change }) => change !== "unchanged").map((item) => [
+  const items = plan.items.filter(({ change }) => change !== "unchanged");
+  const hasBackfill = items.some(({ backfill }) => backfill);
+  const rows = items.map((item) => [
     changes[item.change],
     kindText(item.kind),
     item.version === undefined ? item.name : `${item.name}, version ${item.version}`,
     item.differences.map((each) => each.text).join("\n"),
-    backfillText(item),
+    ...(hasBackfill ? [backfillText(item)] : []),
   ]);
   const table = tableBundle({
     title: plan.slices === 0
@@ -29,7 +31,7 @@ export function planBundle(plan: Plan): MimeBundle {
       : `Plan: ${formatCount(plan.slices)} slices to compute${
         plan.seconds === undefined ? "" : `, about ${wholeSeconds(roughly(plan.seconds))} for one process`
       }`,
-    head: ["change", "kind", "name", "what", "backfill"],
+    head: ["change", "kind", "name", "what", ...(hasBackfill ? ["backfill"] : [])],
     rows,
     note: "Nothing has run yet: apply() does it",
   });

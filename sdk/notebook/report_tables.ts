@@ -4,21 +4,27 @@ import type { Answer, ServedFeature } from "../retrieve/online.ts";
 import { formatType, type Row } from "../schema.ts";
 import { formatCount, formatShare } from "../text.ts";
 import { Timestamp } from "../time.ts";
-import { cellText } from "./cell_text.ts";
+import { cellText, columnTexts } from "./cell_text.ts";
 import { stacked, tableBundle } from "./html.ts";
 
 const maxShown = 20;
 
 /** Answers of requests, with the status and effective time of each feature. */
 export function answersBundle(features: readonly ServedFeature[], answers: readonly Answer[]): MimeBundle {
-  const rows = answers.slice(0, maxShown).flatMap((answer, i) =>
+  const shown = answers.slice(0, maxShown);
+  const effective = columnTexts(
+    shown.flatMap(({ effectiveTimes }) =>
+      features.map((_, f) => effectiveTimes[f] === undefined ? undefined : new Timestamp(effectiveTimes[f]))
+    ),
+  );
+  const rows = shown.flatMap((answer, i) =>
     features.map(({ name, type, namespace }, f) => [
       String(i + 1),
       name,
       cellText(answer.values[f]),
       formatType(type),
       answer.statuses[f]!,
-      answer.effectiveTimes[f] === undefined ? "–" : cellText(new Timestamp(answer.effectiveTimes[f])),
+      effective[i * features.length + f]!,
       namespace,
     ])
   );

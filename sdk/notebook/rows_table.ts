@@ -2,7 +2,7 @@
 import type { MimeBundle } from "../display.ts";
 import { formatType, isNumericType, type Row, type Schema } from "../schema.ts";
 import { formatCount } from "../text.ts";
-import { cellText } from "./cell_text.ts";
+import { rowTexts } from "./cell_text.ts";
 import { tableBundle } from "./html.ts";
 
 /** A table with more columns than this is cut. */
@@ -25,7 +25,7 @@ export function rowsTable(schema: Schema, rows: readonly Row[], { title, total }
   ];
   return tableBundle({
     head: shown.map(({ name, type }) => `${name}\n${formatType(type)}`),
-    rows: rows.map((row) => shown.map(({ name }) => cellText(row[name]))),
+    rows: rowTexts(rows, shown.map(({ name }) => name)),
     align: shown.map(({ type }) => isNumericType(type) ? "right" : "left"),
     ...(title !== undefined && { title }),
     note: notes.join(" × "),

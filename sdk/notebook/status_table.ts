@@ -4,7 +4,7 @@ import type { Change } from "../registry/state.ts";
 import { describeAction } from "../registry/touched.ts";
 import { formatBytes, formatCount, formatSeconds } from "../text.ts";
 import { Timestamp } from "../time.ts";
-import { cellText } from "./cell_text.ts";
+import { columnTexts } from "./cell_text.ts";
 import { stacked, tableBundle, textBundle } from "./html.ts";
 
 /** The parts of a status that are shown. */
@@ -57,23 +57,23 @@ export function statusBundle(status: ShownStatus): MimeBundle {
   if (status.revision === 0) {
     return textBundle(`workspace ${status.workspace}: nothing is published yet\n${status.objects} · ${status.queue}`);
   }
+  const versions = status.views.flatMap((view) => view.versions.map((each, i) => ({ view, each, isFirst: i === 0 })));
+  const upTo = columnTexts(versions.map(({ each }) => each.upTo && Timestamp.from(each.upTo)));
   const places = [status.objects, ...(status.online === undefined ? [] : [status.online]), status.queue];
   const table = tableBundle({
     title: `workspace ${status.workspace}, revision ${status.revision}`,
     head: ["view", "version", "state", "slices", "rows", "size", "up to", "behind", "online"],
-    rows: status.views.flatMap(({ name, entity, schedule, versions }) =>
-      versions.map((each, i) => [
-        i === 0 ? `${name}\n${entity}, every ${schedule}` : "",
-        String(each.version),
-        each.problem ?? each.state,
-        `${formatCount(each.slicesDone)} of ${formatCount(each.slicesTotal)}`,
-        formatCount(each.rows),
-        formatBytes(each.bytes),
-        each.upTo === undefined ? "–" : cellText(Timestamp.from(each.upTo)),
-        each.behind ?? "–",
-        each.online === undefined ? "–" : each.online.upToDate ? "up to date" : "behind",
-      ])
-    ),
+    rows: versions.map(({ view, each, isFirst }, i) => [
+      isFirst ? `${view.name}\n${view.entity}, every ${view.schedule}` : "",
+      String(each.version),
+      each.problem ?? each.state,
+      `${formatCount(each.slicesDone)} of ${formatCount(each.slicesTotal)}`,
+      formatCount(each.rows),
+      formatBytes(each.bytes),
+      upTo[i]!,
+      each.behind ?? "–",
+      each.online === undefined ? "–" : each.online.upToDate ? "up to date" : "behind",
+    ]),
     align: ["left", "right", "left", "right", "right", "right"],
     first: [5, 4, 3, 1],
     note: [
@@ -138,11 +138,12 @@ function doneTable(title: string, views: readonly ShownDone[], note?: string): M
 /** Changes of the registry, in their order. */
 export function historyBundle(changes: readonly Change[]): MimeBundle {
   if (changes.length === 0) return textBundle("no changes yet");
+  const times = columnTexts(changes.map(({ at }) => Timestamp.from(at)));
   return tableBundle({
     head: ["revision", "when", "who", "what", "why"],
-    rows: changes.map(({ revision, at, author, actions, reason }) => [
+    rows: changes.map(({ revision, author, actions, reason }, i) => [
       String(revision),
-      cellText(Timestamp.from(at)),
+      times[i]!,
       author,
       actions.map(describeAction).join("\n"),
       reason || "–",

@@ -3,7 +3,7 @@ import { Displayed, type Rendering } from "../display.ts";
 import { givenText, VarveError } from "../errors.ts";
 import type { Row } from "../schema.ts";
 import { formatCount } from "../text.ts";
-import { cellText } from "./cell_text.ts";
+import { rowTexts } from "./cell_text.ts";
 import { dataFrameBundle, type DataFrameLike, isDataFrame } from "./data_frame.ts";
 import { tableBundle } from "./html.ts";
 import { maxColumns } from "./rows_table.ts";
@@ -44,7 +44,7 @@ export class RowsShown extends Displayed {
     return {
       first: tableBundle({
         head: names,
-        rows: shown.map((row) => names.map((name) => cellText(row[name]))),
+        rows: rowTexts(shown, names),
         align: names.map((name) => isNumber(name) ? "right" : "left"),
         ...(notes.length > 0 && { note: notes.join(" · ") }),
       }),

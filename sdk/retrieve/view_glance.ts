@@ -20,8 +20,11 @@ import { atColumn, defaultedSql } from "./profile_rows.ts";
 import { sliceRange } from "./source_rows.ts";
 import { overTime, viewProfile } from "./view_profile.ts";
 
-/** What is looked at, of more rows. */
+/** What is looked at, of more rows: of many features fewer, and never more than so many values. */
 const sampledRows = 10_000;
+const sampledValues = 300_000;
+/** Of more features the first ones are looked at. */
+const lookedFeatures = 100;
 /** Windows over at most so many rows, or tiles, are computed for all of history; over more, for the newest slices. */
 const fewRows = 20_000;
 const newestSlices = 24n;
@@ -86,6 +89,18 @@ async function look(
   }
 }
 
+function looked({ features }: ViewDefinition): ViewDefinition["features"] {
+  return features.slice(0, lookedFeatures);
+}
+
+function only({ features }: ViewDefinition): string {
+  return features.length > lookedFeatures ? ` · the first ${lookedFeatures} features` : "";
+}
+
+function rowLimit(features: number): number {
+  return Math.min(sampledRows, Math.ceil(sampledValues / features));
+}
+
 const eventMicros = `epoch_us(${reservedColumns.eventTimestamp})`;
 
 /** What follows FROM: the rows of a view, of which one of several of equal key and time is no matter here. */
@@ -115,7 +130,9 @@ async function attributes(
   const from = stored ? stored.from : await sourceSql(session, definition, now, signal);
   const where = table ? `of version ${view.version}` : "of the source";
   if (from === undefined) return { lines: [`no rows ${where}`] };
-  const columns = definition.features.map(({ name, type }, i): ProfiledColumn => ({
+  const features = looked(definition);
+  const limit = rowLimit(features.length);
+  const columns = features.map(({ name, type }, i): ProfiledColumn => ({
     name,
     type,
     column: `__varve_feature_${i}`,
@@ -126,7 +143,7 @@ async function attributes(
   // The same rows in every run, in one pass.
   await session.run(
     `CREATE TEMP TABLE ${made} AS SELECT ${[`${eventMicros} AS ${atColumn}`, ...selected].join(", ")} FROM ${from} ` +
-      `ORDER BY hash(${[...keys, eventMicros].join(", ")}) LIMIT ${sampledRows}`,
+      `ORDER BY hash(${[...keys, eventMicros].join(", ")}) LIMIT ${limit}`,
     signal,
   );
   const [row] = await session.rows(
@@ -139,14 +156,14 @@ async function attributes(
   const every = intervalOf(undefined, timing(definition).schedule, range);
   const profiles = await columnProfiles(session, made, columns, signal);
   const times = await overTime(session, made, { columns, every }, signal);
-  const counted = n < sampledRows
-    ? `${formatCount(n)} rows ${where}`
+  const counted = n < limit
+    ? `${formatCount(n)} ${n === 1 ? "row" : "rows"} ${where}`
     : `a sample of ${formatCount(n)}${stored ? ` of ${formatCount(stored.rows)}` : ""} rows ${where}`;
   return {
     lines: [],
     glance: {
       features: profiles.map((each, i): FeatureProfile => ({ ...each, overTime: times[i]!, byEntity: [] })),
-      looked: `${counted} · ${day(range.start)} to ${day(range.end)}`,
+      looked: `${counted} · ${day(range.start)} to ${day(range.end)}${only(definition)}`,
     },
   };
 }
@@ -184,16 +201,21 @@ async function windows(
   const until = alignUp(last + 1n, schedule) + dataDelay;
   const end = until < now ? until : now;
   const isFew = rows <= fewRows;
+  const features = looked(view.definition);
   const profile = await viewProfile(engine, view, table, {
     now,
     end,
     ...(isFew ? {} : { start: alignDown(end - dataDelay, schedule) - newestSlices * schedule }),
     entities: 0,
-    maxRows: sampledRows,
+    features: features.map(({ name }) => name),
+    maxRows: rowLimit(features.length),
     signal,
   });
   const newest = isFew ? "" : `the newest ${newestSlices} slices${table ? "" : " of the source"} · `;
-  return { lines: [], glance: { features: profile.features, looked: `${newest}${lookedText(profile)}` } };
+  return {
+    lines: [],
+    glance: { features: profile.features, looked: `${newest}${lookedText(profile)}${only(view.definition)}` },
+  };
 }
 
 /** How many rows or tiles there are, and when the last is. */

@@ -77,6 +77,18 @@ describe("a view that is not published", () => {
     expect(newest).toContain("2001-01-21");
   });
 
+  it("looks at the first of very many features", async () => {
+    const many = fromRows([{
+      city: "a",
+      at: new Date(start),
+      ...Object.fromEntries(Array.from({ length: 120 }, (_, i) => [`f${i}`, i])),
+    }], { eventTimestamp: "at" });
+    const all = await text(view("many", many.by(city), options));
+    expect(all).toContain("values: 1 row of the source · 2001-01-01 to 2001-01-01 · the first 100 features");
+    expect(line(all, "f99")).toMatch(/^f99 +int32 +0 %/);
+    expect(line(all, "f100")).toMatch(/^f100 +int32$/);
+  });
+
   it("shows its definition, and why there is no more, when its file is gone", async () => {
     const path = join(folder, "gone.csv");
     await writeFile(path, "city,at,x\na,2001-01-01T00:00:00Z,1\n");

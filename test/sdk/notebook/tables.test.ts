@@ -102,6 +102,13 @@ describe("table()", () => {
     expect(html).not.toMatch(/style|<script/);
   });
 
+  it("shows the time of day in all of a column or in none of it", () => {
+    const [noon, midnight] = [new Date("2001-01-01T12:00Z"), new Date("2001-01-02")];
+    const text = String(table([{ a: noon, b: midnight, c: null }, { a: midnight, b: midnight, c: "x" }]));
+    expect(text).toContain("2001-01-01 12:00:00  2001-01-02  –");
+    expect(text).toContain("2001-01-02 00:00:00  2001-01-02  x");
+  });
+
   it("shows control signs instead of doing what they say, and never half a sign", () => {
     const text = String(table([{ a: "one\ntwo\x1b[31mred\u202eback", b: `${"x".repeat(58)}👍👍` }]));
     expect(text).toContain("one↵two␛[31mred�back");
