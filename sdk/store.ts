@@ -392,7 +392,9 @@ export class Store extends Displayed {
     if (!Array.isArray(keys)) {
       throw new VarveError(
         "INVALID_REQUEST",
-        `Cannot read "${nameOf(readable)}": give the keys of each request in a list, as in [{ user: "ann" }]`,
+        `Cannot read "${nameOf(readable)}": give the keys of each request in a list, as in [{ ${
+          Object.keys(keys ?? {}).join(", ") || 'user: "ann"'
+        } }]`,
       );
     }
     const reader = await this.#readers.reader(readable);

@@ -3,7 +3,7 @@ import type { Issue } from "../errors.ts";
 import { type DataType, type Field, formatType } from "../schema.ts";
 import { type Duration, durationToMicros, formatDuration, type Micros } from "../time.ts";
 import type { WindowDefinition, WindowEdge } from "./window_spec.ts";
-import { type NamedWindow, windowCount, windowLengths, windowText } from "./windows.ts";
+import { lengthText, type NamedWindow, windowCount, windowLengths, windowText } from "./windows.ts";
 
 /** How many rows of a key are kept for requests with `edge: "exact"`, unless told, and at most. */
 export const maxRowsDefault = 1_000;
@@ -46,7 +46,7 @@ export function everyIssues(every: Duration, edge: WindowEdge, windows: readonly
     if (off !== undefined) {
       return [{
         path: "windows",
-        message: `${windowText(named)}: ${formatDuration(off)} is not a multiple of every, ${every}; ` +
+        message: `${windowText(named)}: ${lengthText(named.name, off)} is not a multiple of every, ${every}; ` +
           'use a window that is, a shorter every, or edge: "exact"',
       }];
     }

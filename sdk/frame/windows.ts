@@ -209,13 +209,18 @@ export function differentWindows<W extends NamedWindow>(windows: readonly W[]): 
   return [...first.values()];
 }
 
+/** A length as a name says it, if it does. */
+export function lengthText(name: string, length: Micros): Duration {
+  const said = name.split("_").filter((each) => durationPattern.test(each));
+  return said.find((each) => micros(each) === length) ?? formatDuration(length);
+}
+
 /**
  * `24h`, `7d ending 1d before`, `lifetime`, `1d each from 7d to 0s before`. Lengths as the name of the window, or of a feature over
  * it, says them: who wrote `24h` reads it, and not `1d`.
  */
 export function windowText({ name, window }: NamedWindow): string {
-  const said = name.split("_").filter((each) => durationPattern.test(each));
-  const text = (length: Duration) => said.find((each) => micros(each) === micros(length)) ?? length;
+  const text = (length: Duration) => lengthText(name, micros(length));
   const ending = (offset: Duration) => offset === "0s" ? "" : ` ending ${text(offset)} before`;
   switch (window.kind) {
     case "time":

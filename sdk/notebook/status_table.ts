@@ -109,13 +109,17 @@ export interface ShownApplied {
 export function appliedBundle({ revision, seconds, views }: ShownApplied): MimeBundle {
   const done = `revision ${revision} · ${formatSeconds(seconds)}`;
   if (views.length === 0) return textBundle(`applied: nothing to compute · ${done}`);
+  if (isIdle(views)) return textBundle(`applied: everything was computed already · ${done}`);
   return doneTable("applied", views, done);
 }
 
 /** What became due, and was computed and loaded. */
 export function doneBundle(views: readonly ShownDone[]): MimeBundle {
-  const isIdle = views.every(({ slices, onlineRows }) => slices === 0 && onlineRows === 0);
-  return isIdle ? textBundle("nothing was due: everything is computed and loaded") : doneTable("done", views);
+  return isIdle(views) ? textBundle("nothing was due: everything is computed and loaded") : doneTable("done", views);
+}
+
+function isIdle(views: readonly ShownDone[]): boolean {
+  return views.every(({ slices, onlineRows }) => slices === 0 && onlineRows === 0);
 }
 
 function doneTable(title: string, views: readonly ShownDone[], note?: string): MimeBundle {

@@ -103,7 +103,7 @@ function readOfUse(
       "NOT_FOUND",
       `Cannot read ${title}: view "${use.view}" version ${found.version} has no feature "${feature}"; features are ${
         known.map(({ name }) => name).join(", ")
-      }`,
+      }; if it has it now, publish it again`,
       { details: { ...details, view: use.view, feature } },
     );
   }

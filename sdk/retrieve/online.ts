@@ -382,7 +382,7 @@ class CompiledReader implements ServiceReader {
         missing.map(({ name }) => `"${name}"`).join(", ")
       } is missing; join keys are ${
         this.joinKeys.map(({ name, type }) => `${name} ${formatType(type)}`).join(", ")
-      } (null where there is none)`,
+      } (null where there is none); given are ${Object.keys(request).join(", ") || "none"}`,
       { details: { service: this.service, missing: missing.map(({ name }) => name) } },
     );
   }

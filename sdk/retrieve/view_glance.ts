@@ -211,10 +211,11 @@ async function windows(
     maxRows: rowLimit(features.length),
     signal,
   });
-  const newest = isFew ? "" : `the newest ${newestSlices} slices${table ? "" : " of the source"} · `;
+  const where = table ? `version ${view.version}` : "the source";
+  const slices = isFew ? `from ${where}` : `the newest ${newestSlices} slices of ${where}`;
   return {
     lines: [],
-    glance: { features: profile.features, looked: `${newest}${lookedText(profile)}${only(view.definition)}` },
+    glance: { features: profile.features, looked: `${slices} · ${lookedText(profile)}${only(view.definition)}` },
   };
 }
 

@@ -71,10 +71,10 @@ describe.each(["node", "deno"] as const)("cells of the %s kernel", (name) => {
     await shown(sources + hours("delay"));
     expect(await shown(publish)).toContain("48 slices to compute");
     expect(await shown(apply)).toContain("48/48 slices");
-    expect(await shown(apply), "the same plan").toMatch(/hours +1 +0 +0 +0 B/);
+    expect(await shown(apply), "the same plan").toContain("everything was computed already");
     await shown(sources + hours("delay"));
     expect(await shown(publish)).toContain("No changes");
-    expect(await shown(apply), "an empty plan").toMatch(/hours +1 +0 +0 +0 B/);
+    expect(await shown(apply), "an empty plan").toContain("everything was computed already");
   }, 60_000);
 
   it("say that a view that is declared anew is not what is published, and plan the change", async () => {
@@ -82,7 +82,7 @@ describe.each(["node", "deno"] as const)("cells of the %s kernel", (name) => {
     const changed = await shown(`${hours("distance")}\nhours;`, /not published as it is here/);
     expect(changed).toContain("not published as it is here: late = mean(delay) -> mean(distance)");
     // What the published one gives is not shown as what this one gives.
-    expect(changed).not.toContain("over time");
+    expect(changed).not.toMatch(/values: [^"]*version 1/);
     expect(await shown(publish)).toMatch(/new version 2/);
     expect(await shown(ask)).toBe(before);
   }, 60_000);

@@ -19,8 +19,13 @@ const sales = Array.from({ length: 200 }, (_, i) => ({
 }));
 const frame = fromRows(sales, { eventTimestamp: "at" });
 const options = { schedule: "1d", start: "2001-01-01" } as const;
-const text = async (of: { toMimeBundle(): Promise<{ "text/plain": string }> }) =>
-  (await of.toMimeBundle())["text/plain"];
+/** A computer that has much else to do may need several looks: none takes longer than a moment. */
+async function text(of: { toMimeBundle(): Promise<{ "text/plain": string }> }): Promise<string> {
+  for (;;) {
+    const { "text/plain": found } = await of.toMimeBundle();
+    if (!found.includes("takes longer than a moment")) return found;
+  }
+}
 const line = (all: string, name: string) => all.split("\n").find((each) => each.startsWith(name));
 
 let folder: string;
@@ -55,7 +60,7 @@ describe("a view that is not published", () => {
     });
     const all = await text(view("sold", windows, options));
     expect(line(all, "sold_24h")).toMatch(/^sold_24h +int64 +count\(\) over 24h +0 % +[▁-█]+ +[▁-█]+/);
-    expect(all).toMatch(/values: 45 values of keys, one every 1d · 5 keys of city/);
+    expect(all).toMatch(/values: from the source · 45 values of keys, one every 1d · 5 keys of city/);
   });
 
   it("looks at the same sample of many rows every time, and says that it is one", async () => {
@@ -150,7 +155,7 @@ describe("a view in a store", () => {
     await (await store.publish(shown)).apply();
     const after = await text(shown);
     expect(line(after, "total_24h")).toBe(line(before, "total_24h"));
-    expect(after).toContain("values: 25 values of keys, one every 1d · 5 keys of city");
+    expect(after).toContain("values: from version 1 · 25 values of keys, one every 1d · 5 keys of city");
     // Another definition of that name is not what is stored.
     const other = view("sold", windows, { ...options, description: "another" });
     expect(await text(other)).toMatch(/not published as it is here/);
@@ -172,7 +177,9 @@ describe("a store of more tiles than are quickly read", () => {
     const shown = view("many", windows, { schedule: "6h", start: "2001-01-01" });
     await (await store.publish(shown)).apply();
     const all = await text(shown);
-    expect(all).toContain("values: the newest 24 slices · 2,400 values of keys, one every 6h · 100 keys of city");
+    expect(all).toContain(
+      "values: the newest 24 slices of version 1 · 2,400 values of keys, one every 6h · 100 keys of city",
+    );
     expect(all).toContain("2001-01-05 06:00 to 2001-01-11");
     await store.close();
   });

@@ -317,7 +317,7 @@ describe("by(entity).aggregate() refuses", () => {
       "an offset that tiles do not fill",
       one,
       { windows: [{ window: "1h", offset: "-90s" }], every: "1m" },
-      "1m30s is not a multiple of every, 1m",
+      "1h ending 90s before: 90s is not a multiple of every, 1m",
     ],
     ["a tile of micros", one, { every: "5ms" }, "every: 5ms is not between 1s and 366d"],
     ["a tile in words", one, { every: "often" }, 'every: "often": it is not a duration'],
