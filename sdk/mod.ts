@@ -217,7 +217,7 @@ export { LabelProfile } from "./retrieve/label_profile.ts";
 export type { LabelFacts, LabelFeature, LabelOptions, LabelPart } from "./retrieve/label_profile.ts";
 export type { Plan, PlanItem } from "./registry/plan.ts";
 export type { Change } from "./registry/state.ts";
-export type { Answer, ComputedInputs, ServedFeature } from "./retrieve/online.ts";
+export type { Answer, ComputedInputs, ServedFeature } from "./retrieve/service_reader.ts";
 export type { AnswerStatus, FeatureStatus } from "./retrieve/status.ts";
 
 // How long work looks

@@ -15,7 +15,7 @@ import {
   readOfView,
   readsOf,
 } from "./retrieve/feature_read.ts";
-import type { ServiceReader } from "./retrieve/online.ts";
+import type { ServiceReader } from "./retrieve/service_reader.ts";
 import { compileReads } from "./retrieve/online_realtime.ts";
 import type { ViewState } from "./storage/online_store.ts";
 import type { StoreParts } from "./store_parts.ts";

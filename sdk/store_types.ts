@@ -6,7 +6,7 @@ import type { ViewOptions } from "./define/view_types.ts";
 import { type OptionNames, VarveError } from "./errors.ts";
 import type { Frame } from "./frame/frame.ts";
 import type { Query } from "./frame/query.ts";
-import type { Answer, ServedFeature } from "./retrieve/online.ts";
+import type { Answer, ServedFeature } from "./retrieve/service_reader.ts";
 import type { TrainOptions } from "./retrieve/training.ts";
 import type { Field, Row, RowOf } from "./schema.ts";
 import { type WaitOptions, waitOptions } from "./store_jobs.ts";

@@ -21,19 +21,25 @@ export function readJsonOnly(app: FastifyInstance, limits: JsonLimits): void {
       return;
     }
     const text = exactIntegers(bytes.toString(ascii ? "latin1" : "utf8"));
-    const checked = (error: Error | null, value?: unknown) => {
-      try {
-        if (error === null) checkSizes(value, limits);
-        else if (isJson(text)) error = refusedKey();
-      } catch (tooLarge) {
-        error = tooLarge as Error;
-      }
-      done(error, value);
-    };
     const plain = plainJson(text);
-    if (plain === undefined) void parse(request, text, checked);
-    else checked(null, plain);
+    if (plain !== undefined) {
+      done(tooLarge(plain, limits), plain);
+      return;
+    }
+    void parse(request, text, (error: Error | null, value?: unknown) => {
+      if (error === null) done(tooLarge(value, limits), value);
+      else done(isJson(text) ? refusedKey() : error);
+    });
   });
+}
+
+function tooLarge(value: unknown, limits: JsonLimits): Error | null {
+  try {
+    checkSizes(value, limits);
+    return null;
+  } catch (error) {
+    return error as Error;
+  }
 }
 
 function isJson(text: string): boolean {

@@ -28,22 +28,19 @@ export interface ServiceNames {
 export function camelCased(body: unknown): unknown {
   if (!isRecord(body) || !isRecord(body["params"])) return body;
   const params = camelKeys(body["params"]);
-  const inner: Record<string, unknown> = {};
-  for (const name of ["metadataOptions", "requestOptions"]) change(inner, params, name, camelKeysOf);
-  change(inner, params, "requestData", camelRows);
-  if (params === body["params"] && Object.keys(inner).length === 0) return body;
-  return { ...body, params: { ...params, ...inner } };
-}
-
-/** Maps a field that is there, and notes it when that made another value. */
-function change(
-  target: Record<string, unknown>,
-  source: Readonly<Record<string, unknown>>,
-  name: string,
-  map: (value: unknown) => unknown,
-): void {
-  const mapped = map(source[name]);
-  if (mapped !== source[name]) target[name] = mapped;
+  const { metadataOptions, requestOptions, requestData } = params;
+  const inner = {
+    metadataOptions: camelKeysOf(metadataOptions),
+    requestOptions: camelKeysOf(requestOptions),
+    requestData: camelRows(requestData),
+  };
+  const isSame = params === body["params"] && inner.metadataOptions === metadataOptions &&
+    inner.requestOptions === requestOptions && inner.requestData === requestData;
+  if (isSame) return body;
+  const changed: Record<string, unknown> = { ...params };
+  // What is not there must not be there as undefined.
+  for (const [name, value] of Object.entries(inner)) if (value !== undefined) changed[name] = value;
+  return { ...body, params: changed };
 }
 
 function camelRows(rows: unknown): unknown {

@@ -4,7 +4,7 @@
  */
 import { messageOf, VarveError } from "../errors.ts";
 import type { AnyRead } from "../retrieve/feature_read.ts";
-import type { FeatureRequest, FindState, ServiceReader } from "../retrieve/online.ts";
+import type { FeatureRequest, FindState, ServiceReader } from "../retrieve/service_reader.ts";
 import { splitReads } from "../retrieve/stored_reads.ts";
 import type { ObjectStore } from "../storage/object_store.ts";
 import { parquetFile } from "../storage/parquet_file.ts";

@@ -1,7 +1,7 @@
 /** What the audit log keeps of a request that was served, as rows of a Parquet file that tells its own meaning. */
 import { createHash } from "node:crypto";
 import { type AnyRead, featureOf, type FeatureRead } from "../retrieve/feature_read.ts";
-import type { Answer, ServiceReader } from "../retrieve/online.ts";
+import type { Answer, ServiceReader } from "../retrieve/service_reader.ts";
 import { splitReads } from "../retrieve/stored_reads.ts";
 import type { DataType, Field, Row } from "../schema.ts";
 import type { ViewState } from "../storage/online_store.ts";

@@ -1,6 +1,6 @@
 /** What reports look like: answers of requests, comparisons, leaks. */
 import type { MimeBundle } from "../display.ts";
-import type { Answer, ServedFeature } from "../retrieve/online.ts";
+import type { Answer, ServedFeature } from "../retrieve/service_reader.ts";
 import { formatType, type Row } from "../schema.ts";
 import { formatCount, formatShare } from "../text.ts";
 import { Timestamp } from "../time.ts";

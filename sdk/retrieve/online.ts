@@ -5,7 +5,7 @@
 import type { FeatureDefinition } from "../define/definitions.ts";
 import { VarveError } from "../errors.ts";
 import { literalValue } from "../frame/expr_literal.ts";
-import { type DataType, type Field, formatType, type Row } from "../schema.ts";
+import { type Field, formatType } from "../schema.ts";
 import type { Micros } from "../time.ts";
 import { encodeKey, rowLayout, tilesBehind, tilesKey } from "../storage/encoding.ts";
 import type { Collection, ViewState } from "../storage/online_store.ts";
@@ -15,92 +15,15 @@ import type { LookupCounts, ReadObserver, ReadStore } from "./observe.ts";
 import type { Found, ViewValues } from "./online_values.ts";
 import { WindowValues } from "./online_windows.ts";
 import { checkNoFields } from "./request_fields.ts";
-import type { AnswerStatus, FeatureStatus } from "./status.ts";
-
-/** One feature of a service's answers. */
-export interface ServedFeature {
-  /** The alias of its view in the service. */
-  readonly namespace: string;
-  /** Its name in the answer. */
-  readonly name: string;
-  /** The view it comes from. */
-  readonly view: string;
-  /** The version of that view. */
-  readonly version: number;
-  /** The type of its values. */
-  readonly type: DataType;
-  /** It is computed at the request; absent: it is looked up. */
-  readonly isComputed?: true;
-  /** The feature's own, else absent. */
-  readonly description?: string;
-  /** Those of its view. */
-  readonly tags?: Readonly<Record<string, string>>;
-}
-
-/** The features of one request, each list in the order of {@link ServiceReader.features}. */
-export interface Answer {
-  /** As users see them: `Timestamp`, `"YYYY-MM-DD"`, bigint for int64; defaults filled in (S7). */
-  readonly values: unknown[];
-  /** What became of each look-up. */
-  readonly statuses: AnswerStatus[];
-  /** When the row became effective, in micros; undefined where there is none. */
-  readonly effectiveTimes: (Micros | undefined)[];
-  /** When the row's values were true, in micros; undefined where there is none. */
-  readonly eventTimes: (Micros | undefined)[];
-  /** How many bytes the store gave for it. */
-  readonly storedBytes: number;
-  /** Where something is computed: what that was computed of. */
-  readonly inputs?: ComputedInputs;
-  /** Aliases of views that leave out rows, since windows reach back to more than are kept online; absent: none. */
-  readonly cut?: readonly string[];
-}
-
-/** What features of realtime views were computed of. */
-export interface ComputedInputs {
-  /** What was looked up, in the order of {@link ServiceReader.lookedUp}'s features. */
-  readonly lookedUp: Answer;
-  /** What the request gave, in row form. */
-  readonly fields: Row;
-}
-
-/** One request: join keys by name. Keys may be null (S7), but not left out. What it gives beside keys is a read's `context`. */
-export type FeatureRequest = Readonly<Record<string, unknown>>;
-
-/** How to read. */
-export interface ReadFeaturesOptions {
-  /** Request time (S3, S6), micros. */
-  readonly at: Micros;
-  /** What requests give beside join keys, in their order: every field of {@link ServiceReader.requestFields}, null included. */
-  readonly context?: readonly Row[] | undefined;
-  /** Whether answers have times; without, their lists are empty: most requests do not ask for them. @default true */
-  readonly times?: boolean | undefined;
-  /**
-   * Whether features that cannot be computed in time are null with the status `TIME_OUT`, beside what was looked up; else the read
-   * fails with `TIMEOUT`. @default false
-   */
-  readonly partial?: boolean | undefined;
-  /** Stops the read. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** A service, ready to be read. */
-export interface ServiceReader {
-  /** The service. */
-  readonly service: string;
-  /** What an answer's lists hold, in order. */
-  readonly features: readonly ServedFeature[];
-  /** What every request must name. */
-  readonly joinKeys: readonly Field[];
-  /** What realtime views need of every request beside join keys. */
-  readonly requestFields: readonly Field[];
-  /** Where something is computed: the reader of all that is looked up for it. */
-  readonly lookedUp?: ServiceReader;
-  /** Answers requests in their order, with one look-up in the store for all. */
-  read(requests: readonly FeatureRequest[], options: ReadFeaturesOptions): Promise<Answer[]>;
-}
-
-/** The state of a view version as the server knows it now: asked at every request, so that it can move under a reader. */
-export type FindState = (view: string, version: number) => ViewState | undefined;
+import type {
+  Answer,
+  FeatureRequest,
+  FindState,
+  ReadFeaturesOptions,
+  ServedFeature,
+  ServiceReader,
+} from "./service_reader.ts";
+import type { FeatureStatus } from "./status.ts";
 
 /** How a reader is made. */
 export interface CompileOptions {
@@ -177,10 +100,13 @@ function defaultsOf(features: readonly FeatureDefinition[]): unknown[] {
 
 /** What was looked up for some requests. */
 interface Lookups {
-  readonly found: (Uint8Array | undefined)[];
-  /** Where the value of request r and view v is found; -1 is a null key. */
-  readonly places: readonly number[];
+  /** The states of the views, and where each of the values is looked for. */
   readonly served: readonly ServedState[];
+  readonly collections: Collection[];
+  readonly keys: Uint8Array[];
+  /** Where the value of request r and view v is found; -1 is a null key, for which nothing is looked up (S7). */
+  readonly places: number[];
+  found: (Uint8Array | undefined)[];
   readonly at: Micros;
   readonly times: boolean;
   /** Places of totals that are for other instants. */
@@ -250,34 +176,44 @@ class CompiledReader implements ServiceReader {
     { at, context, times = true, signal }: ReadFeaturesOptions,
   ): Promise<Answer[]> {
     if (context) checkNoFields(this.#title, context);
-    const served: ServedState[] = [];
-    for (let v = 0; v < this.#uses.length; v++) served.push(this.#served(this.#uses[v]!));
-    const collections: Collection[] = [];
-    const keys: Uint8Array[] = [];
-    // Where the value of request r and view v will be; -1 is a null key, for which nothing is looked up (S7).
-    const places: number[] = [];
-    for (let r = 0; r < requests.length; r++) {
-      const encoded = this.#encodeAll(requests, r);
-      for (let v = 0; v < served.length; v++) {
-        const key = encoded[this.#uses[v]!.keys.index];
-        if (key === null) places.push(-1);
-        else {
-          places.push(keys.length);
-          collections.push(served[v]!.collection);
-          keys.push(key!);
-        }
-      }
-    }
-    const found = keys.length === 0 ? [] : await this.#look(collections, keys, signal);
-    const lookups: Lookups = { found, places, served, at, times };
-    const answers: (Answer | undefined)[] = [];
-    for (let r = 0; r < requests.length; r++) answers.push(this.#answer(lookups, r));
-    if (lookups.insufficient) await this.#fetchTiles(lookups.insufficient, lookups, { collections, keys, signal });
+    const lookups = this.#lookups(requests, at, times);
+    if (lookups.keys.length > 0) lookups.found = await this.#look(lookups.collections, lookups.keys, signal);
+    const answers = new Array<Answer | undefined>(requests.length);
+    for (let r = 0; r < requests.length; r++) answers[r] = this.#answer(lookups, r);
     if (lookups.insufficient) {
+      await this.#fetchTiles(lookups.insufficient, lookups, signal);
       for (let r = 0; r < requests.length; r++) answers[r] ??= this.#whole(lookups, r);
     }
     if (this.#counts) this.#count(answers as Answer[], this.#counts);
     return answers as Answer[];
+  }
+
+  /** What has to be looked up. */
+  #lookups(requests: readonly FeatureRequest[], at: Micros, times: boolean): Lookups {
+    const uses = this.#uses;
+    const count = uses.length;
+    const served = new Array<ServedState>(count);
+    for (let v = 0; v < count; v++) served[v] = this.#served(uses[v]!);
+    const collections = new Array<Collection>(requests.length * count);
+    const keys = new Array<Uint8Array>(requests.length * count);
+    const places = new Array<number>(requests.length * count);
+    const encoded = new Array<Uint8Array | null>(this.#keySets.length);
+    let wanted = 0;
+    for (let r = 0; r < requests.length; r++) {
+      this.#encodeAll(requests, r, encoded);
+      for (let v = 0; v < count; v++) {
+        const key = encoded[uses[v]!.keys.index]!;
+        if (key === null) {
+          places[r * count + v] = -1;
+          continue;
+        }
+        places[r * count + v] = wanted;
+        collections[wanted] = served[v]!.collection;
+        keys[wanted++] = key;
+      }
+    }
+    collections.length = keys.length = wanted;
+    return { served, collections, keys, places, found: [], at, times };
   }
 
   /** One look-up of the store, told of. */
@@ -315,12 +251,8 @@ class CompiledReader implements ServiceReader {
    */
   async #fetchTiles(
     places: readonly number[],
-    { found }: Lookups,
-    { collections, keys, signal }: {
-      readonly collections: readonly Collection[];
-      readonly keys: readonly Uint8Array[];
-      readonly signal: AbortSignal | undefined;
-    },
+    { found, collections, keys }: Lookups,
+    signal: AbortSignal | undefined,
   ): Promise<void> {
     const wanted = places.map((place) => keys[place]!);
     const where = places.map((place) => collections[place]!);
@@ -351,11 +283,10 @@ class CompiledReader implements ServiceReader {
     );
   }
 
-  #encodeAll(requests: readonly FeatureRequest[], r: number): (Uint8Array | null)[] {
+  /** Writes a request's keys into `encoded`, by key set. */
+  #encodeAll(requests: readonly FeatureRequest[], r: number, encoded: (Uint8Array | null)[]): void {
     try {
-      const keys: (Uint8Array | null)[] = [];
-      for (let k = 0; k < this.#keySets.length; k++) keys.push(this.#encode(this.#keySets[k]!.fields, requests[r]!));
-      return keys;
+      for (let k = 0; k < this.#keySets.length; k++) encoded[k] = this.#encode(this.#keySets[k]!.fields, requests[r]!);
     } catch (error) {
       if (requests.length === 1 || !(error instanceof VarveError)) throw error;
       const details = { ...error.details, row: r };

@@ -5,21 +5,20 @@ import { rowValue, userValue } from "../engine/value_form.ts";
 import { VarveError } from "../errors.ts";
 import { type DataType, type Field, isListType, isStructType } from "../schema.ts";
 import { type AnyRead, featureOf, type FeatureRead, isRealtime } from "./feature_read.ts";
-import {
-  type Answer,
-  type CompileOptions,
-  compileService,
-  type ComputedInputs,
-  type FeatureRequest,
-  type FindState,
-  type ReadFeaturesOptions,
-  type ServedFeature,
-  type ServiceReader,
-} from "./online.ts";
+import { type CompileOptions, compileService } from "./online.ts";
 import type { FunctionRuns } from "../sandbox/runner_options.ts";
 import type { ReadObserver, ReadStore } from "./observe.ts";
 import { type RealtimeComputer, realtimeComputer } from "./realtime_compute.ts";
 import { requestFieldsOfReads, requestRows } from "./request_fields.ts";
+import type {
+  Answer,
+  ComputedInputs,
+  FeatureRequest,
+  FindState,
+  ReadFeaturesOptions,
+  ServedFeature,
+  ServiceReader,
+} from "./service_reader.ts";
 import { type ComputedRead, splitReads } from "./stored_reads.ts";
 
 /** What compiling reads needs. */

@@ -17,8 +17,7 @@ interface Waiter {
   missing: number;
   readonly resolve: (values: (Uint8Array | undefined)[]) => void;
   readonly reject: (error: unknown) => void;
-  /** Those that listen to the same signal. */
-  readonly others: Set<Waiter> | undefined;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** Keys that go into one command; `waiters[i]` gets the i-th answer at `places[i]`. */
@@ -44,8 +43,10 @@ export class RedisReader {
   #isScheduled = false;
   readonly #spare: ByteWriter[] = [];
   #epoch: Epoch | undefined;
-  /** Who listens to a signal: a listener for each of the requests that share one would cost more than what they read. */
-  readonly #listening = new WeakMap<AbortSignal, Set<Waiter>>();
+  /** Commands that were sent and have no answer. */
+  readonly #sent = new Set<Batch>();
+  /** Signals that are listened to: a listener for each of the requests that share one would cost more than what they read. */
+  readonly #signals = new WeakSet<AbortSignal>();
 
   constructor(connection: RedisConnection) {
     this.#connection = connection;
@@ -75,26 +76,21 @@ export class RedisReader {
     if (keys.length === 0) return Promise.resolve([]);
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(this.#late(signal));
-      const others = signal && this.#listenersOf(signal);
-      const waiter: Waiter = { values: new Array(keys.length), missing: keys.length, resolve, reject, others };
-      others?.add(waiter);
+      if (signal && !this.#signals.has(signal)) this.#listenTo(signal);
+      const waiter: Waiter = { values: new Array(keys.length), missing: keys.length, resolve, reject, signal };
       for (let i = 0; i < keys.length; i++) this.#add(collections[i]!, keys[i]!, waiter, i);
     });
   }
 
   /** Lets callers go when they give up; their keys are read all the same, together with the others'. */
-  #listenersOf(signal: AbortSignal): Set<Waiter> {
-    let waiters = this.#listening.get(signal);
-    if (waiters) return waiters;
-    waiters = new Set();
-    this.#listening.set(signal, waiters);
-    const all = waiters;
+  #listenTo(signal: AbortSignal): void {
+    this.#signals.add(signal);
     const stop = () => {
-      for (const waiter of all) waiter.reject(this.#late(signal));
-      all.clear();
+      for (const { waiters } of [...this.#batches.values(), ...this.#sent]) {
+        for (const waiter of waiters) if (waiter.signal === signal) waiter.reject(this.#late(signal));
+      }
     };
     signal.addEventListener("abort", stop, { once: true });
-    return waiters;
   }
 
   #add(collection: Collection, key: Uint8Array, waiter: Waiter, place: number): void {
@@ -157,6 +153,7 @@ export class RedisReader {
     epoch?.bytes.copy(bytes, end);
     body.at = 0;
     if (this.#spare.length < 16 && body.bytes.length <= 65_536) this.#spare.push(body);
+    this.#sent.add(batch);
     try {
       const answers = await (this.#pipeline
         ? this.#pipeline.read(bytes, places.length + (epoch ? 1 : 0))
@@ -167,17 +164,12 @@ export class RedisReader {
       for (let i = 0; i < places.length; i++) {
         const waiter = waiters[i]!;
         waiter.values[places[i]!] = answers[i] ?? undefined;
-        if (--waiter.missing > 0) {
-          continue;
-        }
-        waiter.others?.delete(waiter);
-        waiter.resolve(waiter.values);
+        if (--waiter.missing === 0) waiter.resolve(waiter.values);
       }
     } catch (error) {
-      for (const waiter of waiters) {
-        waiter.others?.delete(waiter);
-        waiter.reject(error);
-      }
+      for (const waiter of waiters) waiter.reject(error);
+    } finally {
+      this.#sent.delete(batch);
     }
   }
 }

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { AuditLog, type AuditLogOptions } from "../../../sdk/audit/audit_log.ts";
 import { partOf } from "../../../sdk/audit/layout.ts";
 import type { FeatureRead } from "../../../sdk/retrieve/feature_read.ts";
-import type { ServiceReader } from "../../../sdk/retrieve/online.ts";
+import type { ServiceReader } from "../../../sdk/retrieve/service_reader.ts";
 import type { Row } from "../../../sdk/schema.ts";
 import { parquet } from "../../../sdk/mod.ts";
 import { s3ObjectStore } from "../../../sdk/storage/object_s3.ts";

@@ -16,7 +16,8 @@ import { loadOnline, type LoadOnlineResult } from "../../../sdk/materialize/load
 import { materialize } from "../../../sdk/materialize/materialize.ts";
 import { readOfView } from "../../../sdk/retrieve/feature_read.ts";
 import type { ReadObserver } from "../../../sdk/retrieve/observe.ts";
-import { type Answer, compileService, type ServiceReader } from "../../../sdk/retrieve/online.ts";
+import { compileService } from "../../../sdk/retrieve/online.ts";
+import type { Answer, ServiceReader } from "../../../sdk/retrieve/service_reader.ts";
 import type { DataType, Schema } from "../../../sdk/schema.ts";
 import type { OnlineStore } from "../../../sdk/storage/online_store.ts";
 import { durationToMicros, toMicros } from "../../../sdk/time.ts";
