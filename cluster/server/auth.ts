@@ -21,6 +21,8 @@ export interface AuthenticatorOptions {
 /** What a connection was answered for. */
 interface Accepted {
   readonly header: Buffer;
+  /** As long, to compare another header with it. */
+  readonly given: Buffer;
   readonly key: ApiKey;
   readonly until: bigint | undefined;
   /** Another one is asked when keys change. */
@@ -66,10 +68,11 @@ export class Authenticator {
     throw forbidden("scope", key, `it has scope ${key.scopes.join(", ")}, and this takes ${scope}`, { scope });
   }
 
-  #stillHolds({ checker, header, until }: Accepted, given: string | undefined): boolean {
-    return checker === this.#checker && given?.length === header.length &&
-      (until === undefined || this.#now() < until) &&
-      timingSafeEqual(header, Buffer.from(given, "latin1"));
+  #stillHolds({ checker, header, given, until }: Accepted, text: string | undefined): boolean {
+    if (checker !== this.#checker || text?.length !== header.length) return false;
+    if (until !== undefined && this.#now() >= until) return false;
+    given.write(text, "latin1");
+    return timingSafeEqual(header, given);
   }
 
   #keyOf(header: string | undefined, connection?: object): ApiKey {
@@ -81,7 +84,8 @@ export class Authenticator {
     const { key, until } = verdict;
     const { workspace } = this.#options;
     if (hasWorkspace(key, workspace)) {
-      const accepted = { key, until, checker: this.#checker, header: Buffer.from(header, "latin1") };
+      const bytes = Buffer.from(header, "latin1");
+      const accepted = { key, until, checker: this.#checker, header: bytes, given: Buffer.from(bytes) };
       if (connection) this.#accepted.set(connection, accepted);
       return key;
     }

@@ -7,6 +7,9 @@ import { setMaxListeners } from "node:events";
 /** How much later than asked a signal may be raised, as a share of the time, and in milliseconds at most. */
 const lateness = { share: 0.05, mostMs: 10 } as const;
 
+/** What AbortSignal.timeout gives; one for all, as making it takes longer than an answer. */
+const timeout = new DOMException("The operation was aborted due to timeout", "TimeoutError");
+
 /** Signals by when they are raised. */
 export class Deadlines {
   readonly #signals = new Map<number, AbortSignal>();
@@ -23,7 +26,7 @@ export class Deadlines {
     this.#signals.set(end, controller.signal);
     const raise = () => {
       this.#signals.delete(end);
-      controller.abort(new DOMException("The operation was aborted due to timeout", "TimeoutError"));
+      controller.abort(timeout);
     };
     // A timer may fire a fraction of a millisecond early.
     setTimeout(raise, Math.ceil(end - performance.now()) + 1).unref();

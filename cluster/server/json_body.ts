@@ -1,20 +1,31 @@
 /** Bodies are JSON in valid UTF-8, of parts that are not too large, and nothing else. */
 import { isAscii, isUtf8 } from "node:buffer";
 import { VarveError } from "varve";
-import type { FastifyInstance } from "./fastify.ts";
+import { bodyBytes } from "./body_bytes.ts";
+import type { FastifyInstance, FastifyRequest } from "./fastify.ts";
 import { checkSizes } from "./json_limits.ts";
 import type { JsonLimits } from "./json_limits.ts";
+
+/** See the server's configuration. */
+export interface BodyLimits extends JsonLimits {
+  readonly bodyLimitBytes: number;
+}
+
+/** Takes the value of a body, or what is wrong with it. */
+type Done = (error: Error | null, value?: unknown) => void;
 
 /**
  * Replaces fastify's parsers: they read text/plain too, put replacement characters where bytes are no text, and round large
  * integers.
  */
-export function readJsonOnly(app: FastifyInstance, limits: JsonLimits): void {
+export function readJsonOnly(app: FastifyInstance, limits: BodyLimits): void {
   // Keys like __proto__ are refused.
   const parse = app.getDefaultJsonParser("error", "error");
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser("application/json", { parseAs: "buffer" }, (request, body, done) => {
-    const bytes = body as Buffer;
+  app.addContentTypeParser("application/json", (request, body, done) => {
+    bodyBytes(body, limits.bodyLimitBytes, (bytes) => read(request, bytes, done), done);
+  });
+  const read = (request: FastifyRequest, bytes: Buffer, done: Done) => {
     const ascii = isAscii(bytes);
     if (!ascii && !isUtf8(bytes)) {
       done(new VarveError("INVALID_REQUEST", "Cannot read the request: its body is not valid UTF-8"));
@@ -30,7 +41,7 @@ export function readJsonOnly(app: FastifyInstance, limits: JsonLimits): void {
       if (error === null) done(tooLarge(value, limits), value);
       else done(isJson(text) ? refusedKey() : error);
     });
-  });
+  };
 }
 
 function tooLarge(value: unknown, limits: JsonLimits): Error | null {

@@ -1,5 +1,4 @@
 /** The HTTP server: what all routes share; every dialect has a file of its own. */
-import { randomUUID } from "node:crypto";
 import { messageOf, VarveError } from "varve";
 import type { ServerConfig } from "../config.ts";
 import type { Logger } from "../log.ts";
@@ -21,6 +20,7 @@ import { isLoopback } from "./loopback.ts";
 import type { MetricsText, ServerMetrics } from "./metrics.ts";
 import { metricsRoute } from "./metrics_route.ts";
 import { describeApi } from "./openapi.ts";
+import { newRequestId } from "./request_id.ts";
 import { tectonRoutes } from "./tecton.ts";
 
 export type { ServerState } from "./guard.ts";
@@ -139,7 +139,7 @@ export function createApp(options: ServerOptions, state: ServerState = newState(
 /** The client's own id where it is a reasonable one: it leads from an answer to the log. */
 function requestId(request: { readonly headers: Readonly<Record<string, unknown>> }): string {
   const given = request.headers["x-request-id"];
-  return typeof given === "string" && /^[\w.:/+=-]{1,128}$/.test(given) ? given : randomUUID();
+  return typeof given === "string" && /^[\w.:/+=-]{1,128}$/.test(given) ? given : newRequestId();
 }
 
 function cannotListen(error: unknown, { host, port }: ServerConfig): VarveError {

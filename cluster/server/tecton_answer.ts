@@ -8,6 +8,7 @@ import type { DataType } from "varve";
 import type { Answer, ServiceReader } from "varve/serving";
 import { jsonForm, jsonValue, tectonType } from "./tecton_json.ts";
 import type { JsonForm, TectonType } from "./tecton_json.ts";
+import { VectorTexts } from "./vector_texts.ts";
 
 /** One feature's place in the answer. */
 interface Slot {
@@ -30,6 +31,7 @@ export type Row = Answer | undefined;
 export type Wanted = Readonly<Record<string, boolean>>;
 
 const writers = new WeakMap<ServiceReader, AnswerWriter>();
+const texts = new VectorTexts();
 
 /** The writer of a service's answers; made once per reader. */
 export function answerWriter(reader: ServiceReader): AnswerWriter {
@@ -45,6 +47,7 @@ export class AnswerWriter {
    * alphabetical.
    */
   readonly #slots: readonly Slot[];
+  readonly #kind = texts.newKind();
   /** What does not change in the metadata of features, by what is wanted of it. */
   readonly #described: (readonly string[])[] = [];
 
@@ -70,11 +73,13 @@ export class AnswerWriter {
 
   /** `{"features":[…]}`. */
   vector(row: Row): string {
+    if (row?.storedRows) return texts.of(this.#kind, row.storedRows, () => JSON.stringify(this.#vector(row)));
     return JSON.stringify(this.#vector(row));
   }
 
   /** `[{"features":[…]},…]`. */
   vectors(rows: readonly Row[]): string {
+    if (rows[0]?.storedRows) return `[${rows.map((row) => this.vector(row)).join(",")}]`;
     const vectors = new Array<object>(rows.length);
     for (let r = 0; r < rows.length; r++) vectors[r] = this.#vector(rows[r]);
     return JSON.stringify(vectors);

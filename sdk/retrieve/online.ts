@@ -131,6 +131,8 @@ class CompiledReader implements ServiceReader {
   readonly #findState: FindState;
   readonly #title: string;
   readonly #observer: ReadObserver | undefined;
+  /** Whether stored rows are all that values are made of. */
+  readonly #areOfRows: boolean;
   /** Where the look-ups of each view are counted. */
   readonly #counts: readonly LookupCounts[] | undefined;
 
@@ -152,6 +154,7 @@ class CompiledReader implements ServiceReader {
     this.#store = store;
     this.#findState = findState;
     this.#observer = observer;
+    this.#areOfRows = uses.every(({ values }) => values.areOfBytes);
     this.#counts = observer && uses.map(({ read }) => observer.countsOf(read.definition.name));
     this.features = Object.freeze(
       uses.flatMap(({ read, features }) =>
@@ -212,7 +215,8 @@ class CompiledReader implements ServiceReader {
         keys[wanted++] = key;
       }
     }
-    collections.length = keys.length = wanted;
+    // Not always: even to the length that it has, it is a call.
+    if (wanted < keys.length) collections.length = keys.length = wanted;
     return { served, collections, keys, places, found: [], at, times };
   }
 
@@ -328,6 +332,7 @@ class CompiledReader implements ServiceReader {
     const statuses = new Array<FeatureStatus>(count);
     const effectiveTimes: (Micros | undefined)[] = [];
     const eventTimes: (Micros | undefined)[] = [];
+    const storedRows = this.#areOfRows ? new Array<Uint8Array | undefined>(this.#uses.length) : undefined;
     let storedBytes = 0;
     let cut: string[] | undefined;
     let feature = 0;
@@ -347,6 +352,7 @@ class CompiledReader implements ServiceReader {
         storedBytes += bytes.length;
         if (one.isCut) (cut ??= []).push(this.#uses[v]!.read.alias);
         status = one.status;
+        if (storedRows && status === "PRESENT") storedRows[v] = bytes;
       } else view.none(values, feature);
       const end = feature + features.length;
       if (times) {
@@ -359,6 +365,7 @@ class CompiledReader implements ServiceReader {
       for (; feature < end; feature++) statuses[feature] = status;
     }
     if (!isWhole) return undefined;
+    if (storedRows) return { values, statuses, effectiveTimes, eventTimes, storedBytes, storedRows };
     const answer = { values, statuses, effectiveTimes, eventTimes, storedBytes };
     return cut ? { ...answer, cut } : answer;
   }

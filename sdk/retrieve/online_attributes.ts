@@ -10,6 +10,7 @@ type Times = ReturnType<typeof timing>;
 
 /** Reads features of a view of attributes, by their places in it. */
 export class AttributeValues implements ViewValues {
+  readonly areOfBytes = true;
   readonly #row: RowReader;
   readonly #defaults: readonly unknown[];
   readonly #times: Times;

@@ -16,6 +16,8 @@ export interface Found {
 
 /** Reads the features of one view that a service wants. Values are in user form, defaults filled in (S7). */
 export interface ViewValues {
+  /** Whether values that are present are made of the bytes alone, whatever the instant. */
+  readonly areOfBytes: boolean;
   /**
    * Writes the values at an instant into `values`, from index `first` on. Undefined: these bytes are totals for other instants,
    * and the tiles behind them are needed.

@@ -36,6 +36,11 @@ export interface Answer {
   readonly eventTimes: (Micros | undefined)[];
   /** How many bytes the store gave for it. */
   readonly storedBytes: number;
+  /**
+   * By view, in the order of their features: the stored row that all values are made of; undefined where there is none, or it has
+   * expired. Equal bytes are equal values. Absent where values depend on more than stored rows.
+   */
+  readonly storedRows?: readonly (Uint8Array | undefined)[];
   /** Where something is computed: what that was computed of. */
   readonly inputs?: ComputedInputs;
   /** Aliases of views that leave out rows, since windows reach back to more than are kept online; absent: none. */

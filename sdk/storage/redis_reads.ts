@@ -164,7 +164,9 @@ export class RedisReader {
       for (let i = 0; i < places.length; i++) {
         const waiter = waiters[i]!;
         waiter.values[places[i]!] = answers[i] ?? undefined;
-        if (--waiter.missing === 0) waiter.resolve(waiter.values);
+        if (--waiter.missing === 0) {
+          waiter.resolve(waiter.values);
+        }
       }
     } catch (error) {
       for (const waiter of waiters) waiter.reject(error);

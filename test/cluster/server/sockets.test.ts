@@ -148,6 +148,27 @@ describe("a client that", () => {
     }
   });
 
+  it("sends a body in pieces is answered, and told when it is too large", async () => {
+    const { port } = await listen({}, { ...limits, bodyLimitBytes: 200 });
+    const head =
+      `POST ${url} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n`;
+    const send = async (body: Buffer) => {
+      const socket = await open(port);
+      socket.write(head);
+      for (const byte of body) {
+        socket.write("1\r\n");
+        socket.write(Buffer.of(byte));
+        socket.write("\r\n");
+      }
+      socket.write("0\r\n\r\n");
+      return await textUntilClosed(socket);
+    };
+    expect(await send(Buffer.from(payload))).toMatch(/^HTTP\/1.1 200 /);
+    // A letter of two bytes is cut in two.
+    expect(await send(Buffer.from('{"params":{"featureServiceName":"\u00e4"}}'))).toContain('service \\"\u00e4\\"');
+    expect(await send(Buffer.from(`{"params":"${"x".repeat(200)}"}`))).toMatch(/^HTTP\/1.1 413 [^]*"code":"TOO_LARGE"/);
+  });
+
   it("takes no answers is let go", async () => {
     const { port, metrics } = await listen({}, limits);
     const socket = await open(port);

@@ -118,22 +118,24 @@ describe("compileService()", () => {
       at: 12n * hour,
     });
     expect(store.calls).toBe(1);
-    const bytesOf = (collection: string, nth = 0) =>
-      [...store.values].filter(([key]) => key.startsWith(collection))[nth]![1].length;
+    const rowOf = (collection: string, nth = 0) =>
+      [...store.values].filter(([key]) => key.startsWith(collection))[nth]![1];
     expect(answers).toEqual([
       {
         values: ["first", 1.5, 2n ** 60n, new Timestamp(7n)],
         statuses: ["PRESENT", "PRESENT", "PRESENT", "PRESENT"],
         effectiveTimes: [10n * hour + hour / 2n, ...Array(3).fill(11n * hour + hour / 2n)],
         eventTimes: [9n * hour, ...Array(3).fill(10n * hour)],
-        storedBytes: bytesOf("c2") + bytesOf("c1"),
+        storedBytes: rowOf("c2").length + rowOf("c1").length,
+        storedRows: [rowOf("c2"), rowOf("c1")],
       },
       {
         values: ["second", 0.5, null, new Timestamp(0n)],
         statuses: ["PRESENT", "MISSING", "MISSING", "MISSING"],
         effectiveTimes: [10n * hour + hour / 2n, undefined, undefined, undefined],
         eventTimes: [9n * hour, undefined, undefined, undefined],
-        storedBytes: bytesOf("c2", 1),
+        storedBytes: rowOf("c2", 1).length,
+        storedRows: [rowOf("c2", 1), undefined],
       },
     ]);
   });
