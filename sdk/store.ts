@@ -1,10 +1,8 @@
 /** The store: what a person does with definitions and data, in one object. `connect()` gives it. */
-import { RealtimeView } from "./define/realtime_view.ts";
 import type { FeatureService, Simplify } from "./define/service.ts";
 import type { DefinitionSource } from "./define/source/definition_source.ts";
 import type { ModuleOptions } from "./define/source/module_source.ts";
-import { FeatureView, type PublishOptions, view as defineView } from "./define/view.ts";
-import { rememberProfile } from "./define/view_facts.ts";
+import { type FeatureView, type PublishOptions, view as defineView } from "./define/view.ts";
 import type { ProfileOptions, ViewProfile } from "./define/view_profile.ts";
 import { Displayed, type Rendering } from "./display.ts";
 import { checkOptions, VarveError } from "./errors.ts";
@@ -15,28 +13,18 @@ import { withProgress } from "./notebook/shown_progress.ts";
 import { doneBundle, historyBundle, statusBundle, vacuumBundle } from "./notebook/status_table.ts";
 import type { Places } from "./places.ts";
 import type { HistoryOptions } from "./registry/registry.ts";
-import type { Change, ViewVersion } from "./registry/state.ts";
-import { preview as previewRead, rangeRead } from "./retrieve/range.ts";
+import type { Change } from "./registry/state.ts";
 import type { SpineInput } from "./retrieve/spine.ts";
 import { checkRecord, rebuildTrainingSet, trainingSet, type TrainOptions, trainOptions } from "./retrieve/training.ts";
 import type { TrainingRecord, TrainingSet } from "./retrieve/training_set.ts";
-import { viewProfile } from "./retrieve/view_profile.ts";
 import type { FunctionSettings } from "./sandbox/runner_options.ts";
 import type { Row } from "./schema.ts";
-import { type DoneView, runDue, targetsOf, type WaitOptions, waitOptions } from "./store_jobs.ts";
+import { cancelJobs, type DoneView, runDue, targetsOf, type WaitOptions, waitOptions } from "./store_jobs.ts";
 import { materializeByHand } from "./store_materialize.ts";
 import type { StoreParts } from "./store_parts.ts";
 import { StorePlan } from "./store_plan.ts";
-import {
-  nameOf,
-  newestRealtimeView,
-  newestView,
-  OnlineReaders,
-  type Readable,
-  readsFor,
-  requireView,
-} from "./store_reads.ts";
-import { ReadResult } from "./store_result.ts";
+import { nameOf, OnlineReaders, type Readable, readsFor } from "./store_reads.ts";
+import type { ReadResult } from "./store_result.ts";
 import type { AuditReport } from "./audit_report.ts";
 import { audit, type AuditOptions } from "./store_audit.ts";
 import type { Explanation } from "./explanation.ts";
@@ -48,6 +36,7 @@ import { checkOneGiven, definitionsOf, isList, type Publishable, unique } from "
 import { estimateSources } from "./store_sources.ts";
 import { type LeakOptions, leakOptions, type LeakReport, leaks } from "./store_leaks.ts";
 import { type StoreStatus, storeStatus } from "./store_status.ts";
+import { newestDefined, readPreview, readProfile, readRange } from "./store_view_reads.ts";
 import { vacuum, type Vacuumed, type VacuumOptions } from "./store_vacuum.ts";
 import {
   type AnswerOf,
@@ -64,16 +53,14 @@ import {
   onlineOptions,
   planOptions,
   type PlanStoreOptions,
-  previewOptions,
   type PreviewStoreOptions,
   type PublishFrameOptions,
-  rangeOptions,
   type ReadRangeOptions,
   type RetrainOptions,
   retrainOptions,
   type SpineRow,
 } from "./store_types.ts";
-import { type Clock, formatRange, toMicros } from "./time.ts";
+import { type Clock, toMicros } from "./time.ts";
 
 /** A feature store: registry, offline tables and online values of one workspace. Close it when done. */
 export class Store extends Displayed {
@@ -209,8 +196,8 @@ export class Store extends Displayed {
   async materialize(view: string | FeatureView, options: MaterializeOptions = {}): Promise<DoneView[] & Displayed> {
     this.#checkOpen("materialize");
     checkOptions(`Cannot materialize view "${nameOf(view)}"`, options, materializeOptions);
-    const { definition } = await this.#newest(nameOf(view));
-    const targets = targetsOf(await this.#parts.registry.state(), [definition.name]);
+    const state = await this.#parts.registry.state();
+    const targets = targetsOf(state, [newestDefined(state, nameOf(view)).definition.name]);
     const done = await withProgress(
       options,
       (followed) => materializeByHand(this.#parts, targets, { ...options, ...followed }),
@@ -222,8 +209,8 @@ export class Store extends Displayed {
   async catchUp(view?: string | FeatureView, options: WaitOptions = {}): Promise<DoneView[] & Displayed> {
     this.#checkOpen("catch up");
     checkOptions("Cannot catch up", options, waitOptions);
-    const { views } = await this.#parts.registry.state();
-    const names = view === undefined ? Object.keys(views) : [(await this.#newest(nameOf(view))).definition.name];
+    const state = await this.#parts.registry.state();
+    const names = view === undefined ? Object.keys(state.views) : [newestDefined(state, nameOf(view)).definition.name];
     const done = await withProgress(options, (followed) => runDue(this.#parts, names, followed));
     return reportList(done, doneBundle);
   }
@@ -231,15 +218,7 @@ export class Store extends Displayed {
   /** Cancels jobs of a view that wait or run; gives how many. */
   async cancel(view: string | FeatureView, reason = "cancelled by hand"): Promise<number> {
     this.#checkOpen("cancel");
-    const { queue, workspace } = this.#parts;
-    const records = await queue.list({ view: nameOf(view), workspace, states: ["waiting", "delayed", "active"] });
-    const cancelled = await Promise.all(records.map(async ({ id }) => {
-      if (!await queue.cancel(id, reason)) return false;
-      // A job that runs takes a moment to notice.
-      await queue.finished(id, { timeoutMs: 10_000 }).catch(() => undefined);
-      return true;
-    }));
-    return cancelled.filter(Boolean).length;
+    return await cancelJobs(this.#parts, nameOf(view), reason);
   }
 
   /** A training set: features of a service or view for the rows of a spine, as they were known at each row's time. */
@@ -298,38 +277,13 @@ export class Store extends Displayed {
   /** Every value of a view in `[start, end)` with the interval in which it was the one to serve. */
   range(view: string | FeatureView, options: ReadRangeOptions): ReadResult {
     this.#checkOpen("read");
-    checkOptions(`Cannot read the range of view "${nameOf(view)}"`, options, rangeOptions);
-    const { from = "offline" } = options;
-    const range = { start: toMicros(options.start), end: toMicros(options.end) };
-    if (range.end <= range.start) {
-      throw new VarveError(
-        "INVALID_REQUEST",
-        `Cannot read the range ${formatRange(range)} of view "${
-          nameOf(view)
-        }": it is empty; its end comes after its start`,
-      );
-    }
-    return new ReadResult(async (signal) => {
-      const defined = await this.#defined(view, from);
-      const table = from === "source" ? undefined : this.#parts.table(defined.definition.name, defined.version);
-      return await rangeRead(await this.#parts.engine(), defined, table, range, { from, signal });
-    }, options.signal);
+    return readRange(this.#parts, view, options);
   }
 
   /** What each key of a view would have at an instant, computed from the source; also before it is published. */
   preview(view: string | FeatureView, options: PreviewStoreOptions = {}): ReadResult {
     this.#checkOpen("preview");
-    checkOptions(`Cannot preview view "${nameOf(view)}"`, options, previewOptions);
-    const { limit } = options;
-    const at = options.at === undefined ? this.#parts.clock.now() : toMicros(options.at);
-    return new ReadResult(async (signal) => {
-      const { definition } = await this.#defined(view, "source");
-      return await previewRead(await this.#parts.engine(), definition, {
-        at,
-        signal,
-        ...(limit !== undefined && { limit }),
-      });
-    }, options.signal);
+    return readPreview(this.#parts, view, options);
   }
 
   /**
@@ -341,21 +295,7 @@ export class Store extends Displayed {
     options: ProfileOptions<N> & { readonly from?: "offline" | "source" } = {},
   ): Promise<ViewProfile<N>> {
     this.#checkOpen("profile");
-    const { from, ...rest } = options;
-    const { views } = await this.#parts.registry.state();
-    const name = nameOf(view);
-    const isServed = Object.hasOwn(views, name) && views[name]!.serving !== undefined;
-    const chosen = from ?? (isServed ? "offline" : "source");
-    const defined = await this.#defined(view, chosen);
-    const table = chosen === "source" ? undefined : this.#parts.table(defined.definition.name, defined.version);
-    const engine = await this.#parts.engine();
-    const found = await stoppable(
-      rest,
-      readStopped,
-      (stopped) => viewProfile(engine, defined, table, { ...stopped, now: this.#parts.clock.now() }),
-    );
-    if (view instanceof FeatureView && rest.features === undefined) rememberProfile(view.definition, found);
-    return found as ViewProfile<N>;
+    return await readProfile(this.#parts, view, options);
   }
 
   /** The newest values for many requests, in their order, as a server would answer now. */
@@ -457,33 +397,4 @@ export class Store extends Displayed {
   #checkOpen(verb: string): void {
     if (this.#closing) throw new VarveError("INVALID_REQUEST", `Cannot ${verb} a store that is closed: connect again`);
   }
-
-  async #defined(
-    view: string | FeatureView,
-    from: "offline" | "source",
-  ): Promise<{ definition: ViewVersion["definition"]; version: number }> {
-    if (view instanceof RealtimeView) throw computed(view.name);
-    if (from === "source" && view instanceof FeatureView) return { definition: view.definition, version: 0 };
-    const state = await this.#parts.registry.state();
-    return from === "source" ? await this.#newest(nameOf(view)) : requireView(state, nameOf(view));
-  }
-
-  async #newest(name: string): Promise<{ definition: ViewVersion["definition"]; version: number }> {
-    const state = await this.#parts.registry.state();
-    const found = newestView(state, name);
-    if (found) return found;
-    if (newestRealtimeView(state, name)) throw computed(name);
-    const names = Object.keys(state.views).join(", ") || "none";
-    throw new VarveError("NOT_FOUND", `Cannot find view "${name}": views are ${names}`, { details: { view: name } });
-  }
-}
-
-/** Of a realtime view there are no rows: it needs what a request says. */
-function computed(name: string): VarveError {
-  return new VarveError(
-    "INVALID_REQUEST",
-    `Cannot read rows of realtime view "${name}": it is computed at the request; give train its keys, request fields and times, ` +
-      'as in store.train(view, rows, { from: "source" })',
-    { details: { view: name } },
-  );
 }

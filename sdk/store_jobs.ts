@@ -86,6 +86,18 @@ export async function runJobs(parts: StoreParts, jobs: readonly DueJob[], option
   }
 }
 
+/** Cancels jobs of a view that wait or run; gives how many. */
+export async function cancelJobs({ queue, workspace }: StoreParts, view: string, reason: string): Promise<number> {
+  const records = await queue.list({ view, workspace, states: ["waiting", "delayed", "active"] });
+  const cancelled = await Promise.all(records.map(async ({ id }) => {
+    if (!await queue.cancel(id, reason)) return false;
+    // A job that runs takes a moment to notice.
+    await queue.finished(id, { timeoutMs: 10_000 }).catch(() => undefined);
+    return true;
+  }));
+  return cancelled.filter(Boolean).length;
+}
+
 /** Jobs of one version that somebody asked for. */
 export interface AskedWork {
   readonly target: ViewVersion;

@@ -40,6 +40,11 @@ const rules: readonly (readonly [pattern: RegExp, code: ErrorCode, text: (messag
     "SCHEMA_MISMATCH",
     (m) => `Cannot convert a value: ${m}`,
   ],
+  [
+    /Cannot cast string ".*: it has no such value/s,
+    "SCHEMA_MISMATCH",
+    (m) => `${m}; the cast's option { onError: "null" } gives null instead`,
+  ],
   [/^(Parser|Binder|Catalog|Syntax) Error/, "INVALID_DEFINITION", (m) => `Cannot run SQL: ${m}`],
   [/^Not implemented/i, "UNSUPPORTED", (m) => `Cannot run a query: ${m}`],
 ];

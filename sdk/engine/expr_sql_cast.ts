@@ -127,5 +127,6 @@ function guarded(
 function otherwise(x: string, to: DataType, onError: "fail" | "null"): string {
   return onError === "null"
     ? ""
-    : ` WHEN ${x} IS NOT NULL THEN error(${quoteText(`Cannot read text as ${formatType(to)}`)})`;
+    : ` WHEN ${x} IS NOT NULL THEN error('Cannot cast string "' || regexp_replace(left(${x}, 100), '\\s+', ' ', 'g') || ` +
+      `${quoteText(`" to ${formatType(to)}: it has no such value`)})`;
 }

@@ -27,7 +27,7 @@ function onFailure(from: DataType, to: DataType, onError: "fail" | "null"): (val
     throw new RowError(
       `Cannot cast ${formatType(from)} ${typeof value === "string" ? JSON.stringify(value.slice(0, 100)) : value} to ${
         formatType(to)
-      }: it has no such value`,
+      }: it has no such value; the cast's option { onError: "null" } gives null instead`,
     );
   };
 }

@@ -107,6 +107,13 @@ describe("readers of a frame", () => {
     expect(column).toMatchObject({ count: 3, nulls: 1, min: 1, mean: NaN, stddev: NaN, median: Infinity });
   });
 
+  it("a text that cannot be cast is named, with the way out", async () => {
+    await expect(frame.derive({ n: col("s").cast("int64") }).rows()).rejects.toMatchObject({
+      code: "SCHEMA_MISMATCH",
+      message: /^Cannot cast string "[ab]" to int64: it has no such value; .*onError: "null"/,
+    });
+  });
+
   it("a time that no engine keeps is an error with a code", async () => {
     const far = sql("SELECT TIMESTAMPTZ '20000-01-01' AS at", {});
     await expect(far.rows()).rejects.toMatchObject({ code: "INVALID_REQUEST", message: /years run from 0001 to 9999/ });
