@@ -15,6 +15,7 @@ const credentialErrors = new Set([
   "403",
   "401",
 ]);
+const unreachable = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH/;
 const fullErrors = new Set(["QuotaExceeded", "StorageFull", "XMinioStorageFull"]);
 
 /** Translates for one store; `details.final` marks errors that another try cannot mend. */
@@ -73,6 +74,9 @@ export class S3Errors {
     const hopeless = status !== undefined && status >= 400 && status < 500 && ![408, 409, 429].includes(status) &&
       !["BadDigest", "RequestTimeout", "IncompleteBody", "XAmzContentChecksumMismatch"].includes(name);
     if (hopeless) return fail("UNAVAILABLE", `refused it: ${name}: ${said}`);
+    if (unreachable.test(said)) {
+      return fail("UNAVAILABLE", `does not answer (${said}); start it, or correct the endpoint`, false);
+    }
     if (name === "TimeoutError") return fail("TIMEOUT", `did not answer in time: ${said}`, false);
     return fail("UNAVAILABLE", `did not do it: ${said}`, false);
   }

@@ -199,7 +199,7 @@ describe("definitions kept as code", () => {
     );
     expect(done).toMatchObject({
       code: 0,
-      out: expect.stringMatching(/^driver_amounts version 2: 2 slices, 3 rows, /),
+      out: expect.stringMatching(/^driver_amounts version 1: 2 slices, 3 rows, /),
     });
     const [none, outside, cancel, retry, limit] = await Promise.all([
       project.run("materialize", "nothing"),
