@@ -219,5 +219,5 @@ export function plotSpec(
 /** A blue that stands out on white and on dark grey alike, and lines behind it that do not; a page's own theme says the rest. */
 const plotLooks = {
   mark: { color: "#4a90d0" },
-  axis: { gridOpacity: 0.35, titlePadding: 8 },
+  axis: { gridColor: "#888", gridOpacity: 0.3, titlePadding: 8 },
 } as const;

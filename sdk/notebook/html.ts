@@ -55,11 +55,14 @@ export function stacked(...bundles: readonly MimeBundle[]): MimeBundle {
     String(each["text/html"] ?? asItIs(`<pre>${escapeHtml(each["text/plain"])}</pre>`))
   );
   return {
-    // Not every page keeps distance between a table and what follows it.
-    "text/html": parts.map((each, i) => i < parts.length - 1 && /<\/table>\n<\/div>$/.test(each) ? `${each}<br>` : each)
-      .join("\n"),
+    "text/html": parts.map((each, i) => i > 0 && touches(parts[i - 1]!, each) ? `<br>${each}` : each).join("\n"),
     "text/plain": bundles.map((each) => each["text/plain"]).join("\n\n"),
   };
+}
+
+/** Whether a table is next to something: not every page keeps distance around it. */
+function touches(above: string, below: string): boolean {
+  return above.endsWith("</table>\n</div>") || /^<div[^>]*>\n<table>/.test(below);
 }
 
 /** Text that keeps its lines. */

@@ -7,7 +7,9 @@ import type { ViewFacts } from "../define/view_facts.ts";
 import { type FeatureProfile, lookedText } from "../define/view_profile.ts";
 import { type Engine, type EngineSession, quoteName } from "../engine/engine.ts";
 import { storableSql } from "../engine/slice_rows.ts";
+import { kernel } from "../display.ts";
 import { messageOf, VarveError } from "../errors.ts";
+import { readStopped, stoppable } from "../interrupt.ts";
 import type { DeltaTable } from "../storage/delta_format.ts";
 import { formatCount } from "../text.ts";
 import { alignDown, alignUp, formatTimestamp, type Micros } from "../time.ts";
@@ -30,8 +32,8 @@ const fewRows = 20_000;
 const newestSlices = 24n;
 /** Files of a table hold at most about so many rows, or only some of them are read. */
 const readRows = 1_000_000;
-/** Whoever looks at a view waits no longer. */
-const patienceMs = 900;
+/** Whoever looks at a view waits no longer. A cell of tslab does not wait: what is late takes its place on the page. */
+const patienceMs = () => kernel() === "tslab" ? 10_000 : 900;
 
 /** Where it looks, and until when. */
 export interface GlanceOptions {
@@ -47,19 +49,23 @@ export interface GlanceOptions {
 export async function viewGlance(
   engine: Engine,
   view: DefinedView,
-  { patienceMs: limit = patienceMs, ...options }: GlanceOptions,
+  { patienceMs: limit = patienceMs(), ...options }: GlanceOptions,
 ): Promise<ViewFacts> {
   const over = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
   // What does not hear the signal is not waited for either.
-  const late = new Promise<undefined>((resolve) => {
+  const late = new Promise<ViewFacts>((resolve) => {
     timer = setTimeout(() => {
       over.abort();
-      resolve(undefined);
+      resolve({ lines: [tooLong] });
     }, limit);
   });
   try {
-    return await Promise.race([look(engine, view, options, over.signal), late]) ?? { lines: [tooLong] };
+    return await stoppable(
+      { signal: over.signal },
+      readStopped,
+      async ({ signal }) => await Promise.race([look(engine, view, options, signal), late]),
+    );
   } catch (error) {
     if (over.signal.aborted) return { lines: [tooLong] };
     if (error instanceof VarveError && error.code === "UNSUPPORTED") return { lines: [bySlices] };
