@@ -5,6 +5,7 @@
  */
 import { isListType } from "../schema.ts";
 import { type Aggregator, makeStates, type States } from "./aggregator.ts";
+import type { Ranges, ResultColumn, WritingAggregator } from "./result_column.ts";
 
 /** Adds rows [from, to) of a key to place i of the states. */
 export type AddRows = (states: States, i: number, from: number, to: number) => void;
@@ -28,10 +29,12 @@ export interface RangeStates {
    * turn: where a bound moves back, as when another feature shows the same span, its rows are added up anew.
    */
   value(span: number, a: number, b: number, finish: Finish): unknown;
+  /** Writes the results of many ranges at once; absent where the aggregator cannot. */
+  readonly write?: ((ranges: Ranges, results: ResultColumn) => void) | undefined;
 }
 
 /** Picks the way that the aggregator allows. */
-export function rangeStates(aggregator: Aggregator): RangeStates {
+export function rangeStates(aggregator: WritingAggregator): RangeStates {
   const subtract = aggregator.subtract?.bind(aggregator);
   if (!subtract) return new TreeStates(aggregator);
   // Lists grow with the rows: the state of all rows before a bound would be long at every bound.
@@ -43,16 +46,19 @@ type Subtract = NonNullable<Aggregator["subtract"]>;
 
 /** At every bound the state of all rows before it: a range is what the later one has more. */
 class RunningStates implements RangeStates {
+  readonly write: RangeStates["write"];
   readonly #aggregator: Aggregator;
   readonly #subtract: Subtract;
   readonly #result: States;
   #states: States = [];
   #room = 0;
 
-  constructor(aggregator: Aggregator, subtract: Subtract) {
+  constructor(aggregator: WritingAggregator, subtract: Subtract) {
     this.#aggregator = aggregator;
     this.#subtract = subtract;
     this.#result = makeStates(aggregator, 1);
+    const write = aggregator.writeDifferences?.bind(aggregator);
+    this.write = write && ((ranges, results) => write(this.#states, ranges, results));
   }
 
   build(bounds: Int32Array, count: number, { add, accumulate }: RowAdder): void {

@@ -3,7 +3,7 @@ import { isListType } from "../schema.ts";
 import { bytesOf, type Column, type ColumnKind } from "./columns.ts";
 import { type KeyedRows, KeySorter } from "./keyed_rows.ts";
 import { boundTimes, overStates, statesBetween } from "./long_key.ts";
-import { type ResultColumn, resultColumn } from "./result_column.ts";
+import { ResultColumn } from "./result_column.ts";
 import { RowBlocks, sliceOf } from "./row_blocks.ts";
 import { Sweep, type SweepPlan } from "./sweep.ts";
 import { TimePieces } from "./time_pieces.ts";
@@ -97,7 +97,7 @@ export class PartSweep {
     const count = probes.starts[probes.idCount]!;
     if (this.#seen.length < count) {
       const room = count + (count >> 3);
-      this.#features = this.#featureKinds.map((kind) => resultColumn(kind, room));
+      this.#features = this.#featureKinds.map((kind) => new ResultColumn(kind, room));
       this.#seen = new Float64Array(room);
     }
     sweep.run(rows, probes, { features: this.#features, seen: this.#seen });

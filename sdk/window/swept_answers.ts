@@ -61,6 +61,10 @@ export class SweptAnswers {
         }
         continue;
       }
+      if (this.#ranges.write) {
+        this.#ranges.write({ los, his, at: spans[0]!, step: spanCount, first, end }, column);
+        continue;
+      }
       let a = 0;
       let b = 0;
       let value = feature.empty;

@@ -1,11 +1,12 @@
 /** Numbers of rows: count, and any and all, which are counts of true and false. */
 import type { Aggregator } from "../aggregator.ts";
+import type { WritingAggregator } from "../result_column.ts";
 
 /** Most windows have few rows; a number that is at hand costs less than a new one. */
 const few: readonly bigint[] = Array.from({ length: 1024 }, (_, count) => BigInt(count));
 
 /** The number of rows. State: a double. */
-export function countAggregator(): Aggregator {
+export function countAggregator(): WritingAggregator {
   return {
     slots: [{ name: "count", type: "float64" }],
     result: "int64",
@@ -26,6 +27,18 @@ export function countAggregator(): Aggregator {
     },
     difference: ([into], i, [from], a, b) => {
       (into as Float64Array)[i] = (from as Float64Array)[b]! - (from as Float64Array)[a]!;
+    },
+    writeDifferences: ([states], { los, his, at, step, first, end }, { copied, nulls }) => {
+      const counts = states as Float64Array;
+      const words = copied as Int32Array;
+      for (let row = first; row < end; row++, at += step) {
+        const a = los[at]!;
+        const b = his[at]!;
+        const count = b > a ? counts[b]! - counts[a]! : 0;
+        words[2 * row] = count;
+        words[2 * row + 1] = count / 2 ** 32;
+        nulls[row] = 0;
+      }
     },
     accumulate: ([states], bounds, count, values, nulls) => {
       const counts = states as Float64Array;

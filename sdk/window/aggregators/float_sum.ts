@@ -1,5 +1,6 @@
 /** Sums and means of floats, rounded once at the end. */
 import type { Aggregator, States } from "../aggregator.ts";
+import type { WritingAggregator } from "../result_column.ts";
 import { addToSum, huge, meanAt, sumAt } from "./exact_sum.ts";
 import { addRest, packRest, type RestColumn } from "./rest.ts";
 import { sumError } from "./two_sum.ts";
@@ -9,9 +10,25 @@ type Columns = readonly [counts: Float64Array, heads: Float64Array, tails: Float
 const columns = (states: States): Columns => states as unknown as Columns;
 
 /** The sum. State: three doubles, and now and then some bytes. */
-export function floatSumAggregator(): Aggregator {
+export function floatSumAggregator(): WritingAggregator {
   return {
     ...floatSums,
+    writeDifferences(states, { los, his, at, step, first, end }, results) {
+      const all = columns(states);
+      const counts = all[0];
+      const values = results.values as Float64Array;
+      for (let row = first; row < end; row++, at += step) {
+        const a = los[at]!;
+        const b = his[at]!;
+        if (b > a && counts[b] !== counts[a]) {
+          results.nulls[row] = 0;
+          values[row] = differenceOf(all, a, b);
+        } else {
+          results.nulls[row] = 1;
+          results.hasNulls = true;
+        }
+      }
+    },
     finalize(states, i) {
       const all = columns(states);
       return all[0][i] === 0 ? null : sumAt(all[1], all[2], all[3], i);
@@ -30,6 +47,28 @@ export function floatMeanAggregator(): Aggregator {
     },
   };
 }
+
+/** The sum of what state b has more than state a: as `difference` makes it, in registers unless something is left over. */
+function differenceOf(states: Columns, a: number, b: number): number {
+  const [, heads, tails, rests] = states;
+  if (rests[a] === null && rests[b] === null) {
+    const lessHead = -heads[a]!;
+    const sum = heads[b]! + lessHead;
+    const error = sumError(heads[b]!, lessHead, sum);
+    const low = tails[b]! + error;
+    const head = sum + low;
+    const tail = sumError(sum, low, head);
+    const lessTail = -tails[a]!;
+    const whole = head + lessTail;
+    const rest = sumError(head, lessTail, whole);
+    const last = tail + rest;
+    if (sumError(tails[b]!, error, low) === 0 && sumError(tail, rest, last) === 0) return whole + last + 0;
+  }
+  floatSums.difference!(difference, 0, states, a, b);
+  return sumAt(difference[1], difference[2], difference[3], 0);
+}
+
+const difference: Columns = [new Float64Array(1), new Float64Array(1), new Float64Array(1), [null]];
 
 // Places of columns rather than destructuring: these run for every row.
 const floatSums: Omit<Aggregator, "finalize"> = {

@@ -2,6 +2,8 @@ import { describe, expect, it } from "vitest";
 import { type Aggregator, makeStates, type States } from "../../../sdk/window/aggregator.ts";
 import { countAggregator } from "../../../sdk/window/aggregators/count.ts";
 import { floatMeanAggregator, floatSumAggregator } from "../../../sdk/window/aggregators/float_sum.ts";
+import { kindOf } from "../../../sdk/window/columns.ts";
+import { ResultColumn, type WritingAggregator } from "../../../sdk/window/result_column.ts";
 import { Random } from "../../conformance/expr_values.ts";
 
 const seed = Number(process.env["VARVE_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
@@ -32,7 +34,7 @@ function stored(aggregator: Aggregator, states: States, count: number): unknown[
   });
 }
 
-const aggregators: readonly [string, () => Aggregator][] = [
+const aggregators: readonly [string, () => WritingAggregator][] = [
   ["count", countAggregator],
   ["sum", floatSumAggregator],
   ["mean", floatMeanAggregator],
@@ -65,6 +67,20 @@ describe.each(aggregators)("%s of running states", (name, make) => {
       aggregator.merge(rest, 0, expected, b);
       aggregator.subtract!(rest, 0, expected, a);
       expect(stored(aggregator, difference, 1), `run ${run}`).toEqual(stored(aggregator, rest, 1));
+      if (aggregator.writeDifferences) {
+        const bound = () => Int32Array.from({ length: 6 }, () => random.below(count));
+        const [los, his] = [bound(), bound()];
+        const results = new ResultColumn(kindOf(aggregator.result), 4);
+        aggregator.writeDifferences(found, { los, his, at: 1, step: 2, first: 1, end: 4 }, results);
+        const written = results.column();
+        for (const [row, at] of [[1, 1], [2, 3], [3, 5]] as const) {
+          aggregator.clear(rest, 0);
+          if (his[at]! > los[at]!) aggregator.difference!(rest, 0, found, los[at]!, his[at]!);
+          expect(written.nulls?.[row] === 1 ? null : written.values[row], `run ${run}`).toEqual(
+            aggregator.finalize(rest, 0),
+          );
+        }
+      }
       expect(stored(aggregator, found, count), `run ${run}`).toEqual(stored(aggregator, expected, count));
     }
   });
