@@ -1,6 +1,7 @@
 /**
  * CPU per request of `varve serve` on one core, over Redis in its own process, asked from a third; against routes written by hand.
- * Rounds of all cases are interleaved and medians of their ratios told, as other work on the computer comes and goes.
+ * Rounds of all cases are interleaved and medians of their ratios told, as other work on the computer comes and goes. So are several
+ * processes of each server: from start to start, the same program costs some percent more or less.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -10,7 +11,7 @@ import { Redis } from "ioredis";
 import { type RedisServer, startRedis } from "../support/redis.ts";
 import { Load, post, quantile, type Requests } from "./serving_load.ts";
 import { loadCore, type ServerProcess, startBaseline, startVarve } from "./serving_processes.ts";
-import { publish, users } from "./serving_store.ts";
+import { allUsers, publish, users } from "./serving_store.ts";
 
 interface BenchResult {
   readonly name: string;
@@ -21,15 +22,22 @@ interface BenchResult {
 /** One thing that is asked again and again. */
 interface Case {
   readonly name: string;
-  readonly server: ServerProcess;
-  readonly load: Load;
   /** Requests of a round. */
   readonly count: number;
+  /** On each of the processes. */
+  readonly runs: readonly Run[];
+}
+
+/** A case on one process. */
+interface Run {
+  readonly server: ServerProcess;
+  readonly load: Load;
   readonly costs: number[];
 }
 
 const connections = 64;
-const rounds = 15;
+const starts = 3;
+const rounds = 8;
 const warmups = 5;
 const perRound = 2_000;
 const batchKeys = 100;
@@ -50,24 +58,38 @@ export async function run(): Promise<BenchResult> {
   const folder = await mkdtemp(join(tmpdir(), "varve-serving-"));
   const redis = await startRedis();
   const servers: ServerProcess[] = [];
-  const start = async (starting: Promise<ServerProcess>) => {
-    const server = await starting;
-    servers.push(server);
-    return server;
+  const start = async (one: () => Promise<ServerProcess>) => {
+    const started: ServerProcess[] = [];
+    for (let i = 0; i < starts; i++) {
+      started.push(await one());
+      servers.push(started.at(-1)!);
+    }
+    return started;
   };
   try {
     for (const pid of [redis.pid, process.pid]) spawnSync("taskset", ["-apc", loadCore, String(pid)]);
     const key = await publish(folder, redis.url);
     const lmdbKey = await publish(folder);
-    const varve = await start(startVarve({ VARVE_STORAGE: join(folder, "redis"), VARVE_REDIS: redis.url }));
-    const lmdb = await start(startVarve({ VARVE_STORAGE: join(folder, "lmdb") }));
+    const varve = await start(() => startVarve({ VARVE_STORAGE: join(folder, "redis"), VARVE_REDIS: redis.url }));
+    const lmdb = await start(() => startVarve({ VARVE_STORAGE: join(folder, "lmdb") }));
     const vectors = requestsOf(key, "model");
     const vector = await caseOf("vector", varve, vectors);
-    await writeBaselines(redis, vector.load, vectors);
-    const get = await caseOf("one GET by hand", await start(startBaseline("get", redis.url)), byHand());
-    const hmget = await caseOf("HMGET per view by hand", await start(startBaseline("hmget", redis.url)), byHand());
-    const [answer, ours] = [await get.load.body(byHand()[7]!), await vector.load.body(vectors[7]!)];
-    if (answer !== ours || answer !== await hmget.load.body(byHand()[7]!)) throw new Error(`${answer} is not ${ours}`);
+    await writeBaselines(redis, loadOf(vector), vectors);
+    const get = await caseOf("one GET by hand", await start(() => startBaseline("get", redis.url)), byHand());
+    const hmget = await caseOf(
+      "HMGET per view by hand",
+      await start(() => startBaseline("hmget", redis.url)),
+      byHand(),
+    );
+    const [answer, ours] = [await loadOf(get).body(byHand()[7]!), await loadOf(vector).body(vectors[7]!)];
+    if (answer !== ours || answer !== await loadOf(hmget).body(byHand()[7]!)) {
+      throw new Error(`${answer} is not ${ours}`);
+    }
+    const seldom = await caseOf(
+      "vector of a key that is seldom asked",
+      varve,
+      requestsOf(key, "model", {}, users, allUsers),
+    );
     const windows = await caseOf("vector of windows", varve, requestsOf(key, "windows"));
     const realtime = await caseOf("vector and a realtime view", varve, requestsOf(key, "realtime", context));
     const computed = await caseOf("vector and a function", varve, requestsOf(key, "function", context));
@@ -78,24 +100,24 @@ export async function run(): Promise<BenchResult> {
     );
     const batch = await caseOf(`batch of ${batchKeys} keys`, varve, batchesOf(key), 8, 40);
     const embedded = await caseOf("vector from LMDB", lmdb, requestsOf(lmdbKey, "model"));
-    const cases = [vector, get, hmget, windows, realtime, computed, metadata, batch, embedded];
+    const cases = [vector, get, hmget, seldom, windows, realtime, computed, metadata, batch, embedded];
     await byTurns(cases);
     const latencies = await openLoop([vector, get]);
-    await askEveryService(varve, key);
+    await askEveryService(varve[0]!, key);
     const ratios = {
       vector_vs_one_get: ratio(vector, get),
       hmget_vs_vector: ratio(hmget, vector),
-      batch_us_per_key: median(batch.costs) / batchKeys,
+      batch_us_per_key: cost(batch) / batchKeys,
       windows_vs_vector: ratio(windows, vector),
       realtime_vs_vector: ratio(realtime, vector),
       metadata_vs_vector: ratio(metadata, vector),
       lmdb_vs_redis: ratio(embedded, vector),
-      rss_mb: varve.rss(),
+      rss_mb: varve[0]!.rss(),
     };
     const rows = cases.map((each) => ({
       what: each.name,
-      cpu_us: median(each.costs),
-      per_core: 1e6 / median(each.costs),
+      cpu_us: cost(each),
+      per_core: 1e6 / cost(each),
       over_get: ratio(each, get),
     }));
     return { name: "serving", ratios, rows: [...rows, ...latencies] };
@@ -108,17 +130,33 @@ export async function run(): Promise<BenchResult> {
 
 async function caseOf(
   name: string,
-  server: ServerProcess,
+  servers: readonly ServerProcess[],
   requests: Requests,
   open = connections,
   count = perRound,
 ): Promise<Case> {
-  return { name, server, load: await Load.open(server.port, requests, open), count, costs: [] };
+  const runs: Run[] = [];
+  for (const server of servers) runs.push({ server, load: await Load.open(server.port, requests, open), costs: [] });
+  return { name, count, runs };
 }
 
-function requestsOf(key: string, featureServiceName: string, more: object = {}): Requests {
-  return eachUser((user) =>
-    post(one, { params: { featureServiceName, joinKeyMap: { user }, ...more } }, { authorization: `Bearer ${key}` })
+/** Where one process is enough. */
+function loadOf({ runs }: Case): Load {
+  return runs[0]!.load;
+}
+
+function requestsOf(
+  key: string,
+  featureServiceName: string,
+  more: object = {},
+  from = 0,
+  to = users,
+): Requests {
+  const authorization = `Bearer ${key}`;
+  return eachUser(
+    (user) => post(one, { params: { featureServiceName, joinKeyMap: { user }, ...more } }, { authorization }),
+    from,
+    to,
   );
 }
 
@@ -135,8 +173,8 @@ function byHand(): Requests {
   return eachUser((user) => post("/", { params: { featureServiceName: "model", joinKeyMap: { user } } }));
 }
 
-function eachUser(request: (user: string) => Buffer): Requests {
-  return Array.from({ length: users }, (_, u) => request(String(u)));
+function eachUser(request: (user: string) => Buffer, from = 0, to = users): Requests {
+  return Array.from({ length: to - from }, (_, u) => request(String(from + u)));
 }
 
 /** What the routes by hand read: whole answers, and hashes by view. */
@@ -163,10 +201,13 @@ function nameOf(view: number, i: number): string {
 /** CPU of every case, round by round. */
 async function byTurns(cases: readonly Case[]): Promise<void> {
   for (let round = 0; round < warmups + rounds; round++) {
-    for (const { server, load, count, costs } of cases) {
-      const before = server.cpu();
-      await load.run(count);
-      if (round >= warmups) costs.push((server.cpu() - before) / count);
+    for (let i = 0; i < starts; i++) {
+      for (const { count, runs } of cases) {
+        const { server, load, costs } = runs[i]!;
+        const before = server.cpu();
+        await load.run(count);
+        if (round >= warmups) costs.push((server.cpu() - before) / count);
+      }
     }
   }
 }
@@ -179,7 +220,7 @@ async function byTurns(cases: readonly Case[]): Promise<void> {
 async function openLoop(cases: readonly Case[]): Promise<object[]> {
   const reached = cases.map((): number[] => []);
   for (let round = 0; round < openRounds; round++) {
-    for (const [i, { load }] of cases.entries()) reached[i]!.push(await load.saturation(saturating));
+    for (const [i, each] of cases.entries()) reached[i]!.push(await loadOf(each).saturation(saturating));
   }
   const most = Math.min(...reached.map(median));
   const rows: object[] = cases.map(({ name }, i) => ({
@@ -189,7 +230,7 @@ async function openLoop(cases: readonly Case[]): Promise<object[]> {
   for (const share of [0.5, 0.9]) {
     const times = cases.map((): Float64Array[] => []);
     for (let round = 0; round < openRounds; round++) {
-      for (const [i, { load }] of cases.entries()) times[i]!.push(await load.atRate(most * share, openSeconds));
+      for (const [i, each] of cases.entries()) times[i]!.push(await loadOf(each).atRate(most * share, openSeconds));
     }
     for (const [i, { name }] of cases.entries()) {
       const of = (part: number) => median(times[i]!.map((sorted) => quantile(sorted, part)));
@@ -220,9 +261,16 @@ async function askEveryService(server: ServerProcess, key: string): Promise<void
   load.close();
 }
 
+/** CPU microseconds of a request. */
+function cost({ runs }: Case): number {
+  return median(runs.map(({ costs }) => median(costs)));
+}
+
 /** Round by round, since what else the computer does changes between rounds. */
 function ratio(a: Case, b: Case): number {
-  return median(a.costs.map((cost, round) => cost / b.costs[round]!));
+  return median(
+    a.runs.map(({ costs }, start) => median(costs.map((each, round) => each / b.runs[start]!.costs[round]!))),
+  );
 }
 
 function median(values: readonly number[]): number {

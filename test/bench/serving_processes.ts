@@ -10,6 +10,11 @@ export const loadCore = "1";
 
 const root = new URL("../../", import.meta.url).pathname;
 
+const children = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of children) child.kill("SIGKILL");
+});
+
 /** A server, and what it has used. */
 export class ServerProcess {
   readonly #child: ChildProcess;
@@ -19,7 +24,7 @@ export class ServerProcess {
   constructor(child: ChildProcess, url: string) {
     this.#child = child;
     this.port = Number(new URL(url).port);
-    process.once("exit", () => child.kill("SIGKILL"));
+    children.add(child);
   }
 
   /** CPU microseconds of all threads so far, also of the sandboxes of functions. */
@@ -34,6 +39,7 @@ export class ServerProcess {
   }
 
   async stop(): Promise<void> {
+    children.delete(this.#child);
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const ended = once(this.#child, "exit");
     this.#child.kill("SIGTERM");

@@ -12,8 +12,10 @@ import { fromRows } from "../../sdk/frame/sources.ts";
 import { openKeys } from "../../sdk/serving.ts";
 import { formatTimestamp, systemClock } from "../../sdk/time.ts";
 
-/** Keys that have values. */
+/** Keys that have values of all views, and are asked for again and again. */
 export const users = 1_000;
+/** Keys that have attributes: more than a server remembers anything of. */
+export const allUsers = 21_000;
 
 const services = 1_000;
 const eventsEach = 60;
@@ -48,7 +50,7 @@ const attributes = [0, 1, 2].map((v) => {
   const names = kinds.map((kind, i) => ({ name: `${kind}${v}${i}`, kind: kind as keyof typeof types }));
   // The compiler need know but the one that an expression reads.
   const schema = Object.fromEntries(names.map(({ name, kind }) => [name, types[kind]])) as { readonly d00: "float64" };
-  const rows = Array.from({ length: users }, (_, u) => ({
+  const rows = Array.from({ length: allUsers }, (_, u) => ({
     user: BigInt(u),
     at: today - dayMicros / 2n,
     ...Object.fromEntries(names.map(({ name, kind }, i) => [name, valueOf(kind, noise(u, v, i))])),
