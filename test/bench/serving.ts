@@ -38,7 +38,7 @@ interface Run {
 const connections = 64;
 const starts = 3;
 const rounds = 8;
-const warmups = 5;
+const warmups = 3;
 const perRound = 2_000;
 const batchKeys = 100;
 /** Of the load that does not wait for answers: rounds of each case, and how long each takes; and how much tells what they can do. */
