@@ -16,8 +16,8 @@ interface Known {
 }
 
 /** Of the two generations of texts that are kept, how many are in one. */
-const perGeneration = 4_096;
-/** Longer ones are written each time: so all of them take less than 32 MB. */
+const perGeneration = 2_048;
+/** Longer ones are written each time: so all of them take less than 16 MB. */
 const maxBytes = 1_024;
 const maxLength = 2_048;
 /** A power of two. */
