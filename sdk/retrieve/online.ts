@@ -24,6 +24,7 @@ import type {
   ServiceReader,
 } from "./service_reader.ts";
 import type { FeatureStatus } from "./status.ts";
+import { type RowView, StoredAnswer } from "./stored_answer.ts";
 
 /** How a reader is made. */
 export interface CompileOptions {
@@ -131,8 +132,8 @@ class CompiledReader implements ServiceReader {
   readonly #findState: FindState;
   readonly #title: string;
   readonly #observer: ReadObserver | undefined;
-  /** Whether stored rows are all that values are made of. */
-  readonly #areOfRows: boolean;
+  /** The views, where stored rows are all that values are made of. */
+  readonly #rowViews: readonly RowView[] | undefined;
   /** Where the look-ups of each view are counted. */
   readonly #counts: readonly LookupCounts[] | undefined;
 
@@ -154,7 +155,7 @@ class CompiledReader implements ServiceReader {
     this.#store = store;
     this.#findState = findState;
     this.#observer = observer;
-    this.#areOfRows = uses.every(({ values }) => values.areOfBytes);
+    this.#rowViews = rowViewsOf(uses);
     this.#counts = observer && uses.map(({ read }) => observer.countsOf(read.definition.name));
     this.features = Object.freeze(
       uses.flatMap(({ read, features }) =>
@@ -182,6 +183,10 @@ class CompiledReader implements ServiceReader {
     const lookups = this.#lookups(requests, at, times);
     if (lookups.keys.length > 0) lookups.found = await this.#look(lookups.collections, lookups.keys, signal);
     const answers = new Array<Answer | undefined>(requests.length);
+    if (this.#rowViews) {
+      for (let r = 0; r < requests.length; r++) answers[r] = this.#storedAnswer(lookups, r, this.#rowViews);
+      return answers as Answer[];
+    }
     for (let r = 0; r < requests.length; r++) answers[r] = this.#answer(lookups, r);
     if (lookups.insufficient) {
       await this.#fetchTiles(lookups.insufficient, lookups, signal);
@@ -332,7 +337,6 @@ class CompiledReader implements ServiceReader {
     const statuses = new Array<FeatureStatus>(count);
     const effectiveTimes: (Micros | undefined)[] = [];
     const eventTimes: (Micros | undefined)[] = [];
-    const storedRows = this.#areOfRows ? new Array<Uint8Array | undefined>(this.#uses.length) : undefined;
     let storedBytes = 0;
     let cut: string[] | undefined;
     let feature = 0;
@@ -352,7 +356,6 @@ class CompiledReader implements ServiceReader {
         storedBytes += bytes.length;
         if (one.isCut) (cut ??= []).push(this.#uses[v]!.read.alias);
         status = one.status;
-        if (storedRows && status === "PRESENT") storedRows[v] = bytes;
       } else view.none(values, feature);
       const end = feature + features.length;
       if (times) {
@@ -365,8 +368,35 @@ class CompiledReader implements ServiceReader {
       for (; feature < end; feature++) statuses[feature] = status;
     }
     if (!isWhole) return undefined;
-    if (storedRows) return { values, statuses, effectiveTimes, eventTimes, storedBytes, storedRows };
     const answer = { values, statuses, effectiveTimes, eventTimes, storedBytes };
     return cut ? { ...answer, cut } : answer;
   }
+
+  #storedAnswer({ found, places, at, times }: Lookups, r: number, views: readonly RowView[]): StoredAnswer {
+    const count = views.length;
+    const rows = new Array<Uint8Array | undefined>(count);
+    const statuses = new Array<FeatureStatus>(count);
+    const looked = new Array<Found | undefined>(count);
+    let storedBytes = 0;
+    for (let v = 0; v < count; v++) {
+      const place = places[r * count + v]!;
+      const bytes = place < 0 ? undefined : found[place];
+      const one = bytes && views[v]!.values.found(bytes, at);
+      const status = one ? one.status : place < 0 ? "NULL_KEY" : "MISSING";
+      if (bytes) storedBytes += bytes.length;
+      rows[v] = status === "PRESENT" ? bytes : undefined;
+      looked[v] = one;
+      statuses[v] = status;
+      const counts = this.#counts?.[v];
+      if (counts) counts[status] = (counts[status] ?? 0) + 1;
+    }
+    return new StoredAnswer(views, rows, statuses, looked, storedBytes, times);
+  }
+}
+
+function rowViewsOf(uses: readonly ViewUse[]): readonly RowView[] | undefined {
+  const views = uses.flatMap(({ values, features }) =>
+    values instanceof AttributeValues ? [{ values, count: features.length }] : []
+  );
+  return views.length === uses.length ? views : undefined;
 }

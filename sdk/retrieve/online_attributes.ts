@@ -3,14 +3,13 @@ import type { AttributeView } from "../define/definitions.ts";
 import { effectiveMicros, type Micros } from "../time.ts";
 import { EventTime, rowLayout, type RowReader } from "../storage/encoding.ts";
 import { timing } from "./feature_read.ts";
-import type { Found, ViewValues } from "./online_values.ts";
+import type { Found, RowValues } from "./online_values.ts";
 import type { FeatureStatus } from "./status.ts";
 
 type Times = ReturnType<typeof timing>;
 
 /** Reads features of a view of attributes, by their places in it. */
-export class AttributeValues implements ViewValues {
-  readonly areOfBytes = true;
+export class AttributeValues implements RowValues {
   readonly #row: RowReader;
   readonly #defaults: readonly unknown[];
   readonly #times: Times;
@@ -21,13 +20,22 @@ export class AttributeValues implements ViewValues {
     this.#times = timing(definition);
   }
 
-  read(bytes: Uint8Array, at: Micros, _state: unknown, values: unknown[], first: number): Found {
+  found(bytes: Uint8Array, at: Micros): Found {
     const { ttl } = this.#times;
     const eventTime = new EventTime(bytes);
     const isExpired = ttl !== undefined && !eventTime.isAfter(at - ttl); // S6
-    if (isExpired) this.none(values, first);
-    else this.#row.read(bytes, values, first, this.#defaults);
     return new FoundRow(isExpired ? "EXPIRED" : "PRESENT", eventTime, this.#times);
+  }
+
+  decode(bytes: Uint8Array, values: unknown[], first: number): void {
+    this.#row.read(bytes, values, first, this.#defaults);
+  }
+
+  read(bytes: Uint8Array, at: Micros, _state: unknown, values: unknown[], first: number): Found {
+    const found = this.found(bytes, at);
+    if (found.status === "EXPIRED") this.none(values, first);
+    else this.decode(bytes, values, first);
+    return found;
   }
 
   none(values: unknown[], first: number): void {

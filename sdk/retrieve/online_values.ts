@@ -16,8 +16,6 @@ export interface Found {
 
 /** Reads the features of one view that a service wants. Values are in user form, defaults filled in (S7). */
 export interface ViewValues {
-  /** Whether values that are present are made of the bytes alone, whatever the instant. */
-  readonly areOfBytes: boolean;
   /**
    * Writes the values at an instant into `values`, from index `first` on. Undefined: these bytes are totals for other instants,
    * and the tiles behind them are needed.
@@ -25,4 +23,12 @@ export interface ViewValues {
   read(bytes: Uint8Array, at: Micros, state: ViewState, values: unknown[], first: number): Found | undefined;
   /** Writes the values of a key that has none. */
   none(values: unknown[], first: number): void;
+}
+
+/** Values that are made of a row's bytes alone, whatever the instant: they may be decoded later, or not at all. */
+export interface RowValues extends ViewValues {
+  /** What became of a look-up at an instant. */
+  found(bytes: Uint8Array, at: Micros): Found;
+  /** Writes the values of a row that is present. */
+  decode(bytes: Uint8Array, values: unknown[], first: number): void;
 }

@@ -58,7 +58,6 @@ const several = -2;
 
 /** Reads features of a view of aggregates, by their places in it. */
 export class WindowValues implements ViewValues {
-  readonly areOfBytes = false;
   readonly #definition: AggregateView;
   readonly #plan: OnlinePlan;
   readonly #reader: TileReader;

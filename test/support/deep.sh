@@ -13,4 +13,5 @@ exec npx vitest run --config test/vitest.config.ts --reporter=verbose --testTime
   test/sdk/retrieve/ \
   test/sdk/materialize/window_random.test.ts \
   test/sdk/materialize/window_online.test.ts \
-  test/sdk/materialize/random.test.ts
+  test/sdk/materialize/random.test.ts \
+  test/sdk/materialize/latest_rows.test.ts
