@@ -1,5 +1,6 @@
 /** Online reads of services with realtime views: stored features are looked up, the others computed of them at the request. */
 import type { RealtimeViewDefinition } from "../define/definitions.ts";
+import { columnsOfFeature } from "../define/realtime_checks.ts";
 import { requestTimeColumn } from "../frame/expr_node.ts";
 import { rowValue, userValue } from "../engine/value_form.ts";
 import { VarveError } from "../errors.ts";
@@ -44,9 +45,14 @@ export function compileReads(
   return new RealtimeReader(service, title, reads, inner, computed, options);
 }
 
+/** Expressions are given what they read, and no more: making rows would cost more than computing. */
+function inputsUsed<T extends { readonly name: string }>(view: RealtimeViewDefinition, inputs: readonly T[]): T[] {
+  const used = new Set(view.features.flatMap(({ name }) => columnsOfFeature(view, name)));
+  return inputs.filter(({ name }) => used.has(name));
+}
+
 /** A realtime view as it is computed. */
 interface Computation {
-  readonly alias: string;
   readonly computer: RealtimeComputer;
   /** Where its inputs are among the stored features. */
   readonly inputs: readonly {
@@ -92,9 +98,8 @@ class RealtimeReader implements ServiceReader {
     this.requestFields = requestFieldsOfReads(reads);
     const storedPlaces = new Map(inner.features.map(({ name }, i) => [name, i]));
     this.#computations = computed.map(({ read, inputs }) => ({
-      alias: read.alias,
       computer: timedComputer(realtimeComputer(read.definition, functions), read.definition, observer),
-      inputs: inputs.map(({ name, type, column }) => ({
+      inputs: inputsUsed(read.definition, inputs).map(({ name, type, column }) => ({
         name,
         place: storedPlaces.get(column)!,
         toRow: isSameInBothForms(type) ? undefined : (value: unknown) => rowValue(value, type),
@@ -102,8 +107,8 @@ class RealtimeReader implements ServiceReader {
     }));
     const own = new Set(reads.map(({ alias }) => alias));
     this.#owners = new Map(
-      this.#computations.flatMap(({ alias, inputs }) =>
-        inputs.map(({ place }) => [inner.features[place]!.namespace, alias] as const)
+      computed.flatMap(({ read, inputs }) =>
+        inputs.map(({ column }) => [inner.features[storedPlaces.get(column)!]!.namespace, read.alias] as const)
       ).filter(([namespace]) => !own.has(namespace)),
     );
     const features: ServedFeature[] = [];

@@ -57,18 +57,23 @@ export class StoredAnswer implements Answer {
   }
 
   #decoded(): unknown[] {
-    const values: unknown[] = [];
-    for (const [v, { values: view, count }] of this.#views.entries()) {
-      const first = values.length;
+    const values = new Array<unknown>(this.#views.reduce((sum, { count }) => sum + count, 0));
+    for (let v = 0, first = 0; v < this.#views.length; v++) {
+      const { values: view, count } = this.#views[v]!;
       const row = this.storedRows[v];
-      values.length = first + count;
       if (row) view.decode(row, values, first);
       else view.none(values, first);
+      first += count;
     }
     return values;
   }
 
   #eachFeature<T>(of: (view: number) => T): T[] {
-    return this.#views.flatMap(({ count }, v) => new Array<T>(count).fill(of(v)));
+    const each: T[] = [];
+    for (let v = 0; v < this.#views.length; v++) {
+      const one = of(v);
+      for (let n = this.#views[v]!.count; n > 0; n--) each.push(one);
+    }
+    return each;
   }
 }
