@@ -5,6 +5,7 @@ import { windowFeatureType } from "../../../sdk/frame/window_aggregations.ts";
 import { durationToMicros } from "../../../sdk/time.ts";
 import type { Random } from "../../conformance/expr_values.ts";
 import { type OracleInput, windowProblem } from "../../oracle/window_functions.ts";
+import { unsignedZeros } from "../../oracle/zeros.ts";
 import { windowsOracle } from "../../oracle/windows.ts";
 import { byType } from "../window/window_cases.ts";
 import { january, type Rig } from "../materialize/rig.ts";
@@ -151,11 +152,11 @@ function oneProblem(
   const place = view.aggregations.findIndex(({ name }) => name === feature.aggregation);
   if (place < 0) return actual === rows[0]!["g"] ? undefined : `${describe(actual)} is not ${describe(rows[0]!["g"])}`;
   const { function: name, where, parameters = {} } = view.aggregations[place]!;
-  const inputs = rows.map((row): OracleInput => ({
+  const inputs = unsignedZeros(rows.map((row): OracleInput => ({
     value: where && row["flag"] !== true ? null : types[place] === undefined ? undefined : row[`x${place}`],
     by: row["o"],
-  }));
-  return windowProblem(actual, name as WindowFunctionName, types[place], parameters, inputs);
+  })));
+  return windowProblem(unsignedZeros(actual), name as WindowFunctionName, types[place], parameters, inputs);
 }
 
 /** Computes every value by plain loops; throws where one cannot be. */
