@@ -261,7 +261,11 @@ async function readMany(
   const worker = async () => {
     // Each comes at another microsecond.
     for (let i = next++; i < readsPerRound; i = next++) {
-      await reader.read(requests[i % requests.length]!, { at: asked + BigInt(i) });
+      const [answer] = await reader.read(requests[i % requests.length]!, { at: asked + BigInt(i) });
+      // What nobody asks for is not always made.
+      const { values, statuses, effectiveTimes, eventTimes } = answer!;
+      const lists = [values, statuses, effectiveTimes, eventTimes];
+      if (!lists.every(({ length }) => length === reader.features.length)) throw new Error("Cannot believe the read");
     }
   };
   await Promise.all(Array.from({ length: inFlight }, worker));
