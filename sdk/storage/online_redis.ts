@@ -78,11 +78,16 @@ class RedisOnlineStore implements OnlineStore {
     // The epoch first: states that are read after it are of it, or of a later one, which reads then find out.
     const epoch = await this.epoch();
     const stored = await this.#connection.call("hvals", this.#keys.states) as unknown[];
-    this.#reader.expectEpoch(this.#keys.epoch, epoch);
     // A loader may have written its state just after the store was emptied of what it had loaded.
-    return stored.map((text) => parseState(withoutToken(text))).filter((state) =>
+    const states = stored.map((text) => parseState(withoutToken(text))).filter((state) =>
       state.epoch === undefined || state.epoch === epoch
     );
+    this.#reader.expectEpoch(
+      this.#keys.epoch,
+      epoch,
+      new Set(states.flatMap(({ collection }) => collection === undefined ? [] : [collection])),
+    );
+    return states;
   }
 
   async setState(next: ViewState, expected: ViewState | undefined): Promise<boolean> {

@@ -26,6 +26,8 @@ interface Batch {
   readonly waiters: Waiter[];
   readonly places: number[];
   readonly routing: Buffer;
+  /** What held when its collections were chosen. */
+  readonly epoch: Epoch | undefined;
 }
 
 /** What every read checks, as the end of its command. */
@@ -43,6 +45,10 @@ export class RedisReader {
   #isScheduled = false;
   readonly #spare: ByteWriter[] = [];
   #epoch: Epoch | undefined;
+  /** Loaded under that epoch. */
+  #collections: ReadonlySet<Collection> = new Set();
+  /** The epoch before, until states are read again: whoever has not seen the new states asks for its collections. */
+  #before: { readonly epoch: Epoch; readonly collections: ReadonlySet<Collection> } | undefined;
   /** Commands that were sent and have no answer. */
   readonly #sent = new Set<Batch>();
   /** Signals that are listened to: a listener for each of the requests that share one would cost more than what they read. */
@@ -59,12 +65,19 @@ export class RedisReader {
   }
 
   /**
-   * From now on reads fail when the server was emptied since: an empty store looks like one that has no value for anybody. One
-   * more key in a command costs nothing; in a Cluster it would be another command, and is left out.
+   * From now on reads fail when the server was emptied since: an empty store looks like one that has no value for anybody. Reads of
+   * collections of another epoch than theirs fail too. One more key in a command costs nothing; in a Cluster it would be another
+   * command, and is left out.
    */
-  expectEpoch(key: string, value: string): void {
+  expectEpoch(key: string, value: string, collections: ReadonlySet<Collection>): void {
     if (this.#connection.isCluster) return;
-    this.#epoch = { value, bytes: Buffer.from(`$${key.length}\r\n${key}\r\n`, "latin1") };
+    const current = this.#epoch;
+    if (current?.value === value) this.#before = undefined;
+    else {
+      this.#before = current && { epoch: current, collections: this.#collections };
+      this.#epoch = { value, bytes: Buffer.from(`$${key.length}\r\n${key}\r\n`, "latin1") };
+    }
+    this.#collections = collections;
   }
 
   /** The values of keys, in order. */
@@ -96,13 +109,19 @@ export class RedisReader {
   #add(collection: Collection, key: Uint8Array, waiter: Waiter, place: number): void {
     // Only a Cluster asks for keys of one slot.
     const bucket = this.#connection.isCluster ? bucketOf(key) : 0;
+    const epoch = this.#before?.collections.has(collection) ? this.#before.epoch : this.#epoch;
     let batch = this.#batches.get(bucket);
+    if (batch && batch.epoch !== epoch) {
+      void this.#send(batch);
+      batch = undefined;
+    }
     if (!batch) {
       batch = {
         body: this.#spare.pop() ?? new ByteWriter(4096),
         waiters: [],
         places: [],
         routing: redisKey(collection, key),
+        epoch,
       };
       this.#batches.set(bucket, batch);
       if (!this.#isScheduled) {
@@ -143,8 +162,7 @@ export class RedisReader {
   }
 
   async #send(batch: Batch): Promise<void> {
-    const { body, waiters, places } = batch;
-    const epoch = this.#epoch;
+    const { body, waiters, places, epoch } = batch;
     const head = `*${places.length + (epoch ? 2 : 1)}\r\n$4\r\nMGET\r\n`;
     const end = head.length + body.at;
     const bytes = Buffer.allocUnsafe(end + (epoch?.bytes.length ?? 0));

@@ -186,6 +186,26 @@ describe("redisOnlineStore()", () => {
     await own.stop();
   });
 
+  test("whoever has not seen the new states yet is told that the server was emptied, not that there is no value", async () => {
+    const own = await startRedis();
+    const store = redisOnlineStore({ url: own.url, workspace: "w" });
+    const collection = await store.newCollection();
+    await store.load(collection, rowsOf(1, 1, (id) => id));
+    const facts = { view: "v", version: 1, appliedVersion: 1, watermark: "", layout: "", updatedAt: "" };
+    expect(await store.setState({ ...facts, collection, epoch: await store.epoch() }, undefined)).toBe(true);
+    await store.states();
+    expect(await read(store, collection, [0])).toEqual([0]);
+    await own.command("FLUSHALL");
+    // The new epoch is known, and a reader still asks for what the states before said, together with one that asks for what is new.
+    await store.states();
+    const fresh = `${collection}new`;
+    const [old, newer] = await Promise.allSettled([read(store, collection, [0]), read(store, fresh, [0])]);
+    expect(old).toMatchObject({ status: "rejected", reason: { code: "UNAVAILABLE" } });
+    expect(newer).toEqual({ status: "fulfilled", value: [undefined] });
+    await store.close();
+    await own.stop();
+  });
+
   test("a setState() that is sent again because its answer was lost finds that it was done", async () => {
     // A proxy that hands over the command and loses the first answer to it.
     let loses = true;
