@@ -29,8 +29,9 @@ async function serveAlone(context: CommandContext, flag: unknown): Promise<void>
   const logger = context.logger("server");
   const auth = wantsAuth("serve", context.config.server, flag);
   const server = await open(context, auth.isOn);
-  tell(context, server.url, auth.note, server.keys);
+  // Before it is told: whoever hears that it serves may end it.
   closeOnSignal([() => server.close(), () => server.release()], { logger });
+  tell(context, server.url, auth.note, server.keys);
 }
 
 /** Answers together with others; the process that watches over them speaks for all. */
@@ -56,8 +57,8 @@ async function watch(context: CommandContext, count: number, flag: unknown): Pro
     process.exitCode = 1;
     return;
   }
-  tell(context, processes.url, [`${count} processes`, auth.note].filter(Boolean).join("; "), processes.keys);
   closeOnSignal([() => processes.close()], { logger });
+  tell(context, processes.url, [`${count} processes`, auth.note].filter(Boolean).join("; "), processes.keys);
 }
 
 async function open(

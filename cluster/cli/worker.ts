@@ -41,7 +41,6 @@ export async function worker(context: CommandContext): Promise<void> {
     concurrency: config.worker.concurrency,
     shutdownMs: config.worker.shutdownMs,
   });
-  context.print(`varve worker ${running.id} is up, workspace "${config.workspace}"`);
   // Together: with Redis away each of them waits for it a while.
   const stop = async () => {
     await Promise.all([scheduler.close(), running.close()]);
@@ -50,4 +49,5 @@ export async function worker(context: CommandContext): Promise<void> {
     logger,
     limitMs: config.worker.shutdownMs + 30_000,
   });
+  context.print(`varve worker ${running.id} is up, workspace "${config.workspace}"`);
 }

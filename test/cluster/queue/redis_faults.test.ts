@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setImmediate } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { openRedisQueue, type RedisQueue, type RedisQueueOptions } from "../../../cluster/queue/redis_queue.ts";
 import type { QueueEvent } from "../../../sdk/queue/queue.ts";
@@ -91,7 +93,7 @@ describe("RedisQueue when workers die", () => {
         ((await restarted.promise - killed) / 1000).toFixed(2)
       } s`,
     );
-    while (events.at(-1)?.kind !== "completed") await new Promise((resolve) => setImmediate(resolve));
+    while (events.at(-1)?.kind !== "completed") await setImmediate();
     expect(events.map((event) => event.kind)).toEqual(["added", "active", "waiting", "stalled", "active", "completed"]);
   });
 
@@ -214,6 +216,33 @@ describe("RedisQueue when Redis fails", () => {
     await redis.kill();
     await queue.close();
     await stopped.promise;
+  });
+
+  it("closes although the connection for events was never made", async () => {
+    const redis = await serve();
+    // Lets the queue's own connection through, and says nothing to the next until it is gone.
+    const silent = deferred<Socket>();
+    let connections = 0;
+    const gate = createServer((socket) => {
+      socket.on("error", () => {});
+      if (++connections > 1) return silent.resolve(socket);
+      socket.pipe(connect(redis.port, "127.0.0.1").on("error", () => {})).pipe(socket);
+    });
+    await once(gate.listen(0, "127.0.0.1"), "listening");
+    closing.push(async () => gate.close());
+    const refused = deferred();
+    const { port } = gate.address() as AddressInfo;
+    const queue = await open({ ...redis, url: `redis://127.0.0.1:${port}` }, {
+      onError: ({ message }) => message.includes("ECONNREFUSED") && refused.resolve(),
+    });
+    queue.watch(() => {});
+    const socket = await silent.promise;
+    gate.close();
+    socket.resetAndDestroy();
+    await refused.promise;
+    // After these turns its socket is closed, and it waits before it tries again.
+    for (let turn = 0; turn < 5; turn++) await setImmediate();
+    await queue.close();
   });
 
   it("says that Redis is down when it is opened", async () => {
