@@ -67,7 +67,8 @@ export class RedisConnection {
     this.#timeoutMs = timeoutMs;
     this.#connectTimeoutMs = connectTimeoutMs;
     this.description = describe(address.url);
-    const limits = { commandTimeout: timeoutMs, connectTimeout: connectTimeoutMs };
+    // A command that is late says nothing of its connection: one that a network forgot would swallow all that come after it.
+    const limits = { commandTimeout: timeoutMs, socketTimeout: timeoutMs, connectTimeout: connectTimeoutMs };
     this.#client = cluster ? clusterClient(address.url, cluster[1]!, limits) : singleClient(address.url, limits);
     // Kept for the message of the command that fails next; unheard, it would end the process.
     this.#client.on("error", (error: unknown) => this.#lastError = reasonOf(error));
@@ -160,7 +161,7 @@ export class RedisConnection {
       const onReady = () => settle();
       const onClose = () => settle(this.#unavailable(this.#lastError));
       const timer = setTimeout(
-        () => settle(this.#unavailable(new Error(`no answer within ${this.#connectTimeoutMs} ms`))),
+        () => settle(this.#unavailable(noAnswer(this.#connectTimeoutMs))),
         this.#connectTimeoutMs,
       );
       client.once("ready", onReady).once("close", onClose).once("end", onClose);
@@ -191,6 +192,7 @@ export class RedisConnection {
 
 interface Limits {
   readonly commandTimeout: number;
+  readonly socketTimeout: number;
   readonly connectTimeout: number;
 }
 
@@ -239,6 +241,9 @@ function describe(url: string): string {
   const withoutCredentials = url.replace(/\/\/[^@/]*@/, "//").replace(/\?.*$/, "");
   return `Redis at ${withoutCredentials}`;
 }
+
+/** Why a server that says nothing is given up. */
+export const noAnswer = (ms: number) => new Error(`no answer within ${ms} ms`);
 
 /** A server's or a socket's error in varve's words. */
 export function redisError(description: string, error: unknown): VarveError {

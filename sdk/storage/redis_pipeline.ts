@@ -4,9 +4,15 @@
  * its bytes cost.
  */
 import { VarveError } from "../errors.ts";
-import { type RedisConnection, redisError, retryDelayMs, type SocketTarget } from "./redis_client.ts";
+import { noAnswer, type RedisConnection, redisError, retryDelayMs, type SocketTarget } from "./redis_client.ts";
 import { type Reply, ReplyReader, type Values } from "./redis_replies.ts";
 import { RedisSocket } from "./redis_socket.ts";
+
+/**
+ * How long a server may be silent while a connection is made, in ms: time enough for a packet that was lost to be sent again, which
+ * systems do after a second, and so short that reads are answered soon after the network is back.
+ */
+const connectSilenceMs = 1_500;
 
 /** A command that has no answer yet. */
 interface Command {
@@ -74,9 +80,11 @@ export class RedisPipeline {
   async #connect(): Promise<Channel> {
     const started = performance.now();
     try {
-      const socket = await RedisSocket.connect(this.#target, this.#description);
-      await socket.loaded(this.#target.connectTimeoutMs);
-      const channel = new Channel(socket, (lost, error) => this.#lost(lost, error));
+      const { timeoutMs, connectTimeoutMs } = this.#target;
+      const silenceMs = Math.min(connectSilenceMs, timeoutMs, connectTimeoutMs);
+      const socket = await RedisSocket.connect(this.#target, this.#description, silenceMs);
+      await socket.loaded(connectTimeoutMs);
+      const channel = new Channel(socket, timeoutMs, (lost, error) => this.#lost(lost, error));
       if (this.#isClosed) channel.end(this.#closed());
       else this.#channel = channel;
       this.#failures = 0;
@@ -106,6 +114,7 @@ export class RedisPipeline {
 /** One connection, and the commands that were sent on it. */
 class Channel {
   readonly #socket: RedisSocket;
+  readonly #timeoutMs: number;
   readonly #replies = new ReplyReader((reply) => this.#answer(reply));
   /** In order, without those that are answered. */
   readonly #commands: Command[] = [];
@@ -115,8 +124,13 @@ class Channel {
   readonly #onLost: (commands: readonly Command[], error: VarveError) => void;
 
   /** `onLost` takes commands that have no answer when the connection ends. */
-  constructor(socket: RedisSocket, onLost: (commands: readonly Command[], error: VarveError) => void) {
+  constructor(
+    socket: RedisSocket,
+    timeoutMs: number,
+    onLost: (commands: readonly Command[], error: VarveError) => void,
+  ) {
     this.#socket = socket;
+    this.#timeoutMs = timeoutMs;
     this.#onLost = onLost;
     socket.handOver((chunk) => this.#read(chunk), (error) => {
       clearTimeout(this.#timer);
@@ -174,7 +188,7 @@ class Channel {
     const late = this.#commands.filter(({ deadline }) => deadline <= now);
     if (late.length > 0) {
       this.#commands.splice(0, this.#commands.length, ...this.#commands.filter(({ deadline }) => deadline > now));
-      this.#fail(late, this.#socket.silence());
+      this.#fail(late, noAnswer(this.#timeoutMs));
     } else if (this.#commands.length > 0) this.#lookAt(Math.min(...this.#commands.map(({ deadline }) => deadline)));
   }
 

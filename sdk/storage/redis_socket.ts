@@ -5,8 +5,8 @@
 import { once } from "node:events";
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { VarveError } from "../errors.ts";
-import { redisError, type SocketTarget } from "./redis_client.ts";
+import type { VarveError } from "../errors.ts";
+import { noAnswer, redisError, type SocketTarget } from "./redis_client.ts";
 
 /** What takes the answers: their first line, in order. */
 export type AnswerListener = (line: string) => void;
@@ -15,7 +15,7 @@ export type AnswerListener = (line: string) => void;
 export class RedisSocket {
   readonly #socket: Socket;
   readonly #description: string;
-  readonly #timeoutMs: number;
+  readonly #silenceMs: number;
   #rest: Buffer | undefined;
   #skipLine = false;
   #onAnswer: AnswerListener = () => {};
@@ -24,40 +24,45 @@ export class RedisSocket {
   #onBytes: (chunk: Buffer) => void = (chunk) => this.#read(chunk);
   #onEnd: ((error: VarveError) => void) | undefined;
 
-  private constructor(socket: Socket, target: SocketTarget, description: string) {
+  private constructor(socket: Socket, description: string, silenceMs: number) {
     this.#socket = socket;
     this.#description = description;
-    this.#timeoutMs = target.timeoutMs;
+    this.#silenceMs = silenceMs;
     socket.on("data", (chunk: Buffer) => this.#onBytes(chunk));
     socket.on("error", (error) => this.#fail(error));
     socket.on("close", () => this.#fail(new Error("the connection was closed")));
-    socket.on("timeout", () => this.destroy(this.silence()));
+    endWhenSilent(socket, silenceMs);
   }
 
-  /** Connects, gives credentials and chooses the database. */
-  static async connect(target: SocketTarget, description: string): Promise<RedisSocket> {
-    const { host, port, path, tls } = target;
+  /**
+   * Connects, gives credentials and chooses the database. A server that says nothing for `silenceMs` while it is waited for is given
+   * up, now and in every later use.
+   */
+  static async connect(
+    target: SocketTarget,
+    description: string,
+    silenceMs: number = target.timeoutMs,
+  ): Promise<RedisSocket> {
+    const { host, port, path, tls, connectTimeoutMs } = target;
     const socket = path !== undefined
       ? connectPlain({ path })
       : tls
       ? connectTls({ host: host!, port: port!, ...(isIP(host!) === 0 && { servername: host! }), ...tls })
       : connectPlain({ host: host!, port: port! });
+    const connection = new RedisSocket(socket, description, silenceMs);
+    // A name that is looked up is no silence of the server, and looking again would hold one more thread of the few there are.
+    if (path !== undefined || isIP(host!) !== 0) socket.setTimeout(silenceMs);
+    else socket.once("lookup", () => socket.setTimeout(silenceMs));
+    const timer = setTimeout(() => socket.destroy(noAnswer(connectTimeoutMs)), connectTimeoutMs);
     try {
-      await once(socket, tls ? "secureConnect" : "connect", { signal: AbortSignal.timeout(target.connectTimeoutMs) });
-    } catch (error) {
-      socket.destroy();
-      throw redisError(
-        description,
-        error instanceof Error && error.name === "AbortError" ? new Error("no answer") : error,
-      );
-    }
-    socket.setNoDelay(true);
-    const connection = new RedisSocket(socket, target, description);
-    try {
+      await once(socket, tls ? "secureConnect" : "connect");
+      socket.setNoDelay(true);
       await connection.#handshake(target);
     } catch (error) {
       connection.destroy();
-      throw error;
+      throw redisError(description, error);
+    } finally {
+      clearTimeout(timer);
     }
     return connection;
   }
@@ -117,11 +122,6 @@ export class RedisSocket {
     return redisError(this.#description, cause);
   }
 
-  /** The error of a server that does not answer. */
-  silence(): Error {
-    return new Error(`no answer within ${this.#timeoutMs} ms`);
-  }
-
   /** Why it cannot be used again. */
   get failure(): VarveError | undefined {
     return this.#failure;
@@ -130,7 +130,7 @@ export class RedisSocket {
   /** Starts a use: silence counts as failure from now on, and the process waits for it. */
   begin(onAnswer: AnswerListener): void {
     this.#onAnswer = onAnswer;
-    this.#socket.setTimeout(this.#timeoutMs);
+    this.#socket.setTimeout(this.#silenceMs);
     this.#socket.ref();
   }
 
@@ -193,4 +193,17 @@ export class RedisSocket {
     this.#rest = start < bytes.length ? bytes.subarray(start) : undefined;
     this.#notify();
   }
+}
+
+/** Ends a connection on which nothing happened for the time that is set. What came while this process was busy counts. */
+function endWhenSilent(socket: Socket, silenceMs: number): void {
+  socket.on("timeout", () => {
+    const { connecting, bytesRead } = socket;
+    setImmediate(() => {
+      // Nobody waits any more.
+      if (!socket.timeout) return;
+      if (socket.connecting !== connecting || socket.bytesRead !== bytesRead) socket.setTimeout(silenceMs);
+      else socket.destroy(noAnswer(silenceMs));
+    });
+  });
 }

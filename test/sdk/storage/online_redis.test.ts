@@ -1,4 +1,4 @@
-import { createConnection, createServer } from "node:net";
+import { createConnection, createServer, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { redisOnlineStore } from "../../../sdk/storage/online_redis.ts";
 import type { OnlineStore } from "../../../sdk/storage/online_store.ts";
@@ -233,6 +233,30 @@ describe("redisOnlineStore()", () => {
     expect(await store.setState(state, undefined)).toBe(true);
     expect(loses).toBe(false);
     expect(await store.setState(state, undefined)).toBe(false);
+    await store.close();
+    proxy.close();
+  });
+
+  test("a connection that the network forgot without a word is replaced", async () => {
+    // A proxy that swallows what comes over the connections it had when told to forget.
+    const known = new Set<Socket>();
+    const forgotten = new Set<Socket>();
+    const proxy = createServer((near) => {
+      known.add(near);
+      const far = createConnection(server.port, "127.0.0.1");
+      near.on("data", (bytes) => void (forgotten.has(near) || far.write(bytes)));
+      far.on("data", (bytes) => void near.write(bytes));
+      near.on("error", () => {}).on("close", () => far.destroy());
+      far.on("error", () => {}).on("close", () => near.destroy());
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+    const { port } = proxy.address() as { port: number };
+    const store = redisOnlineStore({ url: `redis://127.0.0.1:${port}`, workspace: "w", timeoutMs: 300 });
+    expect(await store.states()).toEqual(await store.states());
+    for (const socket of known) forgotten.add(socket);
+    expect(forgotten.size).toBe(1);
+    await expect(store.states()).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    await expect.poll(() => store.states().then(() => "read", (error) => error.code), { timeout: 10_000 }).toBe("read");
     await store.close();
     proxy.close();
   });

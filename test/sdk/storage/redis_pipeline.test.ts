@@ -1,6 +1,6 @@
 /** Reads over a connection that behaves in ways a real server seldom does: a server of a few lines says what is asked of it. */
 import { once } from "node:events";
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { afterEach, expect, onTestFinished, test } from "vitest";
 import { redisOnlineStore } from "../../../sdk/storage/online_redis.ts";
 import type { OnlineStore } from "../../../sdk/storage/online_store.ts";
@@ -169,6 +169,44 @@ test.each([
   expect(new Set(asked)).toEqual(new Set(["PING"]));
   isOpen = true;
   await expect.poll(() => ask(store, 1).catch(() => false)).toBe(true);
+});
+
+test("a connection whose first words are swallowed is given up soon, and the next one is used", async () => {
+  const { server, store } = await open((words, _, connection) => connection === 1 ? undefined : echo(words));
+  const message = expect.stringMatching(/^Cannot use Redis at .*: no answer within 1500 ms; start it/);
+  await expect(ask(store, 1)).rejects.toMatchObject({ code: "UNAVAILABLE", message });
+  expect(await ask(store, 1)).toBe(true);
+  expect(server.connections).toBe(2);
+});
+
+test("a server that takes no connections is given up soon, and asked again", async () => {
+  const redis = await startRedis({ config: { "tcp-backlog": "1" } });
+  onTestFinished(() => redis.stop());
+  const store = redisOnlineStore({ url: redis.url, workspace: "w" });
+  onTestFinished(() => store.close());
+  await store.load("a", batchOf([[1, 1, 1, 7]]));
+  process.kill(redis.pid, "SIGSTOP");
+  onTestFinished(() => void process.kill(redis.pid, "SIGCONT"));
+  // The system itself connects so many; from then on it drops what comes.
+  const waiting = [connect(redis.port, "127.0.0.1"), connect(redis.port, "127.0.0.1")];
+  onTestFinished(() => waiting.forEach((socket) => socket.destroy()));
+  await Promise.all(waiting.map((socket) => once(socket, "connect")));
+  const message = expect.stringMatching(/^Cannot use Redis at .*: no answer within 1500 ms; start it/);
+  await expect(read(store, "a", [1])).rejects.toMatchObject({ code: "UNAVAILABLE", message });
+  process.kill(redis.pid, "SIGCONT");
+  expect(await read(store, "a", [1])).toEqual([7]);
+});
+
+test("a process that was busy while it connected looks at what came before it gives up", async () => {
+  const redis = await startRedis();
+  onTestFinished(() => redis.stop());
+  const store = redisOnlineStore({ url: redis.url, workspace: "w" });
+  onTestFinished(() => store.close());
+  await store.load("a", batchOf([[1, 1, 1, 7]]));
+  const asked = read(store, "a", [1]);
+  await turn();
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_600);
+  expect(await asked).toEqual([7]);
 });
 
 test("who may not ping may read", async () => {
