@@ -5,7 +5,7 @@
 import { setMaxListeners } from "node:events";
 
 /** How much later than asked a signal may be raised, as a share of the time, and in milliseconds at most. */
-const lateness = { share: 0.05, mostMs: 10 } as const;
+const lateness = { share: 0.05, mostMs: 50 } as const;
 
 /** What AbortSignal.timeout gives; one for all, as making it takes longer than an answer. */
 const timeout = new DOMException("The operation was aborted due to timeout", "TimeoutError");

@@ -14,26 +14,36 @@ export interface ReadContext {
 }
 
 /** What `performance.now()` was when the request came in, when the store was asked, and when it had answered. */
-export interface AnswerTimes {
+interface AnswerTimes {
   readonly started: number;
   readonly asked: number;
   readonly answered: number;
 }
 
+/** Looks at the clock for requests that want to know how long they took; none for others: a look is half a percent of an answer. */
+export function watchFor(
+  { metadataOptions }: VectorOptions,
+  started: number,
+): { answered(): AnswerTimes } | undefined {
+  if (metadataOptions?.["includeSloInfo"] !== true) return undefined;
+  const asked = performance.now();
+  return { answered: () => ({ started, asked, answered: performance.now() }) };
+}
+
 /** Answers above these do not count when latency is judged: the store, not the server, is slow then. */
 const sloLimits = { bytes: 2 * 1024 * 1024, seconds: 0.025 } as const;
 
-/** The answer's body for one row, which took so long to read. */
+/** The answer's body for one row; with how long it took where that is wanted. */
 export function oneAnswer(
   reader: ServiceReader,
   row: Row,
   { metadataOptions: wanted }: VectorOptions,
-  times: AnswerTimes,
+  times: AnswerTimes | undefined,
 ): string {
   const writer = answerWriter(reader);
   const result = writer.vector(row);
   if (!isAnyWanted(wanted)) return `{"result":${result}}`;
-  const slo = wanted["includeSloInfo"] ? `,"sloInfo":${sloInfo([row], times)}` : "";
+  const slo = times ? `,"sloInfo":${sloInfo([row], times)}` : "";
   return `{"result":${result},"metadata":{"features":${writer.metadata(wanted, row)}${slo}}}`;
 }
 
@@ -42,12 +52,12 @@ export function batchAnswer(
   reader: ServiceReader,
   rows: readonly Row[],
   { metadataOptions: wanted }: VectorOptions,
-  times: AnswerTimes,
+  times: AnswerTimes | undefined,
 ): string {
   const writer = answerWriter(reader);
   const result = writer.vectors(rows);
   if (!isAnyWanted(wanted)) return `{"result":${result}}`;
-  const slo = wanted["includeSloInfo"] ? batchSloInfo(rows, times) : "";
+  const slo = times ? batchSloInfo(rows, times) : "";
   return `{"result":${result},"metadata":{"features":${writer.batchMetadata(wanted, rows)}${slo}}}`;
 }
 

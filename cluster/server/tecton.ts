@@ -5,7 +5,7 @@ import type { ServerConfig } from "../config.ts";
 import { Deadlines } from "./deadlines.ts";
 import { errorAnswer } from "./errors_http.ts";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "./fastify.ts";
-import { batchAnswer, oneAnswer, readRows } from "./get_features.ts";
+import { batchAnswer, oneAnswer, readRows, watchFor } from "./get_features.ts";
 import type { ReadContext } from "./get_features.ts";
 import { answerWriter } from "./tecton_answer.ts";
 import { tectonType } from "./tecton_json.ts";
@@ -72,20 +72,20 @@ function answersFrom({ serving, workspace, clock, config }: ReadRoutes): Answers
       const context = contextOf(request, params);
       const reader = await readerOf(request, params, context.signal);
       request.service = reader.service;
-      const asked = performance.now();
+      const watch = watchFor(params, request.startedAt);
       const [row] = await readRows(reader, [params], params, context);
       reply.header("content-type", jsonType);
-      return oneAnswer(reader, row, params, { started: request.startedAt, asked, answered: performance.now() });
+      return oneAnswer(reader, row, params, watch?.answered());
     },
     getFeaturesBatch: async (request, reply) => {
       const params = paramsOf(request);
       const context = contextOf(request, params);
       const reader = await readerOf(request, params, context.signal);
       request.service = reader.service;
-      const asked = performance.now();
+      const watch = watchFor(params, request.startedAt);
       const rows = await readRows(reader, params.requestData!, params, context);
       reply.header("content-type", jsonType);
-      return batchAnswer(reader, rows, params, { started: request.startedAt, asked, answered: performance.now() });
+      return batchAnswer(reader, rows, params, watch?.answered());
     },
     metadata: async (request) => {
       const params = paramsOf(request);

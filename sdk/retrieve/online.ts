@@ -24,7 +24,7 @@ import type {
   ServiceReader,
 } from "./service_reader.ts";
 import type { FeatureStatus } from "./status.ts";
-import { type RowView, StoredAnswer } from "./stored_answer.ts";
+import { missing, nullKey, type RowView, rowViewsOf, StoredAnswer } from "./stored_answer.ts";
 
 /** How a reader is made. */
 export interface CompileOptions {
@@ -114,8 +114,6 @@ interface Lookups {
   insufficient?: number[];
 }
 
-const noTimes = { effectiveTime: undefined, eventTime: undefined } as const;
-
 /** The state of a view version that is loaded. */
 type ServedState = ViewState & { readonly collection: Collection };
 
@@ -155,7 +153,7 @@ class CompiledReader implements ServiceReader {
     this.#store = store;
     this.#findState = findState;
     this.#observer = observer;
-    this.#rowViews = rowViewsOf(uses);
+    this.#rowViews = rowViewsOf(uses.map(({ values, features }) => ({ values, count: features.length })));
     this.#counts = observer && uses.map(({ read }) => observer.countsOf(read.definition.name));
     this.features = Object.freeze(
       uses.flatMap(({ read, features }) =>
@@ -181,7 +179,15 @@ class CompiledReader implements ServiceReader {
   ): Promise<Answer[]> {
     if (context) checkNoFields(this.#title, context);
     const lookups = this.#lookups(requests, at, times);
-    if (lookups.keys.length > 0) lookups.found = await this.#look(lookups.collections, lookups.keys, signal);
+    const { collections, keys } = lookups;
+    if (keys.length > 0) {
+      const started = performance.now();
+      try {
+        lookups.found = await this.#store.getMany(collections, keys, signal);
+      } finally {
+        this.#tellOfLook(started);
+      }
+    }
     const answers = new Array<Answer | undefined>(requests.length);
     if (this.#rowViews) {
       for (let r = 0; r < requests.length; r++) answers[r] = this.#storedAnswer(lookups, r, this.#rowViews);
@@ -225,18 +231,8 @@ class CompiledReader implements ServiceReader {
     return { served, collections, keys, places, found: [], at, times };
   }
 
-  /** One look-up of the store, told of. */
-  async #look(
-    collections: readonly Collection[],
-    keys: readonly Uint8Array[],
-    signal: AbortSignal | undefined,
-  ): Promise<(Uint8Array | undefined)[]> {
-    const started = performance.now();
-    try {
-      return await this.#store.getMany(collections, keys, signal);
-    } finally {
-      this.#observer?.storeTook(performance.now() - started);
-    }
+  #tellOfLook(started: number): void {
+    this.#observer?.storeTook(performance.now() - started);
   }
 
   /** One look-up per view and request, as the features of a view are found or missing together. */
@@ -265,7 +261,9 @@ class CompiledReader implements ServiceReader {
   ): Promise<void> {
     const wanted = places.map((place) => keys[place]!);
     const where = places.map((place) => collections[place]!);
-    const values = await this.#look([...where, ...where], [...wanted, ...wanted.map(tilesKey)], signal);
+    const started = performance.now();
+    const values = await this.#store.getMany([...where, ...where], [...wanted, ...wanted.map(tilesKey)], signal)
+      .finally(() => this.#tellOfLook(started));
     for (const [i, place] of places.entries()) {
       const totals = values[i] ?? found[place]!;
       found[place] = tilesBehind(totals, values[places.length + i]) ?? totals;
@@ -344,28 +342,27 @@ class CompiledReader implements ServiceReader {
       const { values: view, features } = this.#uses[v]!;
       const place = places[first + v]!;
       const bytes = place < 0 ? undefined : found[place];
-      let status: FeatureStatus = place < 0 ? "NULL_KEY" : "MISSING";
-      let one: Found | undefined;
+      let one = place < 0 ? nullKey : missing;
       if (bytes) {
-        one = view.read(bytes, at, served[v]!, values, feature);
-        if (!one) {
+        const read = view.read(bytes, at, served[v]!, values, feature);
+        if (!read) {
           (lookups.insufficient ??= []).push(place);
           isWhole = false;
           continue;
         }
+        one = read;
         storedBytes += bytes.length;
         if (one.isCut) (cut ??= []).push(this.#uses[v]!.read.alias);
-        status = one.status;
       } else view.none(values, feature);
       const end = feature + features.length;
       if (times) {
-        const { effectiveTime, eventTime } = one ?? noTimes;
+        const { effectiveTime, eventTime } = one;
         for (let i = feature; i < end; i++) {
           effectiveTimes.push(effectiveTime);
           eventTimes.push(eventTime);
         }
       }
-      for (; feature < end; feature++) statuses[feature] = status;
+      for (; feature < end; feature++) statuses[feature] = one.status;
     }
     if (!isWhole) return undefined;
     const answer = { values, statuses, effectiveTimes, eventTimes, storedBytes };
@@ -375,28 +372,19 @@ class CompiledReader implements ServiceReader {
   #storedAnswer({ found, places, at, times }: Lookups, r: number, views: readonly RowView[]): StoredAnswer {
     const count = views.length;
     const rows = new Array<Uint8Array | undefined>(count);
-    const statuses = new Array<FeatureStatus>(count);
-    const looked = new Array<Found | undefined>(count);
+    const looked = new Array<Found>(count);
     let storedBytes = 0;
     for (let v = 0; v < count; v++) {
       const place = places[r * count + v]!;
       const bytes = place < 0 ? undefined : found[place];
-      const one = bytes && views[v]!.values.found(bytes, at);
-      const status = one ? one.status : place < 0 ? "NULL_KEY" : "MISSING";
       if (bytes) storedBytes += bytes.length;
-      rows[v] = status === "PRESENT" ? bytes : undefined;
+      const one = bytes ? views[v]!.values.found(bytes, at) : place < 0 ? nullKey : missing;
       looked[v] = one;
-      statuses[v] = status;
+      const { status } = one;
+      rows[v] = status === "PRESENT" ? bytes : undefined;
       const counts = this.#counts?.[v];
       if (counts) counts[status] = (counts[status] ?? 0) + 1;
     }
-    return new StoredAnswer(views, rows, statuses, looked, storedBytes, times);
+    return new StoredAnswer(views, rows, looked, storedBytes, times);
   }
-}
-
-function rowViewsOf(uses: readonly ViewUse[]): readonly RowView[] | undefined {
-  const views = uses.flatMap(({ values, features }) =>
-    values instanceof AttributeValues ? [{ values, count: features.length }] : []
-  );
-  return views.length === uses.length ? views : undefined;
 }

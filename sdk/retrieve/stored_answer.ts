@@ -1,6 +1,7 @@
 /** Answers that are made of stored rows alone: what nobody asks for is not decoded. */
 import type { Micros } from "../time.ts";
-import type { Found, RowValues } from "./online_values.ts";
+import { AttributeValues } from "./online_attributes.ts";
+import type { Found, RowValues, ViewValues } from "./online_values.ts";
 import type { Answer } from "./service_reader.ts";
 import type { FeatureStatus } from "./status.ts";
 
@@ -11,29 +12,40 @@ export interface RowView {
   readonly count: number;
 }
 
+/** The views, where stored rows are all that values are made of; undefined where some values are made of more. */
+export function rowViewsOf(views: readonly { values: ViewValues; count: number }[]): readonly RowView[] | undefined {
+  return views.every((view): view is RowView => view.values instanceof AttributeValues) ? views : undefined;
+}
+
+const nothing = { effectiveTime: undefined, eventTime: undefined } as const;
+
+/** A key that is null: nothing was looked up (S7). */
+export const nullKey: Found = { status: "NULL_KEY", ...nothing };
+
+/** A key that has no row. */
+export const missing: Found = { status: "MISSING", ...nothing };
+
 /** A server that knows the text of the very same rows asks for none of the values, and most requests for no times or statuses. */
 export class StoredAnswer implements Answer {
   readonly storedRows: readonly (Uint8Array | undefined)[];
   readonly storedBytes: number;
   readonly #views: readonly RowView[];
-  readonly #statuses: readonly FeatureStatus[];
-  readonly #found: readonly (Found | undefined)[];
+  readonly #found: readonly Found[];
   readonly #hasTimes: boolean;
   #values: unknown[] | undefined;
   #statusList: FeatureStatus[] | undefined;
   #effectiveTimes: (Micros | undefined)[] | undefined;
 
+  /** By view: the rows that are present, and what became of the look-up. */
   constructor(
     views: readonly RowView[],
     rows: readonly (Uint8Array | undefined)[],
-    statuses: readonly FeatureStatus[],
-    found: readonly (Found | undefined)[],
+    found: readonly Found[],
     storedBytes: number,
     hasTimes: boolean,
   ) {
     this.#views = views;
     this.storedRows = rows;
-    this.#statuses = statuses;
     this.#found = found;
     this.storedBytes = storedBytes;
     this.#hasTimes = hasTimes;
@@ -45,15 +57,15 @@ export class StoredAnswer implements Answer {
   }
 
   get statuses(): FeatureStatus[] {
-    return this.#statusList ??= this.#eachFeature((v) => this.#statuses[v]!);
+    return this.#statusList ??= this.#eachFeature((v) => this.#found[v]!.status);
   }
 
   get effectiveTimes(): (Micros | undefined)[] {
-    return this.#effectiveTimes ??= this.#hasTimes ? this.#eachFeature((v) => this.#found[v]?.effectiveTime) : [];
+    return this.#effectiveTimes ??= this.#hasTimes ? this.#eachFeature((v) => this.#found[v]!.effectiveTime) : [];
   }
 
   get eventTimes(): (Micros | undefined)[] {
-    return this.#hasTimes ? this.#eachFeature((v) => this.#found[v]?.eventTime) : [];
+    return this.#hasTimes ? this.#eachFeature((v) => this.#found[v]!.eventTime) : [];
   }
 
   #decoded(): unknown[] {

@@ -20,7 +20,7 @@ interface Waiter {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Keys that go into one command; `waiters[i]` gets the i-th answer at `places[i]`. */
+/** Keys that go into one command; `waiters[i]` gets the i-th answer at `places[i]` of its own. */
 interface Batch {
   readonly body: ByteWriter;
   readonly waiters: Waiter[];

@@ -11,8 +11,8 @@ describe("Deadlines", () => {
     const signal = deadlines.after(ms);
     vi.advanceTimersByTime(ms - 1);
     expect(signal.aborted).toBe(false);
-    // A twentieth later at most, but not more than 10 ms, and the milliseconds of a timer.
-    vi.advanceTimersByTime(1 + Math.min(10, ms / 20) + 3);
+    // A twentieth later at most, but not more than 50 ms, and the milliseconds of a timer.
+    vi.advanceTimersByTime(1 + Math.min(50, ms / 20) + 3);
     expect(signal.aborted).toBe(true);
     expect(signal.reason).toMatchObject({ name: "TimeoutError" });
   });
@@ -26,7 +26,7 @@ describe("Deadlines", () => {
       signals.add(signal);
       vi.advanceTimersByTime(1);
     }
-    expect(signals.size).toBeLessThanOrEqual(101);
+    expect(signals.size).toBeLessThanOrEqual(21);
     vi.advanceTimersByTime(5_000);
     expect([...signals].every((signal) => signal.aborted)).toBe(true);
     expect(deadlines.after(2_000).aborted).toBe(false);
