@@ -28,7 +28,7 @@ export type {
   SubmitOptions,
   WorkerRecord,
 } from "./queue/queue.ts";
-export { pause, systemTimers } from "./queue/timers.ts";
+export { endsWithin, pause, systemTimers } from "./queue/timers.ts";
 export type { Timers } from "./queue/timers.ts";
 
 export { describeProblem, Reconciler } from "./materialize/reconciler.ts";

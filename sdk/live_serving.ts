@@ -4,6 +4,7 @@ import type { AuditCounts, AuditSettings } from "./audit/audit_log.ts";
 import { messageOf, VarveError } from "./errors.ts";
 import { realtimeFunction } from "./define/realtime_function.ts";
 import type { Places } from "./places.ts";
+import { endsWithin } from "./queue/timers.ts";
 import { servedRealtimeView, servedService, servedView } from "./registry/fold.ts";
 import type { Registry } from "./registry/registry.ts";
 import type { RegistryState } from "./registry/state.ts";
@@ -147,7 +148,7 @@ export class LiveServing implements Serving {
     this.#states = byView;
     const isNew = state.revision !== this.#state.revision;
     // What served until now does so until the functions of what is new run: no request waits for their start.
-    if (isNew && this.#timer) await withinMs(this.warm(state), warmMs);
+    if (isNew && this.#timer) await endsWithin(this.warm(state), warmMs);
     if (isNew) {
       this.#readers = new Map();
       this.#known = new Map();
@@ -326,13 +327,6 @@ function servedFunctions(state: RegistryState): PublishedFunction[] {
     const fn = served && realtimeFunction(served.definition);
     return fn ? [fn] : [];
   });
-}
-
-/** Waits for work, but not for longer. */
-async function withinMs(work: Promise<void>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([work, new Promise<void>((resolve) => timer = setTimeout(resolve, ms))]);
-  clearTimeout(timer);
 }
 
 /** Gives up when the signal says so: a store that hangs would keep whoever asks waiting. */

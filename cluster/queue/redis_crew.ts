@@ -1,5 +1,5 @@
 /** One worker of the cluster's queue: runs handlers, renews their leases, hears of cancels, hands back at the end. */
-import { Attempt, backoffMs, pause, systemTimers, toJsonData } from "varve/cluster";
+import { Attempt, backoffMs, endsWithin, pause, systemTimers, toJsonData } from "varve/cluster";
 import type { BackoffOptions, Handler, Job, Outcome, Running } from "varve/cluster";
 import {
   type BullJob,
@@ -145,10 +145,9 @@ export class RedisCrew implements Running {
   }
 
   async #tellProgress(stored: BullJob, value: unknown): Promise<void> {
-    const told = new AbortController();
     // Progress is for lookers-on: it neither fails nor holds up the work.
-    void stored.updateProgress(toJsonData(value) as object).catch(this.#options.onError).finally(() => told.abort());
-    await pause(progressWaitMs, systemTimers, told.signal);
+    const told = stored.updateProgress(toJsonData(value) as object).catch(this.#options.onError);
+    await endsWithin(told, progressWaitMs);
   }
 
   async #cancelAskedFor(id: string): Promise<string | undefined> {

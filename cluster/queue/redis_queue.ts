@@ -1,6 +1,6 @@
 /** The queue of a cluster: the queue contract over BullMQ and Redis. */
 import { VarveError } from "varve";
-import { completeOptions, jobId, systemTimers, workerForgottenMs } from "varve/cluster";
+import { completeOptions, endsWithin, jobId, workerForgottenMs } from "varve/cluster";
 import type {
   BackoffOptions,
   Handler,
@@ -86,8 +86,9 @@ export class RedisQueue implements Queue {
   /** Throws UNAVAILABLE unless Redis answers in time, INVALID_CONFIG when it would throw jobs away. */
   async check(timeoutMs: number): Promise<void> {
     await this.#ask("open the queue", async () => {
-      const client = await within(timeoutMs, this.#queue.backend.client);
-      checkEvictionPolicy(await client.info(), this.description);
+      const connecting = this.#queue.backend.client;
+      if (!await endsWithin(connecting, timeoutMs)) throw new Error(`timed out after ${timeoutMs} ms`);
+      checkEvictionPolicy(await (await connecting).info(), this.description);
     });
   }
 
@@ -327,16 +328,4 @@ function submitted(
   { id, job, settings, at }: { id: string; job: Job; settings: { delayMs: number }; at: Date },
 ): JobRecord {
   return Object.freeze({ id, job, state: settings.delayMs > 0 ? "delayed" : "waiting", attempts: 0, enqueuedAt: at });
-}
-
-async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
-  let stop = () => {};
-  const late = new Promise<never>((_resolve, reject) => {
-    stop = systemTimers.after(ms, () => reject(new Error(`timed out after ${ms} ms`)));
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    stop();
-  }
 }

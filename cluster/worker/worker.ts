@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { messageOf } from "varve";
 import type { Clock } from "varve";
-import { describeJob, pause, systemTimers } from "varve/cluster";
+import { describeJob, endsWithin, systemTimers } from "varve/cluster";
 import type { Handler, Job, JobContext, Queue, Timers } from "varve/cluster";
 import type { Logger } from "../log.ts";
 import { type Lag, watchLag } from "./loop_lag.ts";
@@ -60,12 +60,11 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     logger.info({ worker: id, jobs: [...jobs.keys()] }, "worker stops");
     await running.close({ deadlineMs: shutdownMs });
     stopLag();
-    const told = new AbortController();
-    void stopBeats().then(() => queue.leave(id)).catch((error: unknown) =>
+    const told = stopBeats().then(() => queue.leave(id)).catch((error: unknown) =>
       logger.debug({ err: error }, "cannot tell that this worker is gone")
-    ).finally(() => told.abort());
+    );
     // A queue that does not answer forgets it by itself.
-    await pause(goodbyeMs, timers, told.signal);
+    await endsWithin(told, goodbyeMs, timers);
     logger.info({ worker: id }, "worker stopped");
   };
   return { id, close: () => closed ??= close() };

@@ -26,3 +26,17 @@ export function pause(ms: number, timers: Timers = systemTimers, signal?: AbortS
     signal?.addEventListener("abort", done, { once: true });
   });
 }
+
+/**
+ * Waits for work, but not for longer than so many milliseconds; says whether it ended in time. What fails in time fails this too;
+ * what comes later nobody hears of.
+ */
+export async function endsWithin(work: Promise<unknown>, ms: number, timers: Timers = systemTimers): Promise<boolean> {
+  let stop = () => {};
+  const late = new Promise<boolean>((resolve) => stop = timers.after(ms, () => resolve(false)));
+  try {
+    return await Promise.race([work.then(() => true), late]);
+  } finally {
+    stop();
+  }
+}

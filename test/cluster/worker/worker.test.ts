@@ -117,6 +117,16 @@ describe("startWorker()", () => {
     go.resolve();
   });
 
+  it("ends when the queue does not hear that it is gone", async () => {
+    const { queue, timers, worker, logger } = start({ handler: async () => 1 });
+    queue.leave = () => new Promise(() => {});
+    await turn();
+    const closed = worker.close();
+    await timers.pass(2_000);
+    await closed;
+    expect(messages(logger).at(-1)).toBe("info worker stopped");
+  });
+
   it("goes on when the queue cannot be told that it lives", async () => {
     const { queue, logger, timers, worker } = start({ handler: async () => 1 });
     queue.beat = () => Promise.reject(new Error("no answer"));
