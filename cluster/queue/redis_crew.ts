@@ -72,7 +72,11 @@ export class RedisCrew implements Running {
     // Redis is away, and what remains to be told to it cannot be: the leases run out, and others take the jobs.
     if (settled.signal.aborted) return await closing;
     closing.catch(() => undefined);
-    await this.#worker.backend.close(true);
+    const { backend } = this.#worker;
+    // Not waited for: a close that has begun in an orderly way waits for an answer to its goodbye, also when it is asked again.
+    // It ends with its connection, which is cut.
+    backend.close(true).catch(() => undefined);
+    backend.disconnect().catch(() => undefined);
     // BullMQ may go on waiting for answers that cannot come any more; nothing holds the process.
     await pause(1_000, systemTimers, settled.signal);
   }

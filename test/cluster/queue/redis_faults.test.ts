@@ -245,6 +245,28 @@ describe("RedisQueue when Redis fails", () => {
     await queue.close();
   });
 
+  it("closes although Redis falls silent at the worker's goodbye", async () => {
+    const redis = await serve();
+    let isSilent = false;
+    const gate = createServer((socket) => {
+      const behind = connect(redis.port, "127.0.0.1").on("error", () => {});
+      socket.on("error", () => {}).on("close", () => behind.destroy());
+      behind.on("data", (bytes: Buffer) => !isSilent && socket.write(bytes)).on("close", () => socket.destroy());
+      socket.on("data", (bytes: Buffer) => {
+        isSilent ||= /quit\r\n/i.test(bytes.toString("latin1"));
+        if (!isSilent) behind.write(bytes);
+      });
+    });
+    await once(gate.listen(0, "127.0.0.1"), "listening");
+    closing.push(async () => gate.close());
+    const queue = await open({ ...redis, url: `redis://127.0.0.1:${(gate.address() as AddressInfo).port}` });
+    const running = queue.work(async () => 1);
+    await queue.finished((await queue.submit(materializeJob(1))).id);
+    await running.close();
+    expect(isSilent).toBe(true);
+    await queue.close();
+  });
+
   it("says that Redis is down when it is opened", async () => {
     const redis = await serve();
     await redis.kill();
