@@ -93,7 +93,7 @@ describe("ts blocks of the README and examples of doc comments", () => {
     const { stdout } = await run([join(root, "node_modules/typescript/bin/tsc"), "-p", folder, "--pretty", "false"]);
     const place = (name: string) => docExamples().map(named).find((example) => example.name === name)?.place ?? name;
     expect(stdout.replace(/^(\w+)\.ts/gm, (_, name: string) => `${place(name)} (${name}.ts)`)).toBe("");
-  }, 60_000);
+  });
 
   it.each(docExamples().map(named))("$place runs", async ({ name }) => {
     // A folder of its own: what one example stores is not seen by the next.
@@ -129,7 +129,7 @@ describe("ts blocks of the README and examples of doc comments", () => {
       server.kill("SIGTERM");
       await closed;
     }
-  }, 60_000);
+  });
 });
 
 describe("README", () => {

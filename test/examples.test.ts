@@ -219,7 +219,7 @@ describe("examples", () => {
     expect(code, stdout).toBe(0);
     expectInOrder(stdout, lines[file]!);
     expect(await readdir(folder)).toEqual([]);
-  }, 60_000);
+  });
 
   it(`${definitions} is planned, applied and found unchanged by the varve command`, async () => {
     const settings = { VARVE_CLOCK: "2001-01-08", VARVE_STORAGE: join(folder, "store") };
@@ -241,7 +241,7 @@ describe("examples", () => {
       /airport_days +1 +serving +6\/6 +1,333/,
     ]);
     expect((await run([varve, "history"], settings)).stdout).toContain("first features");
-  }, 120_000);
+  });
 
   it.each(["varve up", "varve serve on Redis"])(
     `${Object.keys(asking).join(" and ")} get their answers from %s`,
@@ -291,6 +291,5 @@ describe("examples", () => {
         expectInOrder(asked.stdout, wanted);
       }
     },
-    120_000,
   );
 });

@@ -79,7 +79,7 @@ const s = service("s", [v]);`;
       /'"xx"' is not assign/,
     );
     expect(said.get(`store.train(s, rows, { asof: "event" });`)).toMatch(/'asof' does not exist in type/);
-  }, 60_000);
+  });
 });
 
 describe("compile errors of windows", () => {
@@ -111,5 +111,5 @@ declare const store: Store;`;
     const said = await complaints(setting, [...wrong.map(([line]) => line), ...right]);
     for (const [line, message] of wrong) expect(said.get(line)).toMatch(message);
     expect([...said.keys()]).toHaveLength(wrong.length);
-  }, 60_000);
+  });
 });

@@ -14,8 +14,10 @@ export default defineConfig({
   test: {
     root: source("."),
     include: ["test/**/*.test.ts"],
-    testTimeout: 90_000,
+    testTimeout: 120_000,
     hookTimeout: 120_000,
+    // What is waited for comes soon, but not on a computer that is busy with other tests.
+    expect: { poll: { timeout: 30_000 } },
     // Native modules and real servers: processes, not threads.
     pool: "forks",
     maxWorkers: 2,

@@ -76,13 +76,11 @@ const all = sql("select count(*) as n from range(1000000) a, range(1000000) b wh
       });
       expect(stopped.status).toBe("error");
       expect(textOf(stopped.shown)).toContain("Interrupted: nothing more is read");
-      // tslab does not run what comes within a moment of a failure.
-      await new Promise((resolve) => setTimeout(resolve, 400));
       expect(textOf((await kernel.run("console.log(kept);")).shown)).toContain("kept");
     } finally {
       await kernel.close();
     }
-  }, 120_000);
+  });
 });
 
 describe.each(["node", "deno"] as const)("a backfill in the %s kernel", (name) => {
@@ -99,8 +97,6 @@ describe.each(["node", "deno"] as const)("a backfill in the %s kernel", (name) =
       const stopped = await applied(kernel, () => kernel.interrupt());
       expect(stopped.status).toBe("error");
       expect(textOf(stopped.shown)).toContain("Interrupted: this work is cancelled");
-      // tslab does not run what comes within a moment of a failure.
-      await new Promise((resolve) => setTimeout(resolve, 400));
       const jobs = await kernel.run("const { jobs } = await store.status();\nconsole.log(JSON.stringify(jobs));");
       expect(textOf(jobs.shown)).toContain("cancelled");
       expect(textOf(jobs.shown)).not.toMatch(/active|waiting/);

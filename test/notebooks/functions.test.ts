@@ -17,7 +17,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 const hashes: string[] = [];
 
 describe.each(["node", "deno"] as const)("functions in the %s kernel", (name) => {
-  it("stand alone as the cell had them, run, and name what they capture", { timeout: 120_000 }, async () => {
+  it("stand alone as the cell had them, run, and name what they capture", async () => {
     const kernel = await JupyterKernel.start(name, folder);
     const run = async (cell: string) => JSON.stringify((await kernel.run(cell)).outputs);
     try {

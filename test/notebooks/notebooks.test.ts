@@ -133,7 +133,7 @@ describe("notebooks", () => {
 
 describe("all cells run at once", () => {
   // tslab runs the next cell while a picture is still being read: here the one that closes what it is read with.
-  it.each(["node", "deno"] as const)("are shown to the end by the %s kernel", { timeout: 60_000 }, async (name) => {
+  it.each(["node", "deno"] as const)("are shown to the end by the %s kernel", async (name) => {
     const kernel = await JupyterKernel.start(name, await workFolder(`${name}-at-once`));
     try {
       await kernel.run('import { connect, fromRows } from "varve";\nconst store = await connect();');

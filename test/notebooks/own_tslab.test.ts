@@ -36,5 +36,5 @@ describe("two tslabs", () => {
     } finally {
       await kernel.close();
     }
-  }, 60_000);
+  });
 });

@@ -37,11 +37,11 @@ describe("openServing()", () => {
     expect(await serving.problems()).toEqual(['workspace "default" is empty: publish a service']);
     await expect(serving.service("model")).rejects.toMatchObject({ code: "NOT_FOUND", details: { services: [] } });
     const store = await rig.connect();
-    const problems = expect.poll(() => serving.problems(), { timeout: 10_000 });
+    const problems = expect.poll(() => serving.problems());
     await (await store.publish(rig.view())).apply();
     await problems.toEqual(['workspace "default" has no service: publish one']);
     await (await store.publish(rig.service())).apply();
-    await expect.poll(() => serving.problems(), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => serving.problems()).toEqual([]);
     expect(await amount(serving)).toBe(4);
   });
 
@@ -86,11 +86,11 @@ describe("openServing()", () => {
     const serving = await open(20);
     const before = await serving.service("model");
     await (await store.publish(rig.service(10))).apply();
-    await expect.poll(() => amount(serving), { timeout: 10_000 }).toBe(40);
+    await expect.poll(() => amount(serving)).toBe(40);
     // Whoever still holds the old reader gets the old values, not an error.
     expect((await before.read([{ driver: "x", zone: 1n }], { at: rig.clock.now() }))[0]!.values).toEqual([4]);
     await store.rollback("driver_amounts");
-    await expect.poll(() => amount(serving), { timeout: 10_000 }).toBe(4);
+    await expect.poll(() => amount(serving)).toBe(4);
     expect(await serving.problems()).toEqual([]);
   });
 
@@ -106,7 +106,7 @@ describe("openServing()", () => {
     const [state] = await online.states();
     await online.setState({ ...state!, collection: await online.newCollection() }, state);
     await online.close();
-    await expect.poll(() => amount(serving), { timeout: 10_000 }).toBeNull();
+    await expect.poll(() => amount(serving)).toBeNull();
   });
 
   it("reads loose features of views, and follows what serves", async () => {
@@ -119,10 +119,10 @@ describe("openServing()", () => {
       return [reader.features[0]!.version, answer!.values[0]];
     };
     // Not at its next look: a view that it does not know is looked for.
-    await expect.poll(() => read(), { timeout: 10_000 }).toEqual([1, 4]);
+    await expect.poll(() => read()).toEqual([1, 4]);
     expect((await serving.definitions()).views["driver_amounts"]!.serving).toBe(1);
     await (await store.publish(rig.view(10))).apply();
-    await expect.poll(() => read(), { timeout: 10_000 }).toEqual([2, 40]);
+    await expect.poll(() => read()).toEqual([2, 40]);
     await expect(read("speed")).rejects.toMatchObject({
       code: "NOT_FOUND",
       message: 'Cannot read feature "speed" of view "driver_amounts" version 2: its features are amount',

@@ -62,7 +62,7 @@ export async function checkServed(cluster: ChaosCluster, expected: Expected, cha
   const served = pointInTimeOracle(keys.map((key) => ({ ...key, ts: now })), views, "effective").map(onlineForm);
   expect(onlineRows(await cluster.store.onlineDetails("model", keys, { at: new Timestamp(now) }))).toEqual(served);
   // A server looks for new loads a few times a second.
-  await expect.poll(() => askAll(cluster, keys), { timeout: 15_000 }).toEqual(served);
+  await expect.poll(() => askAll(cluster, keys)).toEqual(served);
 }
 
 async function askAll(cluster: ChaosCluster, keys: readonly { driver: string | null; zone: bigint | null }[]) {

@@ -4,11 +4,11 @@ import type { ChildProcess } from "node:child_process";
 import { createHmac, randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Dealer, Subscriber } from "zeromq";
 import { projectKernels } from "../../cluster/notebook/kernels.ts";
+import { freePorts } from "./ports.ts";
 
 /** One thing that a cell shows. */
 export interface CellOutput {
@@ -21,7 +21,7 @@ export interface CellOutput {
 
 /** What one cell did. */
 export interface CellResult {
-  readonly status: "ok" | "error" | "aborted";
+  readonly status: "ok" | "error" | "abort";
   readonly outputs: readonly CellOutput[];
   /** What is left on the page: updates have replaced what they update. */
   readonly shown: readonly CellOutput[];
@@ -37,13 +37,13 @@ interface Message {
 export interface CellOptions {
   /** The longest it may take. @default 120000 */
   readonly timeoutMs?: number;
-  /** What comes late, such as the sample of a frame, is waited for until this is true, for 20 seconds at most. */
+  /** What comes late, such as the sample of a frame, is waited for until this is true, for a minute at most. */
   readonly until?: (shown: readonly CellOutput[]) => boolean;
   /** Sees what the cell shows while it runs. */
   readonly onOutput?: (output: CellOutput) => void;
 }
 
-const lateLimitMs = 20_000;
+const lateLimitMs = 60_000;
 const delimiter = "<IDS|MSG>";
 /** Deno may publish a result after it has said that it is idle. */
 const lingerMs = 150;
@@ -147,10 +147,15 @@ export class JupyterKernel {
   }
 
   /** Runs a cell to its end, and until it shows what is wanted. */
-  async run(
-    code: string,
-    options: CellOptions = {},
-  ): Promise<CellResult> {
+  async run(code: string, options: CellOptions = {}): Promise<CellResult> {
+    for (;;) {
+      const result = await this.#run(code, options);
+      // tslab does not run what comes within a moment of a failure.
+      if (result.status !== "abort") return result;
+    }
+  }
+
+  async #run(code: string, options: CellOptions): Promise<CellResult> {
     const outputs: CellOutput[] = [];
     let status: CellResult["status"] | undefined;
     let isIdle = false;
@@ -245,16 +250,4 @@ function settled(outputs: readonly CellOutput[]): CellOutput[] {
     else shown.forEach((each, i) => each.displayId === output.displayId && (shown[i] = { ...each, data: output.data }));
   }
   return shown;
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, async () => {
-    const server = createServer();
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    return server;
-  }));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

@@ -2,9 +2,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { connect, createServer } from "node:net";
+import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePorts } from "./ports.ts";
 
 /** How a test's server is set up. */
 export interface RedisServerOptions {
@@ -44,8 +45,8 @@ const guard =
 /** Starts a server; call `stop()` in an after hook. */
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
   const folder = await mkdtemp(join(tmpdir(), "varve-redis-"));
-  const port = await freePort();
-  const start = () => launch(port, folder, options);
+  const [port, busPort] = await freePorts(2) as [number, number];
+  const start = () => launch(port, busPort, folder, options);
   let running = await start();
   if (options.cluster) await formCluster(port);
   const server: RedisServer = {
@@ -69,7 +70,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   return server;
 }
 
-async function launch(port: number, folder: string, options: RedisServerOptions) {
+async function launch(port: number, busPort: number, folder: string, options: RedisServerOptions) {
   const settings: Record<string, string> = {
     port: String(port),
     bind: "127.0.0.1",
@@ -82,7 +83,7 @@ async function launch(port: number, folder: string, options: RedisServerOptions)
     ...(options.cluster && {
       "cluster-enabled": "yes",
       "cluster-announce-ip": "127.0.0.1",
-      "cluster-port": String(await freePort()),
+      "cluster-port": String(busPort),
       "cluster-config-file": "nodes.conf",
     }),
     ...options.config,
@@ -96,8 +97,8 @@ async function launch(port: number, folder: string, options: RedisServerOptions)
   const ended = once(shell, "exit");
   await until(async () => {
     if (shell.exitCode !== null) throw new Error(`Cannot start redis-server on port ${port}: see ${folder}/redis.log`);
-    // One that asks for a password answers too.
-    return /^(\+PONG|-NOAUTH)/.test(await ask(port, ["PING"]).catch(() => ""));
+    const answer = await ask(port, ["PING"], options.config?.["requirepass"]).catch(() => "");
+    return answer === "+PONG";
   });
   // A server must not keep a finished test process alive.
   shell.unref();
@@ -124,34 +125,32 @@ async function ask(port: number, words: readonly string[], password?: string): P
     await once(socket, "connect");
     if (password !== undefined) {
       socket.write(commandText(["AUTH", password]));
-      await once(socket, "data");
+      await answerOf(socket);
     }
     socket.write(commandText(words));
-    const [answer] = await once(socket, "data");
-    return String(answer).trim();
+    return await answerOf(socket);
   } finally {
     socket.destroy();
   }
+}
+
+async function answerOf(socket: Socket): Promise<string> {
+  const closed = once(socket, "close").then(() => {
+    throw new Error("Cannot ask redis-server: it closed the connection");
+  });
+  const [answer] = await Promise.race([once(socket, "data"), closed]);
+  return String(answer).trim();
 }
 
 function commandText(words: readonly string[]): string {
   return `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("")}`;
 }
 
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const address = probe.address();
-  probe.close();
-  await once(probe, "close");
-  return typeof address === "object" && address ? address.port : freePort();
-}
-
 /** Asks again every few milliseconds: a server that starts has no event to wait for. */
 async function until(isDone: () => Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 500; i++) {
+  for (let i = 0; i < 3_000; i++) {
     if (await isDone()) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-  throw new Error("Cannot use redis-server: it was not ready within 5 s");
+  throw new Error("Cannot use redis-server: it was not ready within 30 s");
 }

@@ -65,7 +65,7 @@ describe("varve audit", () => {
     const bad = await project.run("audit", "model");
     expect(bad.code).toBe(1);
     expect(bad.out).toMatch(/^0 mismatches and 1 missing among 9 values/);
-  }, 120_000);
+  });
 
   it("says where a log comes from when there is none", async () => {
     const project = await Project.open();
@@ -75,5 +75,5 @@ describe("varve audit", () => {
       code: 1,
       err: expect.stringMatching(/nothing was logged .*VARVE_AUDIT_SHARE/),
     });
-  }, 60_000);
+  });
 });

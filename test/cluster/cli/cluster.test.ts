@@ -86,7 +86,7 @@ describe("two workers, an S3 and a Redis", () => {
     // At most what the killed one had begun.
     const parts = await readdir(join(project.folder, "cache", "parts")).catch(() => []);
     expect(parts.length).toBeLessThanOrEqual(1);
-  }, 60_000);
+  });
 });
 
 describe("a worker", () => {
@@ -97,7 +97,7 @@ describe("a worker", () => {
     const worker = project.start("worker");
     expect((await applying.ended).code).toBe(0);
     expect((await worker.stop()).code).toBe(0);
-  }, 60_000);
+  });
 
   it("ends when it is told to although its Redis is gone or silent", async () => {
     const { redis, project } = await cluster();
@@ -108,7 +108,7 @@ describe("a worker", () => {
     expect((await silent!.stop()).code).toBe(0);
     await redis.kill();
     expect((await gone!.stop()).code).toBe(0);
-  }, 30_000);
+  });
 
   it("says within seconds that its Redis is down", async () => {
     const project = await Project.open({ VARVE_REDIS: "redis://127.0.0.1:1" });
@@ -139,12 +139,12 @@ describe("a worker", () => {
     expect((await askAmount(url)).status).toBe(503);
     await redis.restart();
     await project.define(10);
-    await expect.poll(async () => (await project.run("apply", "definitions.ts")).code, { timeout: 20_000 }).toBe(0);
-    await expect.poll(() => askAmount(url), { timeout: 10_000 }).toEqual({ status: 200, features: [40] });
+    await expect.poll(async () => (await project.run("apply", "definitions.ts")).code).toBe(0);
+    await expect.poll(() => askAmount(url)).toEqual({ status: 200, features: [40] });
     const [first, second] = await Promise.all([worker.stop(), serve.stop()]);
     expect([first.code, second.code]).toEqual([0, 0]);
     expect(await project.leftovers()).toEqual([]);
-  }, 60_000);
+  });
 });
 
 const definitions = (start: string) => `

@@ -31,26 +31,24 @@ describe("varve keys", () => {
     expect(created).toMatchObject({ code: 0, out: expect.stringMatching(/^vk_[0-9a-f]{12}_[0-9a-f]{64}\n$/) });
     expect(created.err).toMatch(/^API key "checkout" \(\w{12}\) may read in workspace default\. It is shown this once/);
     const first = created.out.trim();
-    // Two seconds by its word; a busy computer may take longer.
-    const within = { timeout: 10_000, interval: 50 };
-    await expect.poll(() => ask(url, first), within).toEqual({ status: 200 });
+    await expect.poll(() => ask(url, first)).toEqual({ status: 200 });
 
     const rotated = await project.run("keys", "rotate", "checkout", "--overlap", "1h", "--expires", "90d", "--json");
     const { key: second, expiresAt } = JSON.parse(rotated.out) as { key: string; expiresAt: string };
     expect(Date.parse(expiresAt)).toBeGreaterThan(Date.now());
-    await expect.poll(() => ask(url, second), within).toEqual({ status: 200 });
+    await expect.poll(() => ask(url, second)).toEqual({ status: 200 });
     expect(await ask(url, first)).toEqual({ status: 200 });
 
     const elsewhere = ["keys", "create", "ci", "--scope", "publish", "admin", "--workspace", "prod", "--rate", "5"];
     const other = (await project.run(...elsewhere)).out.trim();
-    await expect.poll(() => ask(url, other), within).toMatchObject({ status: 403 });
+    await expect.poll(() => ask(url, other)).toMatchObject({ status: 403 });
     const listed = (await project.run("keys", "list")).out;
     expect(listed).toMatch(/^checkout +\w{12} +read +default +\S+ by tester /m);
     expect(listed).toMatch(/^ci +\w{12} +publish, admin, 5\/s +prod .* never/m);
 
     expect((await project.run("keys", "revoke", "checkout")).out).toMatch(/is revoked: servers refuse it within two/);
     const revoked = { status: 401, message: expect.stringContaining("was revoked at") };
-    await expect.poll(() => ask(url, second), within).toEqual(revoked);
+    await expect.poll(() => ask(url, second)).toEqual(revoked);
     expect(await ask(url, first)).toEqual(revoked);
     const all = JSON.parse((await project.run("keys", "list", "--all", "--json")).out) as { name: string }[];
     expect(all.map(({ name }) => name)).toEqual(["checkout", "ci"]);
@@ -61,7 +59,7 @@ describe("varve keys", () => {
     expect(code).toBe(0);
     // Neither values nor keys are in the log of a server.
     for (const text of [first, second, other]) expect(err).not.toContain(text.slice(16));
-  }, 90_000);
+  });
 
   it("says what is wrong with a command, and changes nothing", async () => {
     const project = await open();
@@ -90,7 +88,7 @@ describe("varve keys", () => {
       expect.stringMatching(/create.*list.*rotate.*revoke/s),
     ]);
     expect((await project.run("keys", "list", "--all", "--json")).out.trim()).toBe("[]");
-  }, 90_000);
+  });
 
   it("are asked for where they should be, and doctor says so", async () => {
     const project = await open();
@@ -118,5 +116,5 @@ describe("varve keys", () => {
     }
     project.env["VARVE_AUTH"] = "off";
     expect((await project.run("serve")).err).toMatch(/^Cannot listen on 0\.0\.0\.0 without authentication: /);
-  }, 90_000);
+  });
 });

@@ -64,7 +64,7 @@ describe("aggregations of users in processes", () => {
     const up = project.start("up");
     expect(await askAmount(urlIn(await up.line(/http:/)))).toEqual({ status: 200, features: [3] });
     await up.stop();
-  }, 120_000);
+  });
 
   it("are missed in words where it does not, and where the module is not there", async () => {
     const project = await open();
@@ -75,7 +75,7 @@ describe("aggregations of users in processes", () => {
     project.env["VARVE_MODULES"] = "none.ts, spread.ts";
     const { code, err } = await project.run("status");
     expect([code, err]).toEqual([1, expect.stringMatching(/^Cannot load module \S+none\.ts: there is no such file/)]);
-  }, 120_000);
+  });
 });
 
 const rows = `import { count, entity, fromRows, last, service, view } from "varve";
@@ -101,5 +101,5 @@ describe("rows that a file of definitions holds", () => {
     const applied = await project.run("apply", "rows.ts");
     expect(applied).toMatchObject({ code: 0, out: expect.stringMatching(/Done: 4 rows computed/) });
     expect((await project.run("plan", "rows.mjs")).out).toMatch(/No changes/i);
-  }, 120_000);
+  });
 });

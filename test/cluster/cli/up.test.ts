@@ -28,12 +28,12 @@ describe("varve up", () => {
     });
     expect(second.err).toContain(String(up.child.pid));
     expect(applied.code).toBe(0);
-    await expect.poll(() => askAmount(url), { timeout: 10_000 }).toEqual({ status: 200, features: [4] });
+    await expect.poll(() => askAmount(url)).toEqual({ status: 200, features: [4] });
     expect((await fetch(`${url}/ready`)).status).toBe(200);
     // Nobody else computes this one: the command only commits it.
     await project.define(10);
     expect((await project.run("apply", "definitions.ts", "--no-wait")).code).toBe(0);
-    await expect.poll(() => askAmount(url), { timeout: 15_000 }).toEqual({ status: 200, features: [40] });
+    await expect.poll(() => askAmount(url)).toEqual({ status: 200, features: [40] });
     // What changed in the source later comes in by hand.
     const trips = join(project.folder, "trips.csv");
     await writeFile(trips, (await readFile(trips, "utf8")).replace("2001-01-04T00:00:00Z,4", "2001-01-04T00:00:00Z,6"));
@@ -45,7 +45,7 @@ describe("varve up", () => {
         versions: [{ name: "driver_amounts", version: 2, slices: 1, rows: 1, online_rows: 1 }],
       },
     });
-    await expect.poll(() => askAmount(url), { timeout: 10_000 }).toEqual({ status: 200, features: [60] });
+    await expect.poll(() => askAmount(url)).toEqual({ status: 200, features: [60] });
     expect((await up.stop()).code).toBe(0);
     expect((await readdir(store)).filter((name) => name.startsWith("up.pid"))).toEqual([]);
     expect(await readdir(join(store, "scratch", "parts")).catch(() => [])).toEqual([]);

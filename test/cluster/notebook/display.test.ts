@@ -27,7 +27,7 @@ describe.each(["node", "deno"] as const)("the %s kernel", (name) => {
       const clock = new ManualClock("2001-01-05");
       const store = await connect({ path: ${JSON.stringify(folder)}, clock });`);
     expect(outputs).toEqual([]);
-  }, 60_000);
+  });
   afterAll(async () => {
     await kernel.close();
     await rm(folder, { recursive: true, force: true });

@@ -41,7 +41,7 @@ describe("writeKernelSpecs()", () => {
 });
 
 describe.each(["node", "deno"] as const)("the %s kernel", (name) => {
-  it("imports varve, keeps declarations, and tells errors", { timeout: 60_000 }, async () => {
+  it("imports varve, keeps declarations, and tells errors", async () => {
     const kernel = await JupyterKernel.start(name, join(root, "notebooks"));
     onTestFinished(() => kernel.close());
     const first = await kernel.run('import { col } from "varve";\nconst late = col("delay").gt(15);');

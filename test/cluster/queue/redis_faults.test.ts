@@ -83,7 +83,7 @@ describe("RedisQueue when workers die", () => {
     });
     dying.child.kill("SIGKILL");
     const killed = performance.now();
-    expect(await queue.finished(id, { timeoutMs: 10_000 })).toMatchObject({
+    expect(await queue.finished(id, { timeoutMs: 60_000 })).toMatchObject({
       state: "completed",
       attempts: 2,
       result: 2,
@@ -99,8 +99,9 @@ describe("RedisQueue when workers die", () => {
 
   it("tells a worker that slept past its lease, and records nothing of its run", async () => {
     const redis = await serve();
-    const queue = await open(redis, { lockMs: 500, stalledMs: 200 });
-    const sleeping = await workerProcess(redis, "hang", 500);
+    // A lease long enough that this process does not sleep past its own while the computer is busy.
+    const queue = await open(redis, { lockMs: 2_000, stalledMs: 500 });
+    const sleeping = await workerProcess(redis, "hang", 2_000);
     const { id } = await queue.submit(materializeJob(1));
     await sleeping.says(/^started/);
     const go = deferred();
@@ -171,7 +172,7 @@ describe("RedisQueue when Redis fails", () => {
 
   it("runs a job again in the same worker when its lease ran out while Redis was away, and renews the new lease", async () => {
     const redis = await serve({ appendonly: true, config: { appendfsync: "always" } });
-    const queue = await open(redis, { lockMs: 600, stalledMs: 200 });
+    const queue = await open(redis, { lockMs: 2_000, stalledMs: 500 });
     const reasons: unknown[] = [];
     const started = deferred();
     const secondStarted = deferred();
@@ -190,10 +191,10 @@ describe("RedisQueue when Redis fails", () => {
     const { id } = await queue.submit(materializeJob(1));
     await started.promise;
     await redis.kill();
-    await new Promise((resolve) => setTimeout(resolve, 700)); // the lease runs out while nobody can renew it
+    await new Promise((resolve) => setTimeout(resolve, 2_100)); // the lease runs out while nobody can renew it
     await redis.restart();
     await secondStarted.promise;
-    await new Promise((resolve) => setTimeout(resolve, 1_500)); // longer than a lease and two looks at it
+    await new Promise((resolve) => setTimeout(resolve, 3_500)); // longer than a lease and two looks at it
     go.resolve();
     expect(await queue.finished(id)).toMatchObject({ state: "completed", result: "the second run", attempts: 2 });
     expect(runs).toBe(2);

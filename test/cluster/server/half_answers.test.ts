@@ -88,7 +88,7 @@ describe("a server whose Redis", () => {
       await proxy.close();
     });
     await store.publish();
-    const app = await store.app({ requestTimeoutMs: 400 });
+    const app = await store.app({ requestTimeoutMs: 1_500 });
     expect(await ask(app)).toEqual({ status: 200, body: { result: whole } });
     proxy.fault = fault;
     const answers = await Promise.all(Array.from({ length: 10 }, () => ask(app)));
@@ -97,6 +97,6 @@ describe("a server whose Redis", () => {
       expect([status, body.code]).toBeOneOf([[503, "UNAVAILABLE"], [504, "TIMEOUT"]]);
     }
     proxy.fault = "none";
-    await expect.poll(() => ask(app), { timeout: 20_000 }).toEqual({ status: 200, body: { result: whole } });
-  }, 40_000);
+    await expect.poll(() => ask(app)).toEqual({ status: 200, body: { result: whole } });
+  });
 });

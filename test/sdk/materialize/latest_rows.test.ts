@@ -184,4 +184,4 @@ it("latestRows() gives the newest row of every key, as plain loops do", async ()
     await engine.close();
     await rm(folder, { recursive: true, force: true });
   }
-}, 120_000);
+});

@@ -292,7 +292,7 @@ describe("loadOnline()", () => {
       const taken = await merge(...batch);
       await own.kill();
       await own.restart();
-      await expect.poll(() => store.ping().then(() => true, () => false), { timeout: 10_000 }).toBe(true);
+      await expect.poll(() => store.ping().then(() => true, () => false)).toBe(true);
       return taken;
     };
     await expect(rig.load(store)).rejects.toMatchObject({ code: "UNAVAILABLE" });

@@ -199,7 +199,7 @@ describe("training over windows", () => {
       const stored = await trained(each, spine, { from: "offline" });
       expect(unsignedZeros(stored), `seed ${seed}`).toEqual(unsignedZeros(rows));
     }
-  }, 60_000);
+  });
 
   it("joins views of attributes and of aggregates into one row per spine row, in its order (S2)", async () => {
     const each = plainCase();
@@ -268,7 +268,7 @@ describe("training over windows", () => {
       const wrong = Object.entries(expected).filter(([name, value]) => row[name] !== value);
       if (wrong.length > 0) expect(row, `row ${i}`).toMatchObject(expected);
     }
-  }, 60_000);
+  });
 
   it("keeps the spine's order with many threads, however it is read (S2)", async () => {
     const each = plainCase();
@@ -308,7 +308,7 @@ describe("training over windows", () => {
     } finally {
       await engine.close();
     }
-  }, 60_000);
+  });
 
   it(
     "is rebuilt byte for byte from its record, also after late rows came, and tells what is missing (S11)",
@@ -352,7 +352,6 @@ describe("training over windows", () => {
         expect(third).not.toBe(first);
       }
     },
-    60_000,
   );
 
   it("refuses rows outside their slices, instants that doubles do not tell apart, and tables that hold too little", async () => {

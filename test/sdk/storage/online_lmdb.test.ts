@@ -75,7 +75,7 @@ describe("lmdbOnlineStore()", () => {
     );
     expect(await read(store, collection, newest.map((_, i) => i))).toEqual(newest);
     await store.close();
-  }, 60_000);
+  });
 
   test("sees at once what another process wrote, also when the file has grown", async () => {
     const path = folder();
@@ -92,7 +92,7 @@ describe("lmdbOnlineStore()", () => {
     expect(await read(store, "a", [1, 2])).toEqual([1, 2]);
     expect((await store.getMany(["b"], [keyOf(39)]))[0]!.length).toBeGreaterThan(1 << 20);
     await store.close();
-  }, 60_000);
+  });
 
   test("prune() removes what has expired, by its clock", async () => {
     const clock = new ManualClock("2001-01-01");
@@ -147,7 +147,7 @@ describe("lmdbOnlineStore()", () => {
     await store.load("a", batchOf([[2, 1, 1, 2]]));
     expect(await read(store, "a", [2])).toEqual([2]);
     await store.close();
-  }, 60_000);
+  });
 
   test("says what is wrong with a folder that cannot be used", () => {
     expect(() => lmdbOnlineStore("/dev/null/nowhere")).toThrow(expect.objectContaining({ code: "UNAVAILABLE" }));

@@ -48,7 +48,7 @@ for (const cluster of [false, true]) {
       }
     });
 
-    test("a writer that was cut off by a crash resumes by sending everything again", { timeout: 120_000 }, async () => {
+    test("a writer that was cut off by a crash resumes by sending everything again", async () => {
       const collection = await store.newCollection();
       const [epoch, life] = [await store.epoch(), await store.life()];
       const batches = Array.from({ length: 40 }, (_, i) => rowsOf(2000, 100 - i, (id) => (100 - i) * 10_000 + id));
@@ -66,7 +66,7 @@ for (const cluster of [false, true]) {
       }
       await crash.catch(() => {});
       await server.restart();
-      await expect.poll(() => store.ping().then(() => true, () => false), { timeout: 10_000 }).toBe(true);
+      await expect.poll(() => store.ping().then(() => true, () => false)).toBe(true);
       expect(failed).toBeGreaterThan(0);
       expect([await store.epoch(), await store.life() === life]).toEqual([epoch, false]);
       for (const batch of batches) await store.merge(collection, batch);
@@ -313,7 +313,7 @@ describe("redisOnlineStore()", () => {
       await expect(attempt()).rejects.toMatchObject({ code: "UNAVAILABLE", message });
     }
     await gone.restart();
-    await expect.poll(() => store.ping().then(() => "ok", (error) => error.code), { timeout: 10_000 }).toBe("ok");
+    await expect.poll(() => store.ping().then(() => "ok", (error) => error.code)).toBe("ok");
     await store.load("a", rowsOf(1, 1, () => 7));
     expect(await read(store, "a", [0])).toEqual([7]);
     await store.close();
@@ -333,9 +333,8 @@ describe("redisOnlineStore()", () => {
     ]);
     expect(ended.map((end) => end.status === "rejected" && end.reason.code)).toEqual(Array(4).fill("UNAVAILABLE"));
     process.kill(hung.pid, "SIGCONT");
-    await expect.poll(() => store.merge("a", rowsOf(10, 3, (id) => id + 0.5)).then(() => "ok", (error) => error.code), {
-      timeout: 10_000,
-    }).toBe("ok");
+    await expect.poll(() => store.merge("a", rowsOf(10, 3, (id) => id + 0.5)).then(() => "ok", (error) => error.code))
+      .toBe("ok");
     expect(await read(store, "a", [9])).toEqual([9.5]);
     await store.close();
     await hung.stop();
