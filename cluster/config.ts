@@ -5,6 +5,7 @@ import { isAbsolute, join, resolve } from "node:path";
 import { ManualClock, messageOf, nameProblem, systemClock, throwIssues, toMicros } from "varve";
 import type { Clock, Issue } from "varve";
 import { z } from "zod";
+import { type Flags, readTexts, textsOf } from "./config_texts.ts";
 
 /** Everything the processes need to know. Frozen. */
 export interface Config {
@@ -168,56 +169,6 @@ const fileSchema = z.strictObject({
 
 type FileConfig = z.infer<typeof fileSchema>;
 
-/** How the text of a variable is read; a list has commas between its parts. */
-type TextForm = "text" | "number" | "textOrNumber" | "list";
-
-/** Where each environment variable goes, and how it is read. */
-const environment: Readonly<
-  Record<string, { readonly path: readonly string[]; readonly type: TextForm }>
-> = {
-  VARVE_WORKSPACE: { path: ["workspace"], type: "text" },
-  VARVE_STORAGE: { path: ["storage"], type: "text" },
-  VARVE_REDIS: { path: ["redis"], type: "text" },
-  VARVE_QUEUE_REDIS: { path: ["queueRedis"], type: "text" },
-  VARVE_AUTHOR: { path: ["author"], type: "text" },
-  VARVE_S3_ENDPOINT: { path: ["s3", "endpoint"], type: "text" },
-  VARVE_S3_REGION: { path: ["s3", "region"], type: "text" },
-  VARVE_S3_ACCESS_KEY_ID: { path: ["s3", "accessKeyId"], type: "text" },
-  VARVE_S3_SECRET_ACCESS_KEY: { path: ["s3", "secretAccessKey"], type: "text" },
-  VARVE_CACHE_FOLDER: { path: ["cacheFolder"], type: "text" },
-  VARVE_CACHE_BYTES: { path: ["cacheBytes"], type: "number" },
-  VARVE_MEMORY_LIMIT: { path: ["memoryLimit"], type: "text" },
-  VARVE_THREADS: { path: ["threads"], type: "number" },
-  VARVE_MODULES: { path: ["modules"], type: "list" },
-  VARVE_HOST: { path: ["server", "host"], type: "text" },
-  VARVE_PORT: { path: ["server", "port"], type: "number" },
-  VARVE_AUTH: { path: ["server", "auth"], type: "text" },
-  VARVE_PROCESSES: { path: ["server", "processes"], type: "number" },
-  VARVE_BODY_LIMIT_BYTES: { path: ["server", "bodyLimitBytes"], type: "number" },
-  VARVE_REQUEST_TIMEOUT_MS: { path: ["server", "requestTimeoutMs"], type: "number" },
-  VARVE_CLIENT_TIMEOUT_MS: { path: ["server", "clientTimeoutMs"], type: "number" },
-  VARVE_MAX_TEXT_LENGTH: { path: ["server", "maxTextLength"], type: "number" },
-  VARVE_MAX_LIST_LENGTH: { path: ["server", "maxListLength"], type: "number" },
-  VARVE_MAX_JSON_DEPTH: { path: ["server", "maxJsonDepth"], type: "number" },
-  VARVE_MAX_IN_FLIGHT: { path: ["server", "maxInFlight"], type: "number" },
-  VARVE_MAX_CONNECTIONS: { path: ["server", "maxConnections"], type: "number" },
-  VARVE_MAX_LOOP_LAG_MS: { path: ["server", "maxLoopLagMs"], type: "number" },
-  VARVE_RATE_PER_SECOND: { path: ["server", "ratePerSecond"], type: "number" },
-  VARVE_RATE_BURST: { path: ["server", "rateBurst"], type: "number" },
-  VARVE_ACCESS_LOG: { path: ["server", "accessLog"], type: "textOrNumber" },
-  VARVE_AUDIT_SHARE: { path: ["server", "auditShare"], type: "number" },
-  VARVE_AUDIT_KEYS: { path: ["server", "auditKeys"], type: "text" },
-  VARVE_AUDIT_DAYS: { path: ["server", "auditDays"], type: "number" },
-  VARVE_CONCURRENCY: { path: ["worker", "concurrency"], type: "number" },
-  VARVE_SHUTDOWN_MS: { path: ["worker", "shutdownMs"], type: "number" },
-  VARVE_DENO: { path: ["functions", "deno"], type: "text" },
-  VARVE_FUNCTION_TIMEOUT_MS: { path: ["functions", "timeoutMs"], type: "number" },
-  VARVE_FUNCTION_MEMORY_MB: { path: ["functions", "memoryMb"], type: "number" },
-  VARVE_FUNCTION_PROCESSES: { path: ["functions", "processes"], type: "number" },
-  VARVE_LOG_LEVEL: { path: ["logLevel"], type: "text" },
-  VARVE_CLOCK: { path: ["clock"], type: "text" },
-};
-
 /** The file that is read when none is named. */
 export const defaultConfigFile = "varve.json";
 
@@ -225,20 +176,25 @@ export interface ReadConfigOptions {
   /** A file that must exist; else `VARVE_CONFIG`, else `varve.json` where there is one. */
   readonly file?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** What the command line says. */
+  readonly flags?: Flags;
   readonly folder?: string;
 }
 
-/** Reads the file, then the environment over it. Throws one INVALID_CONFIG that lists every problem. */
+/**
+ * Reads the file, then the environment over it, then the command line. Throws one INVALID_CONFIG that lists every problem, each by the
+ * name under which the value was given.
+ */
 export function readConfig(options: ReadConfigOptions = {}): Config {
   const env = options.env ?? process.env;
   const folder = options.folder ?? process.cwd();
   const issues: Issue[] = [];
   const named = options.file ?? env["VARVE_CONFIG"];
   const merged = structuredClone(readFile(resolve(folder, named ?? defaultConfigFile), named !== undefined, issues));
-  readEnvironment(env, merged, issues);
+  const names = readTexts(textsOf(env, options.flags ?? {}, issues), merged, issues);
   const parsed = fileSchema.safeParse(merged);
-  if (!parsed.success) {
-    issues.push(...parsed.error.issues.map((issue) => ({ path: issue.path.join("."), message: issue.message })));
+  for (const { path, message } of parsed.error?.issues ?? []) {
+    issues.push({ path: names.get(path.join(".")) ?? path.join("."), message });
   }
   const values: FileConfig = parsed.success ? parsed.data : {};
   if (values.storage?.startsWith("s3://") && !values.redis) {
@@ -270,46 +226,6 @@ function readFile(path: string, mustExist: boolean, issues: Issue[]): Record<str
     issues.push({ path: "", message: `the file ${path} is not JSON: ${messageOf(error)}` });
   }
   return {};
-}
-
-function readEnvironment(
-  env: Readonly<Record<string, string | undefined>>,
-  target: Record<string, unknown>,
-  issues: Issue[],
-): void {
-  for (const [name, text] of Object.entries(env)) {
-    if (!name.startsWith("VARVE_") || name === "VARVE_CONFIG" || name === "VARVE_DEEP" || text === undefined) continue;
-    const setting = environment[name];
-    if (!setting) {
-      issues.push({ path: name, message: `no such variable; there are ${Object.keys(environment).join(", ")}` });
-      continue;
-    }
-    const value = readText(text, setting.type);
-    if (value === undefined) {
-      issues.push({ path: name, message: "must be a number" });
-      continue;
-    }
-    put(target, setting.path, value);
-  }
-}
-
-function readText(text: string, type: TextForm): string | number | readonly string[] | undefined {
-  if (type === "text") return text;
-  if (type === "list") return text.split(",").map((part) => part.trim()).filter((part) => part !== "");
-  if (/^-?\d+(\.\d+)?$/.test(text)) return Number(text);
-  return type === "number" ? undefined : text;
-}
-
-function put(target: Record<string, unknown>, path: readonly string[], value: unknown): void {
-  const [first, ...rest] = path;
-  if (rest.length === 0) {
-    target[first!] = value;
-    return;
-  }
-  const inner = target[first!];
-  const next = typeof inner === "object" && inner !== null ? inner as Record<string, unknown> : {};
-  target[first!] = next;
-  put(next, rest, value);
 }
 
 function isInstant(text: string): boolean {

@@ -181,15 +181,11 @@ function run(action: Action): (...args: unknown[]) => Promise<void> {
   return async (...args) => {
     const { config: file, json = false } = program.opts<{ config?: string; json?: boolean }>();
     const command = args.at(-1) as Command;
-    const { host, port } = command.opts<{ host?: string; port?: string }>();
+    const { host, port, processes } = command.opts<{ host?: string; port?: string; processes?: string }>();
     try {
       const config = readConfig({
         ...(file !== undefined && { file }),
-        env: {
-          ...process.env,
-          ...(host !== undefined && { VARVE_HOST: host }),
-          ...(port !== undefined && { VARVE_PORT: port }),
-        },
+        flags: { "--host": host, "--port": port, "--processes": processes },
       });
       const context: CommandContext = {
         config,

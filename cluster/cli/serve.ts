@@ -1,28 +1,16 @@
 /** `varve serve`: the HTTP server, in one process or several. Loads no engine. */
 import cluster from "node:cluster";
 import { setFlagsFromString } from "node:v8";
-import { systemClock, VarveError } from "varve";
+import { systemClock } from "varve";
 import { wantsAuth } from "../server/wants_auth.ts";
 import { closeOnSignal } from "../worker/shutdown.ts";
 import type { CommandContext } from "./main.ts";
 
 /** Runs until a signal. */
 export async function serve(context: CommandContext, options: Readonly<Record<string, unknown>>): Promise<void> {
-  const count = processesOf(context, options["processes"]);
+  const count = context.config.server.processes;
   if (count === 1) return await serveAlone(context, options["auth"]);
   return cluster.isPrimary ? await watch(context, count, options["auth"]) : await serveAmong(context, options["auth"]);
-}
-
-function processesOf({ config }: CommandContext, given: unknown): number {
-  if (given === undefined) return config.server.processes;
-  const count = Number(given);
-  if (Number.isInteger(count) && count >= 1 && count <= 256) return count;
-  throw new VarveError(
-    "INVALID_REQUEST",
-    `Cannot serve in ${
-      String(given)
-    } processes: give a whole number from 1 to 256; as many as there are cores is a good one`,
-  );
 }
 
 async function serveAlone(context: CommandContext, flag: unknown): Promise<void> {

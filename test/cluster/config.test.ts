@@ -28,7 +28,7 @@ describe("readConfig()", () => {
       processes: 1,
     });
     expect(problems(() => readConfig({ env: { VARVE_FUNCTION_MEMORY_MB: "8" }, folder: folder() }))).toEqual([
-      "functions.memoryMb",
+      "VARVE_FUNCTION_MEMORY_MB",
     ]);
   });
 
@@ -62,6 +62,18 @@ describe("readConfig()", () => {
     expect(found).toEqual(expect.arrayContaining(["VARVE_PORT", "VARVE_NOPE", "workspace", "clock"]));
   });
 
+  it("reads the command line over the environment, and names what was typed", () => {
+    const env = { VARVE_PORT: "http", VARVE_PROCESSES: "2" };
+    const config = readConfig({ env, flags: { "--port": "7002", "--host": "127.0.0.3" }, folder: folder() });
+    expect(config.server).toMatchObject({ host: "127.0.0.3", port: 7002, processes: 2 });
+    const wrong = { "--port": "99999", "--host": "", "--processes": "many" };
+    expect(problems(() => readConfig({ env, flags: wrong, folder: folder() }))).toEqual([
+      "--processes",
+      "--host",
+      "--port",
+    ]);
+  });
+
   it("reads limits and switches of the server", () => {
     const env = { VARVE_AUTH: "off", VARVE_PROCESSES: "2", VARVE_RATE_PER_SECOND: "0.5", VARVE_ACCESS_LOG: "0.01" };
     const config = readConfig({ env, folder: folder() });
@@ -76,10 +88,10 @@ describe("readConfig()", () => {
     };
     expect(problems(() => readConfig({ env: wrong, folder: folder() }))).toEqual([
       "VARVE_MAX_IN_FLIGHT",
-      "server.auth",
-      "server.processes",
-      "server.ratePerSecond",
-      "server.accessLog",
+      "VARVE_AUTH",
+      "VARVE_PROCESSES",
+      "VARVE_RATE_PER_SECOND",
+      "VARVE_ACCESS_LOG",
     ]);
   });
 
@@ -95,7 +107,7 @@ describe("readConfig()", () => {
       expect(readConfig({ env, folder: folder() }).redis).toBe(VARVE_REDIS);
     }
     const env = { VARVE_REDIS: "http://host", VARVE_QUEUE_REDIS: "redis-cluster://host:7000" };
-    expect(problems(() => readConfig({ env, folder: folder() }))).toEqual(["redis", "queueRedis"]);
+    expect(problems(() => readConfig({ env, folder: folder() }))).toEqual(["VARVE_REDIS", "VARVE_QUEUE_REDIS"]);
   });
 
   it("says when a named file is missing or is not JSON", () => {

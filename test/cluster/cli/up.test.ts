@@ -62,7 +62,7 @@ describe("varve up", () => {
     expect(failed).toMatchObject({ code: 1, err: expect.stringContaining(`Cannot listen on localhost:${port}`) });
     expect(await other.run("up", "--port", "http")).toMatchObject({
       code: 1,
-      err: expect.stringContaining("VARVE_PORT: must be a number"),
+      err: expect.stringContaining("--port: must be a number"),
     });
     expect(await readdir(join(other.folder, ".varve"))).not.toContain("up.pid");
     // One that was killed outright is not in the way.
