@@ -19,6 +19,7 @@ import { type S3Server, startS3 } from "./s3_server.ts";
 
 const password = "chaos-redis-password";
 const workspace = "chaos";
+const workerIsUp = /^varve worker \S+ is up/;
 
 /** Which version of each view must serve in the end. */
 export type Serving = Readonly<Record<string, number>>;
@@ -100,13 +101,15 @@ export class ChaosCluster {
     this.clock.set(formatTimestamp(now));
     this.project.env["VARVE_CLOCK"] = formatTimestamp(now);
     for (let i = 0; i < workers; i++) this.workers.push(this.#start("worker"));
-    await Promise.all(this.workers.map((worker) => worker.line(/^varve worker \S+ is up/)));
+    await Promise.all(this.workers.map((worker) => worker.line(workerIsUp)));
     this.#server = this.#start("serve");
     this.url = urlIn(await this.#server.line(/^varve serves /));
   }
 
   /** Ends all processes the way a deployment does; they must agree. */
   async stop(): Promise<void> {
+    // One that has just taken another's place may not listen to signals yet.
+    await Promise.all(this.workers.map((worker) => worker.line(workerIsUp)));
     const processes = [...this.workers.splice(0), ...this.#server ? [this.#server] : []];
     const ended = await Promise.all(processes.map((each) => each.stop()));
     const bad = ended.filter(({ code }) => code !== 0);

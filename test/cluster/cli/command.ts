@@ -59,6 +59,9 @@ export class Project {
       VARVE_AUTH: "off",
       VARVE_THREADS: "1",
       VARVE_MEMORY_LIMIT: "256MB",
+      // A computer that runs tests is busy: its servers do not refuse for that.
+      VARVE_MAX_LOOP_LAG_MS: "600000",
+      VARVE_REQUEST_TIMEOUT_MS: "20000",
       ...env,
     };
   }

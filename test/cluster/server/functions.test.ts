@@ -80,7 +80,10 @@ async function publish(factor: 1 | 2): Promise<void> {
 async function open(env: Record<string, string> = {}, logger = new LogRecorder()) {
   return await openServer({
     config: {
-      ...readConfig({ env: { VARVE_PORT: "0", VARVE_REQUEST_TIMEOUT_MS: "1500", ...env }, folder: store.folder }),
+      ...readConfig({
+        env: { VARVE_PORT: "0", VARVE_REQUEST_TIMEOUT_MS: "4000", VARVE_MAX_LOOP_LAG_MS: "600000", ...env },
+        folder: store.folder,
+      }),
       storage: join(store.folder, "store"),
       clock,
     },

@@ -25,6 +25,9 @@ export const url = "/api/v1/feature-service/get-features";
 export const serverConfig: ServerConfig = {
   ...readConfig({ env: {}, folder: tmpdir() }).server,
   port: 0,
+  // A computer that runs tests is busy.
+  maxLoopLagMs: 600_000,
+  requestTimeoutMs: 20_000,
   bodyLimitBytes: 64 * 1024,
   accessLog: "off",
 };

@@ -322,7 +322,7 @@ describe("redisOnlineStore()", () => {
 
   test("says UNAVAILABLE within its limit when the server hangs in the middle, and goes on when it wakes", async () => {
     const hung = await startRedis();
-    const store = redisOnlineStore({ url: hung.url, workspace: "w", timeoutMs: 300, connectTimeoutMs: 300 });
+    const store = redisOnlineStore({ url: hung.url, workspace: "w", timeoutMs: 1_000, connectTimeoutMs: 1_000 });
     await store.merge("a", rowsOf(10, 1, (id) => id));
     process.kill(hung.pid, "SIGSTOP");
     const ended = await Promise.allSettled([
