@@ -46,7 +46,7 @@ describe("runs that are sent together", () => {
 
   it("do not wait for one that never ends, nor do those that come later", async () => {
     // They would wait for a minute.
-    const patient = new FunctionRunner({ gatherRows: 5, timeoutMs: 60_000, lateMs: 400 });
+    const patient = new FunctionRunner({ gatherRows: 5, timeoutMs: 60_000, lateMs: 1_000 });
     const ask = (n: number, signal?: AbortSignal) => patient.run(unlucky, [{ n }], { signal });
     try {
       const stop = new AbortController();

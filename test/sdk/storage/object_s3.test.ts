@@ -79,15 +79,15 @@ describe("s3ObjectStore() when the server fails", () => {
 
   it("a server that does not answer is a TIMEOUT, within the limit", async () => {
     server.faults.add({ kind: "hang" }, { times: 10 });
-    await expect(open({ attempts: 2, timeoutMs: 100 }).get("k")).rejects.toMatchObject({ code: "TIMEOUT" });
+    await expect(open({ attempts: 2, timeoutMs: 500 }).get("k")).rejects.toMatchObject({ code: "TIMEOUT" });
     expect(server.faults.hits).toBe(2);
   });
 
   it("a slow answer that goes on is waited for, longer than the limit of a silent one", async () => {
-    const store = open({ attempts: 1, timeoutMs: 250 });
+    const store = open({ attempts: 1, timeoutMs: 1_000 });
     const body = randomBytes(1000);
     await store.put("k", body);
-    server.faults.add({ kind: "slowBody", pauseMs: 50 }, { method: "GET" });
+    server.faults.add({ kind: "slowBody", pauseMs: 150 }, { method: "GET" });
     expect(Buffer.compare(await store.get("k"), body)).toBe(0);
     expect(server.faults.hits).toBe(1);
   });
