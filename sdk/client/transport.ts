@@ -138,7 +138,10 @@ async function hedged<T>(
   const first = once(signal);
   let timer: ReturnType<typeof setTimeout> | undefined;
   const second = new Promise<T>((resolve, reject) => {
-    timer = setTimeout(() => void once(signal).then(resolve, reject), afterMs);
+    timer = setTimeout(() => {
+      timer = undefined;
+      void once(signal).then(resolve, reject);
+    }, afterMs);
     // Without a second request the first one's failure is the answer.
     first.catch((error: unknown) => timer !== undefined && reject(error));
   });

@@ -111,6 +111,19 @@ describe("transport()", () => {
     await expect(wrong.post({ hedgeAfterMs: 10_000 })("/a", {})).rejects.toThrow("no");
   });
 
+  it("waits for the second answer when the first one that was late is a failure", async () => {
+    const waiting: ((answer: Response) => void)[] = [];
+    const send = () => new Promise<Response>((resolve) => waiting.push(resolve));
+    const answer = transport({ url: "http://x/", fetch: send as typeof fetch, hedgeAfterMs: 1, retries: 0 })("/a", {});
+    await expect.poll(() => waiting.length).toBe(2);
+    const failure = new Response(JSON.stringify(busy.body), { status: busy.status });
+    waiting[0]!(failure);
+    await expect.poll(() => failure.bodyUsed).toBe(true);
+    await new Promise(setImmediate);
+    waiting[1]!(new Response(JSON.stringify(fine.body)));
+    expect(await answer).toEqual({ result: 1 });
+  });
+
   it("refuses what is no address", () => {
     expect(() => transport({ url: "localhost:6570" })).toThrow(/give the server's address/);
   });
