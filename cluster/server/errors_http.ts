@@ -10,6 +10,26 @@ export interface ErrorBody {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
+/** What the framework says of requests, in words that name the way out. */
+const frameworkWords: Readonly<Record<string, string>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE:
+    'Cannot read the request: its body is no JSON by its content-type; send JSON with "content-type: application/json"',
+  FST_ERR_BAD_URL: "Cannot read the request: its path is wrongly encoded; write a percent sign as %25",
+};
+
+/** What is wrong with a request that no {@link VarveError} stands for. */
+export function clientError(statusCode: number, why: string, details: ErrorBody["details"] = {}): Error {
+  return Object.assign(new Error(`Cannot read the request: ${why}`), { statusCode, details });
+}
+
+/** A body beyond the limit. */
+export function bodyTooLarge(limit: number): Error {
+  const variable = "VARVE_BODY_LIMIT_BYTES";
+  const why =
+    `its body is larger than ${limit} bytes, the limit; send less at a time, or let the server's ${variable} be larger`;
+  return clientError(413, why, { limit, variable });
+}
+
 /** The status and body for anything thrown while a request was answered. */
 export function errorAnswer(error: unknown): { readonly status: number; readonly body: ErrorBody } {
   if (error instanceof VarveError) return answer(error.status, error.code, error.message, error.details);
@@ -34,7 +54,13 @@ export function errorAnswer(error: unknown): { readonly status: number; readonly
     );
   }
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    return answer(statusCode, clientCode(statusCode), message ?? "", { code });
+    const text = frameworkWords[code ?? ""] ?? message ?? "";
+    return answer(
+      statusCode,
+      clientCode(statusCode),
+      text,
+      (error as { details?: ErrorBody["details"] }).details ?? {},
+    );
   }
   if (statusCode === 503) return answer(503, "UNAVAILABLE", message ?? "The server is busy", {});
   return answer(500, "INTERNAL", "The server failed to answer; its log has the reason under this request's id", {});

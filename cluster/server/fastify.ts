@@ -1,5 +1,5 @@
 /** The door to fastify. */
-export { errorCodes, fastify } from "fastify";
+export { fastify } from "fastify";
 export type {
   FastifyInstance,
   FastifyReply,

@@ -2,6 +2,7 @@
 import { isAscii, isUtf8 } from "node:buffer";
 import { VarveError } from "varve";
 import { bodyBytes } from "./body_bytes.ts";
+import { clientError } from "./errors_http.ts";
 import type { FastifyInstance, FastifyRequest } from "./fastify.ts";
 import { checkSizes } from "./json_limits.ts";
 import type { JsonLimits } from "./json_limits.ts";
@@ -23,6 +24,8 @@ export function readJsonOnly(app: FastifyInstance, limits: BodyLimits): void {
   const parse = app.getDefaultJsonParser("error", "error");
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("application/json", (request, body, done) => {
+    const encoding = request.headers["content-encoding"];
+    if (encoding !== undefined && encoding !== "identity") return done(compressed(encoding));
     bodyBytes(body, limits.bodyLimitBytes, (bytes) => read(request, bytes, done), done);
   });
   const read = (request: FastifyRequest, bytes: Buffer, done: Done) => {
@@ -39,7 +42,7 @@ export function readJsonOnly(app: FastifyInstance, limits: BodyLimits): void {
     }
     void parse(request, text, (error: Error | null, value?: unknown) => {
       if (error === null) done(tooLarge(value, limits), value);
-      else done(isJson(text) ? refusedKey() : error);
+      else done(isJson(text) ? refusedKey() : notJson(text));
     });
   };
 }
@@ -60,6 +63,16 @@ function isJson(text: string): boolean {
   } catch {
     return false;
   }
+}
+
+function notJson(text: string): VarveError {
+  const state = text.trim() === "" ? "its body is empty; send JSON" : "its body is not valid JSON";
+  return new VarveError("INVALID_REQUEST", `Cannot read the request: ${state}`);
+}
+
+function compressed(encoding: string): Error {
+  const name = JSON.stringify(encoding.slice(0, 64));
+  return clientError(415, `its body is in content-encoding ${name}; send JSON as it is, without that header`);
 }
 
 /** Why JSON is refused that is JSON. */

@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { FastifyInstance } from "fastify";
 import { ServedStore, url } from "./served_store.ts";
@@ -231,9 +232,32 @@ describe("get-features, asked wrongly,", () => {
   it("refuses other content types and large bodies", async () => {
     const body = JSON.stringify({ params: all });
     for (const type of ["text/plain", "application/x-www-form-urlencoded", "application/xml"]) {
-      expectError(await send(body, { "content-type": type }), 415, "UNSUPPORTED_MEDIA_TYPE", /./);
+      expectError(await send(body, { "content-type": type }), 415, "UNSUPPORTED_MEDIA_TYPE", /send JSON with/);
     }
-    expectError(await send(JSON.stringify("x".repeat(70_000))), 413, "TOO_LARGE", /./);
+    const large = await send(JSON.stringify("x".repeat(70_000)));
+    expectError(large, 413, "TOO_LARGE", /larger than 65536 bytes, .* VARVE_BODY_LIMIT_BYTES/);
+    expect(large.body.details).toEqual({ limit: 65_536, variable: "VARVE_BODY_LIMIT_BYTES" });
+  });
+
+  it("says of a compressed body that it is, whether it is or not", async () => {
+    const body = JSON.stringify({ params: all });
+    for (const payload of [body, gzipSync(body)]) {
+      const answer = await send(payload, { "content-encoding": "gzip" });
+      expectError(answer, 415, "UNSUPPORTED_MEDIA_TYPE", /content-encoding "gzip"; send JSON as it is/);
+    }
+    expect((await send(body, { "content-encoding": "identity" })).status).toBe(200);
+  });
+
+  it("tells what is wrong in words of its own", async () => {
+    for (const payload of ["{", "", " ", "[1,]"]) {
+      const { body } = await send(payload);
+      expect([body.message, body.details]).toEqual([
+        expect.stringMatching(/^Cannot read the request: its body is /),
+        {},
+      ]);
+    }
+    const path = await app.inject({ url: "/api/v2/workspaces/%zz/feature-services/model/metadata" });
+    expect(path.json()).toMatchObject({ message: expect.stringMatching(/percent sign/), details: {} });
   });
 
   it("answers JSON for routes that there are not, and for paths that are no URL", async () => {

@@ -169,6 +169,21 @@ describe("a client that", () => {
     expect(await send(Buffer.from(`{"params":"${"x".repeat(200)}"}`))).toMatch(/^HTTP\/1.1 413 [^]*"code":"TOO_LARGE"/);
   });
 
+  it("looks for the answer only when all is sent is told of the limit; one that announces far too much is told at once", async () => {
+    const { url: address, port } = await listen({}, { bodyLimitBytes: 1_000_000 });
+    const headers = { "content-type": "application/json" };
+    const answer = await fetch(address + url, { method: "POST", headers, body: " ".repeat(7_500_000) });
+    expect(answer.status).toBe(413);
+    expect(await answer.json()).toMatchObject({
+      code: "TOO_LARGE",
+      message: expect.stringMatching(/BODY_LIMIT_BYTES/),
+    });
+    const socket = await open(port);
+    socket.write(`POST ${url} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n`);
+    socket.write("content-length: 9000000\r\n\r\n");
+    expect(await textUntilClosed(socket)).toMatch(/^HTTP\/1.1 413 /);
+  });
+
   it("takes no answers is let go", async () => {
     const { port, metrics } = await listen({}, limits);
     const socket = await open(port);
