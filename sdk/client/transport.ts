@@ -92,31 +92,35 @@ function causeOf(error: unknown): unknown {
 
 /** The server's own error, where it is one. */
 async function refused(response: Response, url: string): Promise<VarveError> {
+  const { status } = response;
   const retryAfter = Number(response.headers.get("retry-after") ?? NaN);
   const extra = Number.isFinite(retryAfter) ? { retryAfterSeconds: retryAfter } : {};
   const text = await response.text().catch(() => "");
-  try {
-    const { code, message, details } = JSON.parse(text) as { code: string; message: string; details?: object };
-    if (typeof message === "string" && code in errorCodes) {
-      return new VarveError(code as ErrorCode, message, { details: { ...details, ...extra } });
-    }
-  } catch {
-    // something between here and the server has answered
-  }
-  const code = response.status === 401
-    ? "UNAUTHENTICATED"
-    : response.status === 403
-    ? "FORBIDDEN"
-    : response.status === 404
-    ? "NOT_FOUND"
-    : response.status === 429
-    ? "RATE_LIMITED"
-    : response.status >= 500
-    ? "UNAVAILABLE"
-    : "INVALID_REQUEST";
-  return new VarveError(code, `Cannot read features: ${url} answers ${response.status} ${text.slice(0, 200)}`.trim(), {
-    details: { status: response.status, ...extra },
+  const { code, message, details } = told(text);
+  const isOurs = typeof code === "string" && typeof message === "string";
+  const known = isOurs && code in errorCodes ? code as ErrorCode : codeOf(status);
+  if (isOurs) return new VarveError(known, message, { details: { ...details, ...extra } });
+  // Something between here and the server has answered.
+  return new VarveError(known, `Cannot read features: ${url} answers ${status} ${text.slice(0, 200)}`.trim(), {
+    details: { status, ...extra },
   });
+}
+
+function told(text: string): { readonly code?: unknown; readonly message?: unknown; readonly details?: object } {
+  try {
+    return (JSON.parse(text) as object | null) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+/** What a status means where no code that is known says more. */
+function codeOf(status: number): ErrorCode {
+  if (status === 401) return "UNAUTHENTICATED";
+  if (status === 403) return "FORBIDDEN";
+  if (status === 404) return "NOT_FOUND";
+  if (status === 429) return "RATE_LIMITED";
+  return status >= 500 ? "UNAVAILABLE" : "INVALID_REQUEST";
 }
 
 /** How long to wait before the next try: as told, else longer each time and never the same; undefined where it cannot help. */

@@ -90,6 +90,22 @@ describe("transport()", () => {
     expect(limited.asked).toHaveLength(1);
   });
 
+  it("gives the server's words also where their code is of HTTP alone", async () => {
+    const body = {
+      error: "Payload Too Large",
+      code: "TOO_LARGE",
+      message: "larger than 10 bytes",
+      details: { limit: 10 },
+    };
+    const { asked, post } = fetching({ status: 413, body });
+    await expect(post()("/a", {})).rejects.toMatchObject({
+      code: "INVALID_REQUEST",
+      message: "larger than 10 bytes",
+      details: { limit: 10 },
+    });
+    expect(asked).toHaveLength(1);
+  });
+
   it("gives up in time, and when it is told to", async () => {
     const { post } = fetching("never");
     await expect(post({ timeoutMs: 20 })("/a", {})).rejects.toMatchObject({ code: "TIMEOUT" });
