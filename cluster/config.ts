@@ -73,6 +73,8 @@ export interface ServerConfig {
   readonly ratePerSecond?: number;
   /** Requests that may come at once after a pause; absent: those of one second. */
   readonly rateBurst?: number;
+  /** Origins whose pages may ask from a browser, such as `https://app.example.com`, or `*` for all; none unless told. */
+  readonly corsOrigins: readonly string[];
   /** Which requests are logged, a line each: none, those that failed, all, or those that failed and this share of the others. */
   readonly accessLog: "off" | "errors" | "all" | number;
   /** Of how many entities what services answer is logged to the object store: a share from 0 (nothing) to 1. */
@@ -146,6 +148,9 @@ const fileSchema = z.strictObject({
     maxLoopLagMs: z.number().int().min(20).max(600_000),
     ratePerSecond: z.number().positive().max(1_000_000),
     rateBurst: z.number().int().min(1).max(1_000_000),
+    corsOrigins: z.array(z.string().refine(isOrigin, "must be origins such as https://app.example.com, or *")).max(
+      1_000,
+    ),
     accessLog: z.union([z.enum(["off", "errors", "all"]), z.number().min(0).max(1)], {
       error: "must be off, errors, all, or a share such as 0.01",
     }),
@@ -194,7 +199,9 @@ export function readConfig(options: ReadConfigOptions = {}): Config {
   const names = readTexts(textsOf(env, options.flags ?? {}, issues), merged, issues);
   const parsed = fileSchema.safeParse(merged);
   for (const { path, message } of parsed.error?.issues ?? []) {
-    issues.push({ path: names.get(path.join(".")) ?? path.join("."), message });
+    // An element of a list was typed with all of it.
+    const setting = path.filter((part) => typeof part !== "number").join(".");
+    issues.push({ path: names.get(setting) ?? path.join("."), message });
   }
   const values: FileConfig = parsed.success ? parsed.data : {};
   if (values.storage?.startsWith("s3://") && !values.redis) {
@@ -226,6 +233,11 @@ function readFile(path: string, mustExist: boolean, issues: Issue[]): Record<str
     issues.push({ path: "", message: `the file ${path} is not JSON: ${messageOf(error)}` });
   }
   return {};
+}
+
+/** As a browser sends it: a scheme, a host and a port that is not the scheme's own. */
+function isOrigin(text: string): boolean {
+  return text === "*" || (/^https?:[^*]*$/.test(text) && URL.canParse(text) && new URL(text).origin === text);
 }
 
 function isInstant(text: string): boolean {
@@ -265,6 +277,7 @@ function complete(values: FileConfig, folder: string): Config {
       maxInFlight: 1_000,
       maxConnections: 10_000,
       maxLoopLagMs: 500,
+      corsOrigins: [],
       accessLog: "errors",
       auditShare: 0,
       auditKeys: "hashed",

@@ -41,6 +41,7 @@ const environment: Readonly<Record<string, Setting>> = {
   VARVE_MAX_LOOP_LAG_MS: { path: ["server", "maxLoopLagMs"], type: "number" },
   VARVE_RATE_PER_SECOND: { path: ["server", "ratePerSecond"], type: "number" },
   VARVE_RATE_BURST: { path: ["server", "rateBurst"], type: "number" },
+  VARVE_CORS_ORIGINS: { path: ["server", "corsOrigins"], type: "list" },
   VARVE_ACCESS_LOG: { path: ["server", "accessLog"], type: "textOrNumber" },
   VARVE_AUDIT_SHARE: { path: ["server", "auditShare"], type: "number" },
   VARVE_AUDIT_KEYS: { path: ["server", "auditKeys"], type: "text" },

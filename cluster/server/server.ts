@@ -5,6 +5,7 @@ import type { Logger } from "../log.ts";
 import { watchLag } from "../worker/loop_lag.ts";
 import type { Authenticator } from "./auth.ts";
 import { Connections } from "./connections.ts";
+import { allowOrigins } from "./cors.ts";
 import { answerErrors } from "./error_answers.ts";
 import { answerBadHttp, errorAnswer } from "./errors_http.ts";
 import { fastify } from "./fastify.ts";
@@ -51,7 +52,7 @@ const lastMs = 500;
 /** Starts the server; `close()` it, and close the serving store after it. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { config, metrics, serving, clock, auth } = options;
-  if (!auth) refuseOpenAddress(config);
+  if (!auth) refuseOthers(config);
   const state = newState();
   const app = createApp(options, state);
   const connections = new Connections(app.server, state, config.maxConnections);
@@ -119,6 +120,7 @@ export function createApp(options: ServerOptions, state: ServerState = newState(
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: false, allowUnionTypes: true } },
   }) as unknown as FastifyInstance;
   readJsonOnly(app, config);
+  allowOrigins(app, config.corsOrigins);
   guard(app, state, options);
   answerErrors(app, options.logger, options.metrics);
   describeApi(app);
@@ -152,11 +154,18 @@ function cannotListen(error: unknown, { host, port }: ServerConfig): VarveError 
   });
 }
 
-/** Without authentication nobody but this computer may ask, whatever the network is. */
-function refuseOpenAddress({ host }: ServerConfig): void {
-  if (isLoopback(host)) return;
-  throw new VarveError(
-    "INVALID_CONFIG",
-    `Cannot listen on ${host} without authentication: others than this computer could ask; leave VARVE_AUTH=off (--no-auth) out and give clients API keys (\`varve keys create NAME\`), or listen on 127.0.0.1`,
-  );
+/** Without authentication nobody but this computer may ask, whatever the network is, nor pages of everybody by its browser. */
+function refuseOthers({ host, corsOrigins }: ServerConfig): void {
+  if (!isLoopback(host)) {
+    throw new VarveError(
+      "INVALID_CONFIG",
+      `Cannot listen on ${host} without authentication: others than this computer could ask; leave VARVE_AUTH=off (--no-auth) out and give clients API keys (\`varve keys create NAME\`), or listen on 127.0.0.1`,
+    );
+  }
+  if (corsOrigins.includes("*")) {
+    throw new VarveError(
+      "INVALID_CONFIG",
+      "Cannot let pages of all origins ask without authentication: every page that is opened on this computer could read features; name the origins in VARVE_CORS_ORIGINS, or set VARVE_AUTH=on",
+    );
+  }
 }

@@ -79,6 +79,17 @@ describe("readConfig()", () => {
     const config = readConfig({ env, folder: folder() });
     expect(config.server).toMatchObject({ auth: "off", processes: 2, ratePerSecond: 0.5, accessLog: 0.01 });
     expect(readConfig({ env: { VARVE_ACCESS_LOG: "all" }, folder: folder() }).server.accessLog).toBe("all");
+    const origins = (text: string) =>
+      readConfig({ env: { VARVE_CORS_ORIGINS: text }, folder: folder() }).server.corsOrigins;
+    expect(origins("https://a.example.com, http://localhost:3000")).toEqual([
+      "https://a.example.com",
+      "http://localhost:3000",
+    ]);
+    for (
+      const text of ["https://a.example.com/", "https://a.example.com:443", "a.example.com", "https://*.example.com"]
+    ) {
+      expect(problems(() => origins(text))).toEqual(["VARVE_CORS_ORIGINS"]);
+    }
     const wrong = {
       VARVE_AUTH: "no",
       VARVE_PROCESSES: "0",
