@@ -118,6 +118,41 @@ export function toMicros(value: TimestampLike): Micros {
 
 /** ISO 8601 text with as many decimals as needed: none, three or six. */
 export function formatTimestamp(micros: Micros): string {
+  const number = Number(micros);
+  if (!Number.isSafeInteger(number)) return farText(micros);
+  const day = Math.floor(number / microsPerDay);
+  const ofDay = number - day * microsPerDay;
+  const seconds = Math.floor(ofDay / 1e6);
+  const rest = ofDay - seconds * 1e6;
+  const minutes = Math.floor(seconds / 60);
+  const time = `${
+    dateText(day)
+  }T${twoDigits[Math.floor(minutes / 60)]!}:${twoDigits[minutes % 60]!}:${twoDigits[seconds % 60]!}`;
+  if (rest === 0) return `${time}Z`;
+  return rest % 1_000 === 0 ? `${time}.${digits(rest / 1_000, 3)}Z` : `${time}.${digits(rest, 6)}Z`;
+}
+
+const microsPerDay = 86_400e6;
+const twoDigits = Array.from({ length: 60 }, (_, value) => digits(value, 2));
+
+function digits(value: number, count: number): string {
+  return String(value).padStart(count, "0");
+}
+
+let lastDay = NaN;
+let lastDate = "";
+
+/** Of most timestamps it is that of the one before, and making it is most of the work. */
+function dateText(day: number): string {
+  if (day !== lastDay) {
+    lastDate = new Date(day * 86_400_000).toISOString().slice(0, -14);
+    lastDay = day;
+  }
+  return lastDate;
+}
+
+/** Beyond 1684 and 2255, where a number is not exact. */
+function farText(micros: Micros): string {
   const ms = floorDivide(micros, 1000n);
   const rest = micros - ms * 1000n;
   const iso = new Date(Number(ms)).toISOString();

@@ -143,12 +143,9 @@ function sloInfo(rows: readonly Row[], { started, asked, answered }: AnswerTimes
     ...(storeSeconds > sloLimits.seconds ? ["REDIS_LATENCY_LIMIT_EXCEEDED"] : []),
   ];
   const seconds = (performance.now() - started) / 1000;
-  return JSON.stringify({
-    sloEligible: reasons.length === 0,
-    ...(reasons.length > 0 && { sloIneligibilityReasons: reasons }),
-    sloServerTimeSeconds: seconds,
-    serverTimeSeconds: seconds,
-    storeMaxLatency: storeSeconds,
-    storeResponseSizeBytes: bytes,
-  });
+  const why = reasons.length > 0 ? `,"sloIneligibilityReasons":${JSON.stringify(reasons)}` : "";
+  return `{"sloEligible":${
+    reasons.length === 0
+  }${why},"sloServerTimeSeconds":${seconds},"serverTimeSeconds":${seconds},` +
+    `"storeMaxLatency":${storeSeconds},"storeResponseSizeBytes":${bytes}}`;
 }

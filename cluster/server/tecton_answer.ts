@@ -13,6 +13,8 @@ import { VectorTexts } from "./vector_texts.ts";
 /** One feature's place in the answer. */
 interface Slot {
   readonly name: string;
+  /** Of which view: its features are looked up together. */
+  readonly view: string;
   readonly index: number;
   readonly type: TectonType;
   /** The type in varve's words. */
@@ -49,12 +51,13 @@ export class AnswerWriter {
   readonly #slots: readonly Slot[];
   readonly #kind = texts.newKind();
   /** What does not change in the metadata of features, by what is wanted of it. */
-  readonly #described: (readonly string[])[] = [];
+  readonly #described: Described[] = [];
 
   constructor(reader: ServiceReader) {
     this.#slots = reader.features
       .map((feature, index) => ({
         name: `${feature.namespace}.${feature.name}`,
+        view: `${feature.isComputed ? 0 : 1}${feature.namespace}`,
         index,
         type: tectonType(feature.type),
         exactType: feature.type,
@@ -97,7 +100,7 @@ export class AnswerWriter {
 
   /** The list of features in an answer's metadata. */
   metadata(wanted: Wanted, row: Row): string {
-    return this.#metadata(wanted, [row], (place, times, statuses) => {
+    return this.#metadata(wanted, (place, times, statuses) => {
       const reason = statusAt(row, place);
       return (times ? `,"effectiveTime":${timeText(row?.effectiveTimes[place])}` : "") +
         (statuses ? `,"status":"${tectonStatus(reason)}","reason":"${reason}"` : "");
@@ -111,39 +114,89 @@ export class AnswerWriter {
   batchMetadata(wanted: Wanted, rows: readonly Row[]): string {
     return this.#metadata(
       wanted,
-      rows,
       (place, times, statuses) =>
         (times ? timesText(rows.map((row) => row?.effectiveTimes[place])) : "") +
         (statuses ? statusesText(rows.map((row) => statusAt(row, place))) : ""),
     );
   }
 
-  /** What was looked up together has the same times and statuses: their text, behind a comma, is made once. */
-  #metadata(
-    wanted: Wanted,
-    rows: readonly Row[],
-    changing: (place: number, times: boolean, statuses: boolean) => string,
-  ): string {
-    const described = this.#describedBy(wanted);
+  /** `changing` gives the text of a feature's times and statuses, each behind a comma; it is made once for what is looked up together. */
+  #metadata(wanted: Wanted, changing: (place: number, times: boolean, statuses: boolean) => string): string {
+    const { isEmpty, runs } = this.#describedBy(wanted);
     const times = wanted["includeEffectiveTimes"] === true;
     const statuses = wanted["includeServingStatus"] === true;
     let text = "";
-    let changed = "";
-    let previous = -1;
-    for (let i = 0; i < this.#slots.length; i++) {
-      const { index } = this.#slots[i]!;
-      if (previous < 0 || !isSame(rows, index, previous)) changed = changing(index, times, statuses);
-      previous = index;
-      const inside = described[i] === "" ? changed.slice(1) : described[i]! + changed;
-      text += i === 0 ? `{${inside}}` : `,{${inside}}`;
+    for (let i = 0; i < runs.length; i++) {
+      const run = runs[i]!;
+      const changed = changing(run.place, times, statuses);
+      text += (i === 0 ? "" : ",") + run.text(isEmpty ? changed.slice(1) : changed);
     }
     return `[${text}]`;
   }
 
-  #describedBy(wanted: Wanted): readonly string[] {
+  #describedBy(wanted: Wanted): Described {
     let mask = 0;
     for (let i = 0; i < describing.length; i++) if (wanted[describing[i]!]) mask |= 1 << i;
-    return this.#described[mask] ??= this.#slots.map((slot) => describe(slot, wanted));
+    return this.#described[mask] ??= { isEmpty: mask === 0, runs: this.#runs(wanted) };
+  }
+
+  /** Slots that follow each other and are looked up together. */
+  #runs(wanted: Wanted): Run[] {
+    const runs: Slot[][] = [];
+    for (const slot of this.#slots) {
+      const last = runs.at(-1);
+      if (last && last[0]!.view === slot.view) last.push(slot);
+      else runs.push([slot]);
+    }
+    return runs.map((slots) => new Run(slots[0]!.index, slots.map((slot) => describe(slot, wanted))));
+  }
+}
+
+/** What does not change in the metadata of features. */
+interface Described {
+  /** There is nothing in front of times and statuses. */
+  readonly isEmpty: boolean;
+  readonly runs: readonly Run[];
+}
+
+/** How many texts of a run are kept; after so many others they are forgotten. */
+const maxKnown = 64;
+const missesToForget = 1_024;
+/** Of one row, not of a batch. */
+const maxChangedLength = 128;
+
+/** Features of one view: they have the same times and statuses. */
+class Run {
+  /** Where one of them is in a row. */
+  readonly place: number;
+  readonly #described: readonly string[];
+  /** Values become effective when they are materialized, most of them together: few texts are most of what is written. */
+  readonly #known = new Map<string, string>();
+  #misses = 0;
+
+  constructor(place: number, described: readonly string[]) {
+    this.place = place;
+    this.#described = described;
+  }
+
+  /** With what changes behind what does not. */
+  text(changed: string): string {
+    const known = this.#known.get(changed);
+    if (known !== undefined) return known;
+    if (this.#known.size >= maxKnown && ++this.#misses < missesToForget || changed.length > maxChangedLength) {
+      // Where there are many, keeping each would cost more than writing it.
+      let text = "";
+      for (let i = 0; i < this.#described.length; i++) {
+        text += `${i === 0 ? "{" : ",{"}${this.#described[i]!}${changed}}`;
+      }
+      return text;
+    }
+    if (this.#known.size >= maxKnown) this.#known.clear();
+    this.#misses = 0;
+    // Joined: text that was added up would be put together again whenever it is sent.
+    const text = this.#described.map((inside) => `{${inside}${changed}}`).join(",");
+    this.#known.set(changed, text);
+    return text;
   }
 }
 
@@ -155,16 +208,6 @@ const describing = [
   "includeFeatureDescriptions",
   "includeFeatureTags",
 ];
-
-function isSame(rows: readonly Row[], place: number, other: number): boolean {
-  for (let r = 0; r < rows.length; r++) {
-    const row = rows[r];
-    if (row === undefined) continue;
-    const { statuses, effectiveTimes } = row;
-    if (statuses[place] !== statuses[other] || effectiveTimes[place] !== effectiveTimes[other]) return false;
-  }
-  return true;
-}
 
 function statusAt(row: Row, place: number): string {
   return row === undefined ? "TIME_OUT" : row.statuses[place]!;

@@ -50,6 +50,24 @@ describe("toMicros()", () => {
       expect(toMicros(formatTimestamp(micros))).toBe(micros);
     }));
   });
+
+  it.each([
+    [0n, "1970-01-01T00:00:00Z"],
+    [-1n, "1969-12-31T23:59:59.999999Z"],
+    [-86_400_000_000n, "1969-12-31T00:00:00Z"],
+    [1_000n, "1970-01-01T00:00:00.001Z"],
+    [1_001n, "1970-01-01T00:00:00.001001Z"],
+    [timestampLimits.min, "0001-01-01T00:00:00Z"],
+    [timestampLimits.max, "9999-12-31T23:59:59.999999Z"],
+  ])("writes %s as %s", (micros, text) => expect(formatTimestamp(micros)).toBe(text));
+
+  it("writes milliseconds as Date does, near to now and far from it", () => {
+    const near = fc.bigInt(-(10n ** 13n), 10n ** 13n);
+    const far = fc.bigInt(timestampLimits.min / 1_000n, timestampLimits.max / 1_000n);
+    fc.assert(fc.property(fc.oneof(near, far), (ms) => {
+      expect(formatTimestamp(ms * 1_000n)).toBe(new Date(Number(ms)).toISOString().replace(".000Z", "Z"));
+    }));
+  });
 });
 
 describe("Timestamp", () => {
