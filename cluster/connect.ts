@@ -1,6 +1,7 @@
 /** Opens a store whose jobs go to the workers of a cluster. */
 import { connect as connectHere, VarveError } from "varve";
 import type { ConnectOptions, Store } from "varve";
+import { connectToRead as connectToReadHere } from "varve/cluster";
 import type { Config } from "./config.ts";
 import { openRedisQueue } from "./queue/redis_queue.ts";
 import type { RedisQueue } from "./queue/redis_queue.ts";
@@ -19,12 +20,21 @@ export interface ClusterConnectOptions extends ConnectOptions, Partial<OfProcess
  * Without one the store is embedded and this process runs them.
  */
 export async function connect(options: ClusterConnectOptions = {}): Promise<Store> {
+  return await open(options, connectHere);
+}
+
+/** The same for who reads, or makes room: it writes nothing by itself. */
+export async function connectToRead(options: ClusterConnectOptions): Promise<Store> {
+  return await open(options, connectToReadHere);
+}
+
+async function open(options: ClusterConnectOptions, connectWith: typeof connectHere): Promise<Store> {
   const { queueRedis, modules: _, server: _s, worker: _w, logLevel: _l, clockAt: _c, ...rest } = options;
   const url = queueRedis ?? options.redis;
-  if (url === undefined) return await connectHere(rest);
+  if (url === undefined) return await connectWith(rest);
   const queue = await openQueue(url, options.workspace ?? "default");
   try {
-    return await connectHere({ ...rest, queue });
+    return await connectWith({ ...rest, queue });
   } catch (error) {
     await queue.close();
     throw error;

@@ -37,6 +37,7 @@ export type { Held, Problem, ReconcileLimits } from "./materialize/reconcile.ts"
 export { jobHandler } from "./materialize/run.ts";
 export type { RunContext } from "./materialize/run.ts";
 
+export { connectToRead } from "./connect.ts";
 export { StoreParts } from "./store_parts.ts";
 export { folderOf, openObjects, scratchFolder } from "./places.ts";
 export type { ObjectInfo, ObjectStore } from "./storage/object_store.ts";

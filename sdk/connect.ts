@@ -33,10 +33,22 @@ const connectOptions: OptionNames<ConnectOptions> = {
  * ```
  */
 export async function connect(options: ConnectOptions = {}): Promise<Store> {
+  return await open(options, (parts) => parts.objects.probe());
+}
+
+/**
+ * Opens a feature store for who reads it, or makes room in it. Storage is not tried, as that would write: a disk may be full, and
+ * whoever only reads cannot lose a race.
+ */
+export async function connectToRead(options: ConnectOptions = {}): Promise<Store> {
+  return await open(options, () => Promise.resolve());
+}
+
+async function open(options: ConnectOptions, check: (parts: StoreParts) => Promise<void>): Promise<Store> {
   throwIssues("Cannot connect", connectIssues(options), "INVALID_CONFIG");
   const parts = new StoreParts(options);
   try {
-    await parts.objects.probe();
+    await check(parts);
     // Better now than in the middle of the first backfill.
     if (options.redis !== undefined) await (await parts.online()).ping();
     return new Store(parts);

@@ -1,17 +1,16 @@
 /** `varve plan FILE` and `varve apply FILE`: definitions kept as code. */
 import { formatCount, formatSeconds, progressBars } from "varve";
 import type { StorePlan } from "varve";
-import { connect } from "../connect.ts";
-import { connectOptions } from "../settings.ts";
 import { interruptible } from "./interrupt.ts";
 import { loadDefinitions } from "./load_definitions.ts";
 import type { CommandContext } from "./main.ts";
+import { withStore, withStoreToRead } from "./with_store.ts";
 
 type Options = Readonly<Record<string, unknown>>;
 
 /** Prints what would change. */
 export async function plan(context: CommandContext, file: string, options: Options): Promise<void> {
-  await withPlan(context, file, options, async (found) => {
+  await withPlan(withStoreToRead, context, file, options, async (found) => {
     context.print(context.json ? JSON.stringify(found, undefined, 2) : String(found));
     return await Promise.resolve();
   });
@@ -19,7 +18,7 @@ export async function plan(context: CommandContext, file: string, options: Optio
 
 /** Prints the plan, applies it, and shows how far the backfill is. */
 export async function apply(context: CommandContext, file: string, options: Options): Promise<void> {
-  await withPlan(context, file, options, async (found) => {
+  await withPlan(withStore, context, file, options, async (found) => {
     if (!context.json) context.print(String(found));
     const started = performance.now();
     const bars = progressBars(process.stderr, () => (performance.now() - started) / 1000);
@@ -42,17 +41,15 @@ export async function apply(context: CommandContext, file: string, options: Opti
 }
 
 async function withPlan(
+  open: typeof withStore,
   context: CommandContext,
   file: string,
   options: Options,
   use: (plan: StorePlan) => Promise<void>,
 ): Promise<void> {
   const definitions = await loadDefinitions(file);
-  const store = await connect(connectOptions(context.config));
-  try {
+  await open(context, async (store) => {
     const names = options["delete"];
     await use(await store.plan(definitions, Array.isArray(names) ? { delete: names as string[] } : {}));
-  } finally {
-    await store.close();
-  }
+  });
 }

@@ -1,8 +1,7 @@
 /** `varve audit SERVICE`: computes logged answers again and compares them. */
-import { connectOptions } from "../settings.ts";
-import { connect } from "../connect.ts";
 import type { CommandContext } from "./main.ts";
 import { plain } from "./plain_json.ts";
+import { withStoreToRead } from "./with_store.ts";
 
 /** Prints what was found; exits with 1 when an answer was not what it should have been. */
 export async function audit(
@@ -10,8 +9,7 @@ export async function audit(
   service: string,
   options: Readonly<Record<string, unknown>>,
 ): Promise<void> {
-  const store = await connect(connectOptions(context.config));
-  try {
+  await withStoreToRead(context, async (store) => {
     const found = await store.audit(service, {
       ...(options["from"] !== undefined && { from: String(options["from"]) }),
       ...(options["to"] !== undefined && { to: String(options["to"]) }),
@@ -19,7 +17,5 @@ export async function audit(
     });
     context.print(context.json ? JSON.stringify(found, plain, 2) : String(found));
     if (found.mismatches + found.missing > 0) process.exitCode = 1;
-  } finally {
-    await store.close();
-  }
+  });
 }

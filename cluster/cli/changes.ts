@@ -1,9 +1,8 @@
 /** `varve history` and `varve rollback`. */
 import { textTable, VarveError } from "varve";
 import type { Change } from "varve";
-import { connect } from "../connect.ts";
-import { connectOptions } from "../settings.ts";
 import type { CommandContext } from "./main.ts";
+import { withStore, withStoreToRead } from "./with_store.ts";
 
 type Options = Readonly<Record<string, unknown>>;
 
@@ -17,7 +16,7 @@ export async function history(context: CommandContext, options: Options): Promis
     );
   }
   const name = options["name"];
-  await withStore(context, async (store) => {
+  await withStoreToRead(context, async (store) => {
     const changes = await store.history({ limit, ...(typeof name === "string" ? { name } : {}) });
     if (context.json) return context.print(JSON.stringify(changes, undefined, 2));
     if (changes.length === 0) return context.print("No changes yet");
@@ -54,18 +53,6 @@ export async function rollback(context: CommandContext, names: readonly string[]
         : `${change.actions.map(actionText).join(", ")}, revision ${change.revision}`,
     );
   });
-}
-
-async function withStore(
-  context: CommandContext,
-  use: (store: Awaited<ReturnType<typeof connect>>) => Promise<void>,
-): Promise<void> {
-  const store = await connect(connectOptions(context.config));
-  try {
-    await use(store);
-  } finally {
-    await store.close();
-  }
 }
 
 function actionText(action: Change["actions"][number]): string {

@@ -108,12 +108,20 @@ async function checkObjects({ config }: CommandContext): Promise<Finding> {
     await objects.probe(AbortSignal.timeout(30_000));
     return { name: "object store", state: "ok", detail: `${objects.description}: honours put-if-absent` };
   } catch (error) {
-    const fix = error instanceof VarveError && error.code === "UNSUPPORTED"
-      ? "use a store with conditional writes: Amazon S3, Cloudflare R2, MinIO, or a local folder"
-      : "check storage, endpoint, bucket and keys of the configuration";
-    return { name: "object store", state: "problem", detail: messageOf(error), fix };
+    return { name: "object store", state: "problem", detail: messageOf(error), fix: objectsFix(error) };
   } finally {
     await objects.close();
+  }
+}
+
+function objectsFix(error: unknown): string {
+  switch (error instanceof VarveError ? error.code : undefined) {
+    case "UNSUPPORTED":
+      return "use a store with conditional writes: Amazon S3, Cloudflare R2, MinIO, or a local folder";
+    case "EXHAUSTED":
+      return "make room; `varve vacuum --apply` removes what nothing refers to any more";
+    default:
+      return "check storage, endpoint, bucket and keys of the configuration";
   }
 }
 

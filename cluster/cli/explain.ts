@@ -1,9 +1,8 @@
 /** `varve explain NAME KEY=VALUE`: the rows behind the features of one key, and those left out. */
 import { VarveError } from "varve";
-import { connect } from "../connect.ts";
-import { connectOptions } from "../settings.ts";
 import type { CommandContext } from "./main.ts";
 import { plain } from "./plain_json.ts";
+import { withStoreToRead } from "./with_store.ts";
 
 /** Prints what explains the values. */
 export async function explain(
@@ -20,8 +19,7 @@ export async function explain(
       `Cannot explain values from "${String(from)}": it is "offline" or "source"`,
     );
   }
-  const store = await connect(connectOptions(context.config));
-  try {
+  await withStoreToRead(context, async (store) => {
     const found = await store.explain(name, row, {
       limit: Number(limit),
       ...(at !== undefined && { at: String(at) }),
@@ -30,9 +28,7 @@ export async function explain(
       ...(Array.isArray(request) && { request: Object.fromEntries(request.map((each) => keyOf(String(each)))) }),
     });
     context.print(context.json ? JSON.stringify(found, plain, 2) : String(found));
-  } finally {
-    await store.close();
-  }
+  });
 }
 
 /** `origin=ATL`; `origin=` is null. */

@@ -1,10 +1,10 @@
 /** `varve materialize`, `cancel`, `retry` and `vacuum`: work by hand. */
 import { formatBytes, formatCount, progressBars, VarveError } from "varve";
-import type { Store } from "varve";
-import { connect, openQueue } from "../connect.ts";
-import { connectOptions, queueUrl } from "../settings.ts";
+import { openQueue } from "../connect.ts";
+import { queueUrl } from "../settings.ts";
 import { interruptible } from "./interrupt.ts";
 import type { CommandContext } from "./main.ts";
+import { withStore, withStoreToRead } from "./with_store.ts";
 
 type Options = Readonly<Record<string, unknown>>;
 
@@ -67,20 +67,11 @@ export async function retry(context: CommandContext, id: string): Promise<void> 
 
 /** Finds, and with `--apply` removes, what nothing refers to. */
 export async function vacuum(context: CommandContext, options: Options): Promise<void> {
-  await withStore(context, async (store) => {
+  await withStoreToRead(context, async (store) => {
     const apply = options["apply"] === true;
     const found = await store.vacuum({ apply });
     if (context.json) return context.print(JSON.stringify(found, undefined, 2));
     const isMore = !apply && found.objects + found.deletedVersions.length > 0;
     context.print(`${found}${isMore ? "; do it with --apply" : ""}`);
   });
-}
-
-async function withStore(context: CommandContext, use: (store: Store) => Promise<void>): Promise<void> {
-  const store = await connect(connectOptions(context.config));
-  try {
-    await use(store);
-  } finally {
-    await store.close();
-  }
 }

@@ -1,8 +1,7 @@
 /** `varve skew VIEW`: compares what a view serves with what its definition gives. */
-import { connectOptions } from "../settings.ts";
-import { connect } from "../connect.ts";
 import type { CommandContext } from "./main.ts";
 import { plain } from "./plain_json.ts";
+import { withStoreToRead } from "./with_store.ts";
 
 /** Prints what was found; exits with 1 when something differs. */
 export async function skew(
@@ -10,8 +9,7 @@ export async function skew(
   view: string,
   options: Readonly<Record<string, unknown>>,
 ): Promise<void> {
-  const store = await connect(connectOptions(context.config));
-  try {
+  await withStoreToRead(context, async (store) => {
     const found = await store.skew(view, {
       keys: Number(options["keys"]),
       seed: Number(options["seed"]),
@@ -19,7 +17,5 @@ export async function skew(
     });
     context.print(context.json ? JSON.stringify(found, plain, 2) : String(found));
     if (found.mismatches > 0) process.exitCode = 1;
-  } finally {
-    await store.close();
-  }
+  });
 }

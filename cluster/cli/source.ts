@@ -1,7 +1,6 @@
 /** `varve source NAME`: definitions of the registry as code. */
-import { connect } from "../connect.ts";
-import { connectOptions } from "../settings.ts";
 import type { CommandContext } from "./main.ts";
+import { withStoreToRead } from "./with_store.ts";
 
 /** Prints a module. */
 export async function source(
@@ -9,11 +8,8 @@ export async function source(
   names: readonly string[],
   options: Readonly<Record<string, unknown>>,
 ): Promise<void> {
-  const store = await connect(connectOptions(context.config));
-  try {
+  await withStoreToRead(context, async (store) => {
     const { text } = await store.source(names, { paths: options["absolute"] === true ? "absolute" : "relative" });
     context.print(context.json ? JSON.stringify(text) : text.trimEnd());
-  } finally {
-    await store.close();
-  }
+  });
 }

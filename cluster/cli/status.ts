@@ -2,21 +2,18 @@
 import { formatBytes, formatCount, textTable } from "varve";
 import type { StoreStatus, VersionStatus, ViewStatus } from "varve";
 import type { WorkerRecord } from "varve/cluster";
-import { connectOptions, queueUrl } from "../settings.ts";
-import { connect, openQueue } from "../connect.ts";
+import { openQueue } from "../connect.ts";
+import { queueUrl } from "../settings.ts";
 import type { CommandContext } from "./main.ts";
+import { withStoreToRead } from "./with_store.ts";
 
 /** Prints one look. */
 export async function status(context: CommandContext): Promise<void> {
-  const { config } = context;
-  const store = await connect(connectOptions(config));
-  try {
+  await withStoreToRead(context, async (store) => {
     const [found, workers] = await Promise.all([store.status(), listWorkers(context)]);
     if (context.json) return context.print(JSON.stringify({ ...found, workers }, undefined, 2));
     context.print(statusText(found, workers));
-  } finally {
-    await store.close();
-  }
+  });
 }
 
 async function listWorkers({ config }: CommandContext): Promise<readonly WorkerRecord[] | undefined> {

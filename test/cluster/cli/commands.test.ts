@@ -247,4 +247,17 @@ describe("a disk without room", () => {
     const done = await project.run("apply", "definitions.ts");
     expect(done).toMatchObject({ code: 0, out: expect.stringMatching(/Done: 20,000 rows computed/) });
   });
+
+  it("reads and makes room where nothing can be written", async () => {
+    const project = await open();
+    expect((await project.run("apply", "definitions.ts")).code).toBe(0);
+    const full = (...args: string[]) => project.runLimited("ulimit -f 0", ...args);
+    const status = await project.run("status");
+    expect(status.code).toBe(0);
+    expect(await full("status")).toEqual(status);
+    expect(await full("explain", "model", "driver=x")).toMatchObject({ code: 0, err: "" });
+    expect(await full("vacuum", "--apply")).toMatchObject({ code: 0, err: "" });
+    const doctor = await full("doctor");
+    expect(doctor).toMatchObject({ code: 1, out: expect.stringContaining("→ make room; `varve vacuum --apply`") });
+  });
 });
