@@ -30,6 +30,8 @@ export function createQueue(place: Place): Queue {
     maxRetriesPerRequest: 1,
     enableOfflineQueue: false,
     commandTimeout: 5_000,
+    // A command that is late leaves its connection as it is: one that the network forgot would swallow all that come after it.
+    socketTimeout: 5_000,
   };
   return new Queue(queueName, { prefix: place.prefix, connection });
 }
@@ -75,7 +77,8 @@ export function createWorker(
 ): Worker {
   const settings: WorkerOptions = {
     prefix: options.prefix,
-    connection: { url: options.url, retryStrategy, maxRetriesPerRequest: null },
+    // Longer than any command waits for a job: whoever is silent then has been forgotten by the network.
+    connection: { url: options.url, retryStrategy, maxRetriesPerRequest: null, socketTimeout: 12_000 },
     concurrency: options.concurrency,
     lockDuration: options.lockMs,
     stalledInterval: options.stalledMs,

@@ -8,6 +8,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { openRedisQueue, type RedisQueue, type RedisQueueOptions } from "../../../cluster/queue/redis_queue.ts";
 import type { QueueEvent } from "../../../sdk/queue/queue.ts";
 import { aborted, deferred, materializeJob } from "../../conformance/queue.ts";
+import { startForgetfulProxy } from "../../support/forgetful_proxy.ts";
 import { type RedisServer, type RedisServerOptions, startRedis } from "../../support/redis.ts";
 
 const closing: (() => Promise<unknown>)[] = [];
@@ -266,6 +267,21 @@ describe("RedisQueue when Redis fails", () => {
     await running.close();
     expect(isSilent).toBe(true);
     await queue.close();
+  });
+
+  it("goes on over new connections when the network forgot those it had", async () => {
+    const redis = await serve();
+    const proxy = await startForgetfulProxy(redis.port);
+    closing.push(async () => await Promise.resolve(proxy.close()));
+    const elsewhere = await open(redis);
+    const queue = await open(redis, { url: `redis://127.0.0.1:${proxy.port}` });
+    queue.work(async () => await Promise.resolve("done"));
+    await elsewhere.finished((await elsewhere.submit(materializeJob(1))).id);
+    expect(proxy.forget()).toBeGreaterThan(1);
+    const { id } = await elsewhere.submit(materializeJob(2));
+    await expect(queue.list()).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    expect(await elsewhere.finished(id, { timeoutMs: 60_000 })).toMatchObject({ state: "completed", result: "done" });
+    await expect.poll(() => queue.list().then((jobs) => jobs.length, () => 0)).toBe(2);
   });
 
   it("says that Redis is down when it is opened", async () => {

@@ -1,9 +1,10 @@
-import { createConnection, createServer, type Socket } from "node:net";
+import { createConnection, createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { redisOnlineStore } from "../../../sdk/storage/online_redis.ts";
 import type { OnlineStore } from "../../../sdk/storage/online_store.ts";
 import { inspectRedis } from "../../../sdk/storage/redis_inspect.ts";
 import { onlineStoreSuite } from "../../conformance/online_store.ts";
+import { startForgetfulProxy } from "../../support/forgetful_proxy.ts";
 import { batchOf, keyOf, read, valueOf } from "../../support/online_rows.ts";
 import { type RedisServer, startRedis } from "../../support/redis.ts";
 
@@ -238,23 +239,10 @@ describe("redisOnlineStore()", () => {
   });
 
   test("a connection that the network forgot without a word is replaced", async () => {
-    // A proxy that swallows what comes over the connections it had when told to forget.
-    const known = new Set<Socket>();
-    const forgotten = new Set<Socket>();
-    const proxy = createServer((near) => {
-      known.add(near);
-      const far = createConnection(server.port, "127.0.0.1");
-      near.on("data", (bytes) => void (forgotten.has(near) || far.write(bytes)));
-      far.on("data", (bytes) => void near.write(bytes));
-      near.on("error", () => {}).on("close", () => far.destroy());
-      far.on("error", () => {}).on("close", () => near.destroy());
-    });
-    await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
-    const { port } = proxy.address() as { port: number };
-    const store = redisOnlineStore({ url: `redis://127.0.0.1:${port}`, workspace: "w", timeoutMs: 300 });
+    const proxy = await startForgetfulProxy(server.port);
+    const store = redisOnlineStore({ url: `redis://127.0.0.1:${proxy.port}`, workspace: "w", timeoutMs: 300 });
     expect(await store.states()).toEqual(await store.states());
-    for (const socket of known) forgotten.add(socket);
-    expect(forgotten.size).toBe(1);
+    expect(proxy.forget()).toBe(1);
     await expect(store.states()).rejects.toMatchObject({ code: "UNAVAILABLE" });
     await expect.poll(() => store.states().then(() => "read", (error) => error.code), { timeout: 10_000 }).toBe("read");
     await store.close();
