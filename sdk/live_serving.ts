@@ -18,6 +18,7 @@ import { FunctionRunner } from "./sandbox/runner.ts";
 import type { FunctionSettings, RunnerStatus } from "./sandbox/runner_options.ts";
 import type { ObjectStore } from "./storage/object_store.ts";
 import type { OnlineStore, ViewState } from "./storage/online_store.ts";
+import { namesLike } from "./text.ts";
 import { systemClock } from "./time.ts";
 import type { Clock } from "./time.ts";
 
@@ -246,12 +247,10 @@ export class LiveServing implements Serving {
     if (known) return known;
     const definition = servedService(this.#state, name);
     if (!definition) {
-      const names = Object.keys(this.#state.services);
-      throw new VarveError(
-        "NOT_FOUND",
-        `Cannot read service ${JSON.stringify(name)}: services are ${names.join(", ") || "none"}`,
-        { details: { service: name, services: names } },
-      );
+      const names = namesLike(name, Object.keys(this.#state.services));
+      throw new VarveError("NOT_FOUND", `Cannot read service ${JSON.stringify(name)}: services are ${names}`, {
+        details: { service: name },
+      });
     }
     const reads = readsOf(definition, (view) => servedView(this.#state, view) ?? servedRealtimeView(this.#state, view));
     const compiled = compileReads(name, reads, this.#online, this.#findState, {

@@ -17,6 +17,7 @@ import { floatTolerance, sameValue } from "./retrieve/same_value.ts";
 import { rebuildTrainingSet } from "./retrieve/training.ts";
 import type { Row } from "./schema.ts";
 import type { StoreParts } from "./store_parts.ts";
+import { namesLike } from "./text.ts";
 import { formatTimestamp, type Micros, Timestamp, type TimestampLike, toMicros } from "./time.ts";
 
 /** Which requests are checked. */
@@ -99,7 +100,7 @@ function nothingLogged(state: RegistryState, service: string, range: { start: Mi
     ? `nothing was logged from ${formatTimestamp(range.start)} to ${
       formatTimestamp(range.end)
     }; servers log a share of answers when VARVE_AUDIT_SHARE says so, and write them within a minute`
-    : `there is no such service; services are ${services.join(", ") || "none"}`;
+    : `there is no such service; services are ${namesLike(service, services)}`;
   return new VarveError("NOT_FOUND", `Cannot check the audit log of service ${JSON.stringify(service)}: ${why}`, {
     details: { service },
   });

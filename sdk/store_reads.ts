@@ -19,6 +19,7 @@ import type { ServiceReader } from "./retrieve/service_reader.ts";
 import { compileReads } from "./retrieve/online_realtime.ts";
 import type { ViewState } from "./storage/online_store.ts";
 import type { StoreParts } from "./store_parts.ts";
+import { namesLike } from "./text.ts";
 
 /** A service or a view, or the name of one that is registered. */
 export type Readable = FeatureService | FeatureView | RealtimeView | string;
@@ -102,7 +103,7 @@ function unpublished(name: string): VarveError {
 }
 
 function unknown(state: RegistryState, name: string): VarveError {
-  const list = (names: string[]) => names.join(", ") || "none";
+  const list = (names: string[]) => namesLike(name, names);
   return new VarveError(
     "NOT_FOUND",
     `Cannot read "${name}": services are ${list(Object.keys(state.services))}; views are ${

@@ -5,6 +5,7 @@ import { type ModuleOptions, moduleSource } from "./define/source/module_source.
 import { VarveError } from "./errors.ts";
 import type { RegistryState } from "./registry/state.ts";
 import { newestRealtimeView, newestView } from "./store_reads.ts";
+import { namesLike } from "./text.ts";
 
 /** One module of services with their views, and of views, by name; of each the version that was published last. */
 export function registeredSource(
@@ -27,7 +28,7 @@ export function registeredSource(
     }
     if (Object.hasOwn(state.views, name) || Object.hasOwn(state.realtimeViews, name)) add(name);
     else if (!service) {
-      const list = (of: object) => Object.keys(of).join(", ") || "none";
+      const list = (of: object) => namesLike(name, Object.keys(of));
       throw new VarveError(
         "NOT_FOUND",
         `Cannot write "${name}" as a module: services are ${list(state.services)}; views are ${

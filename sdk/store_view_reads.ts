@@ -13,6 +13,7 @@ import type { StoreParts } from "./store_parts.ts";
 import { nameOf, newestRealtimeView, newestView, requireView } from "./store_reads.ts";
 import { ReadResult } from "./store_result.ts";
 import { previewOptions, type PreviewStoreOptions, rangeOptions, type ReadRangeOptions } from "./store_types.ts";
+import { namesLike } from "./text.ts";
 import { formatRange, toMicros } from "./time.ts";
 
 /** Every value of a view in a range of time. */
@@ -85,7 +86,7 @@ export function newestDefined(state: RegistryState, name: string): DefinedView {
   const found = newestView(state, name);
   if (found) return found;
   if (newestRealtimeView(state, name)) throw computed(name);
-  const names = Object.keys(state.views).join(", ") || "none";
+  const names = namesLike(name, Object.keys(state.views));
   throw new VarveError("NOT_FOUND", `Cannot find view "${name}": views are ${names}`, { details: { view: name } });
 }
 

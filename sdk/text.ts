@@ -1,4 +1,4 @@
-/** Numbers as people read them. */
+/** Numbers and lists of names as people read them. */
 
 /** `3,000,000`. */
 export function formatCount(count: number | bigint): string {
@@ -32,4 +32,22 @@ export function formatSeconds(seconds: number): string {
   const whole = Math.round(seconds);
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}
+
+/** How many names an error lists at most. */
+const mostNames = 20;
+
+/** Names that there are, for whoever asked for another: all of them, or of many those that begin most like it. */
+export function namesLike(wanted: string, names: readonly string[]): string {
+  if (names.length <= mostNames) return names.join(", ") || "none";
+  const alike = names.map((name) => ({ name, count: commonStart(name, wanted) })).sort((a, b) => b.count - a.count);
+  const told = alike.slice(0, mostNames).map(({ name }) => name);
+  return `${told.join(", ")} and ${formatCount(names.length - mostNames)} more`;
+}
+
+/** How many characters two names have in common before they differ. */
+function commonStart(a: string, b: string): number {
+  let count = 0;
+  while (count < a.length && a[count] === b[count]) count++;
+  return count;
 }

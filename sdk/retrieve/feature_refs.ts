@@ -2,6 +2,7 @@
 import { VarveError } from "../errors.ts";
 import { servedRealtimeView, servedView } from "../registry/fold.ts";
 import type { RegistryState } from "../registry/state.ts";
+import { namesLike } from "../text.ts";
 import { type AnyRead, type FindView, readOfRealtimeView, readOfView } from "./feature_read.ts";
 
 /** One feature of a view. */
@@ -43,6 +44,6 @@ function readOf(name: string, state: RegistryState): AnyRead {
   const names = [...Object.keys(state.views), ...Object.keys(state.realtimeViews)];
   const why = Object.hasOwn(state.views, name)
     ? "it has no version that is complete; wait for its backfill"
-    : `views are ${names.join(", ") || "none"}`;
+    : `views are ${namesLike(name, names)}`;
   throw new VarveError("NOT_FOUND", `Cannot read view ${JSON.stringify(name)}: ${why}`, { details: { view: name } });
 }
