@@ -3,7 +3,7 @@ import type { Row } from "./schema.ts";
 
 /** What became of one feature. */
 export interface FeatureAudit {
-  /** Its name in the answer. */
+  /** Its name in the answer; `view.feature` where a realtime view alone read it. */
   readonly feature: string;
   /** Answers that differ from what is computed. */
   readonly mismatches: number;

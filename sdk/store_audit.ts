@@ -14,6 +14,7 @@ import type { RegistryState } from "./registry/state.ts";
 import { type FeatureRead, keyColumns, timing } from "./retrieve/feature_read.ts";
 import { realtimeComputer } from "./retrieve/realtime_compute.ts";
 import { floatTolerance, sameValue } from "./retrieve/same_value.ts";
+import { isHidden } from "./retrieve/stored_reads.ts";
 import { rebuildTrainingSet } from "./retrieve/training.ts";
 import type { Row } from "./schema.ts";
 import type { StoreParts } from "./store_parts.ts";
@@ -247,19 +248,23 @@ class ShapeAudit {
     rows.forEach((row, i) => {
       const later = next.get(row);
       const isAhead = later !== undefined && read.features.every(({ as }) => isSame(definition, row, later, as));
-      for (const { as } of read.features) this.#compare(read, row, isAhead ? later : loaded[i]!, as);
+      for (const { as, feature } of read.features) {
+        // What is read for a realtime view alone is in no answer, and has the view's own name.
+        const told = isHidden(as) ? `${definition.name}.${feature}` : as;
+        this.#compare(read, row, isAhead ? later : loaded[i]!, as, told);
+      }
     });
   }
 
-  #compare({ definition, alias }: FeatureRead, row: LoggedRow, offline: Row, feature: string): void {
-    if (isSame(definition, row, offline, feature)) return this.#tally.matched(feature);
+  #compare({ definition, alias }: FeatureRead, row: LoggedRow, offline: Row, as: string, feature: string): void {
+    if (isSame(definition, row, offline, as)) return this.#tally.matched(feature);
     const { status } = row.views[alias]!;
     this.#tally.differs(status === "MISSING" ? "missing" : "mismatches", {
       at: String(row.request_time),
       key: row.keys!,
       feature,
-      served: row.features[feature],
-      offline: offline[feature],
+      served: row.features[as],
+      offline: offline[as],
       status,
     });
   }

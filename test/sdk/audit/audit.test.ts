@@ -261,6 +261,7 @@ describe("Store.audit() (S11)", () => {
     const found = await store.audit("m");
     // An amount that was looked up, and three features that were computed, for each of four requests.
     expect(found).toMatchObject({ rows: 4, values: 16, matches: 16, uncompared: 0, notes: [] });
+    expect(found.features.map(({ feature }) => feature)).toEqual([`${rig.view().name}.amount`, "ratio", "age", "last"]);
     const [part] = await parts();
     const rows = await parquet(part!).rows();
     expect(Object.keys(rows[0]!)).toEqual(
