@@ -7,7 +7,7 @@ export const errorSchema = {
     error: "Not Found",
     code: "NOT_FOUND",
     message: 'Cannot read service "delay": services are delay_model',
-    details: { service: "delay", services: ["delay_model"] },
+    details: { service: "delay" },
   }],
   type: "object",
   required: ["error", "code", "message", "details"],
@@ -20,8 +20,20 @@ export const errorSchema = {
   },
 };
 
+const serverFailure = {
+  error: "Service Unavailable",
+  code: "UNAVAILABLE",
+  message: "Cannot use Redis at redis://localhost:6379: connect ECONNREFUSED; start it, or correct the url",
+  details: {},
+};
+
 /** For the answers of a route. */
 export const errorAnswers = {
   "4xx": { description: "The request is wrong; `message` says how to mend it.", $ref: "Error#" },
-  "5xx": { description: "The server cannot answer now.", $ref: "Error#" },
+  "5xx": {
+    description: "The server cannot answer now; after 503 ask again when `Retry-After` says.",
+    content: {
+      "application/json": { schema: { $ref: "Error#" }, examples: { unavailable: { value: serverFailure } } },
+    },
+  },
 };

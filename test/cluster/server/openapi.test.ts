@@ -55,9 +55,11 @@ describe("/openapi.json", () => {
   it("names every operation once, says what it is for, and how it fails", async () => {
     const all = await operations();
     expect(new Set(all.map(([, { operationId }]) => operationId)).size).toBe(all.length);
+    const unavailable = expect.stringMatching(/"code":"UNAVAILABLE"/) as string;
     for (const [route, { operationId, summary, tags, responses, requestBody }] of all) {
       expect([route, operationId?.length > 0, summary?.length > 0, tags?.length]).toEqual([route, true, true, 1]);
       if (route.startsWith("post")) expect(Object.keys(responses)).toEqual(expect.arrayContaining(["4XX", "5XX"]));
+      if (route.startsWith("post")) expect([route, JSON.stringify(responses["5XX"])]).toEqual([route, unavailable]);
       const content = requestBody?.content["application/json"];
       if (content) expect([route, content.example ?? content.examples]).toEqual([route, expect.any(Object)]);
     }
