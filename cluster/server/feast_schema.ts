@@ -1,6 +1,6 @@
 /** Requests and answers of Feast's dialect as JSON Schema, with a cap on everything that clients send. */
 import { errorAnswers } from "./error_schema.ts";
-import { maxBatchRows } from "./tecton_schema.ts";
+import { maxBatchRows, requestValue } from "./tecton_schema.ts";
 
 const name = { type: "string", minLength: 1, maxLength: 128 };
 const reference = {
@@ -31,12 +31,7 @@ const onlineFeatures = {
         type: "array",
         minItems: 1,
         maxItems: maxBatchRows,
-        items: {
-          type: ["string", "number", "boolean", "null", "array"],
-          maxLength: 4096,
-          maxItems: 1_000,
-          items: { type: ["string", "number", "boolean", "null"], maxLength: 4096 },
-        },
+        items: requestValue,
       },
     },
     features: { type: ["array", "null"], maxItems: 1_000, items: reference },

@@ -1,5 +1,5 @@
 /** Values of request context as JSON has them (S9), in the form that readers take. What does not fit is left for them to refuse. */
-import type { DataType } from "varve";
+import type { DataType, Field } from "varve";
 import type { ServiceReader } from "varve/serving";
 
 /** Turns a value of JSON into one of a type. */
@@ -34,10 +34,12 @@ function decodersOf(reader: ServiceReader): ReadonlyMap<string, Decode> {
 
 const numbers: Readonly<Record<string, number>> = { NaN, Infinity, "-Infinity": -Infinity };
 const integer = /^-?[0-9]{1,19}$/;
+/** Whole bytes; without padding, too. */
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/;
 
 function decoderOf(type: DataType): Decode {
   if (typeof type === "object") {
-    if (!("list" in type)) return (value) => value;
+    if ("struct" in type) return structDecoder(type.struct);
     const element = decoderOf(type.list);
     return (value) => Array.isArray(value) ? value.map(element) : value;
   }
@@ -57,13 +59,27 @@ function decoderOf(type: DataType): Decode {
       return (value) => typeof value === "string" && integer.test(value) ? BigInt(value) : value;
     case "binary":
       return (value) =>
-        typeof value === "string" && /^[A-Za-z0-9+/]*={0,2}$/.test(value)
-          ? new Uint8Array(Buffer.from(value, "base64"))
-          : value;
+        typeof value === "string" && base64.test(value) ? new Uint8Array(Buffer.from(value, "base64")) : value;
     case "timestamp":
     case "string":
     case "boolean":
     case "date":
       return (value) => value;
   }
+}
+
+/** A struct comes as an object, or as the list of its fields that answers have. */
+function structDecoder(struct: readonly Field[]): Decode {
+  const fields = struct.map(({ name, type }) => ({ name, decode: decoderOf(type) }));
+  const decoders = new Map(fields.map(({ name, decode }) => [name, decode]));
+  return (value) => {
+    if (typeof value !== "object" || value === null) return value;
+    if (!Array.isArray(value)) {
+      return Object.fromEntries(
+        Object.entries(value).map(([name, part]) => [name, decoders.get(name)?.(part) ?? part]),
+      );
+    }
+    if (value.length !== fields.length) return value;
+    return Object.fromEntries(fields.map(({ name, decode }, i) => [name, decode(value[i])]));
+  };
 }

@@ -20,14 +20,24 @@ const keyMap = (description: string, value: object) => ({
 });
 const scalar = { type: ["string", "number", "boolean", "null"], maxLength: 4096 };
 
+const part = {
+  type: [...scalar.type, "array", "object"],
+  maxLength: 4096,
+  maxItems: maxRequestItems,
+  maxProperties: 64,
+};
+
+/** A value of a request field: lists and structs may lie in each other. */
+export const requestValue = { ...part, items: part, additionalProperties: part };
+
 const joinKeyMap = keyMap(
   "The value of every join key by its name; int64 as text or as a number, null where there is none (nothing is looked up then).",
   scalar,
 );
 const requestContextMap = keyMap(
   "What realtime views ask of the request itself, by name: every field of inputRequestContextKeys, null where there is none. " +
-    "int64 as text or as a number, NaN and infinities as text, timestamps as ISO text, bytes as base64.",
-  { ...scalar, type: [...scalar.type, "array"], maxItems: maxRequestItems, items: scalar },
+    "int64 as text or as a number, NaN and infinities as text, timestamps as ISO text, bytes as base64, structs as objects or, as in answers, as arrays.",
+  requestValue,
 );
 
 const flags = (meanings: Readonly<Record<string, string>>) => ({

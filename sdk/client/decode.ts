@@ -38,5 +38,6 @@ function encodeValue(value: unknown): unknown {
   if (value instanceof Date) return value.toISOString();
   if (value instanceof Timestamp) return value.toString();
   if (value instanceof Uint8Array) return btoa(Array.from(value, (byte) => String.fromCharCode(byte)).join(""));
-  return Array.isArray(value) ? value.map(encodeValue) : value;
+  if (Array.isArray(value)) return value.map(encodeValue);
+  return typeof value === "object" && value !== null ? encodeFields(value) : value;
 }

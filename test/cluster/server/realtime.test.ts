@@ -268,6 +268,74 @@ describe("a feature client, of realtime views", () => {
   });
 });
 
+describe("request fields of structs", () => {
+  const place = {
+    struct: [{ name: "id", type: "int64" }, { name: "share", type: "float64" }, { name: "raw", type: "binary" }],
+  } as const;
+  const at = (id: unknown, share: unknown = "NaN", raw: unknown = "AQI=") => ({ id, share, raw });
+
+  let placing: FastifyInstance;
+  beforeAll(async () => {
+    const fields = { one: place, many: { list: place } } as const;
+    const placed = realtimeView("placed", { request: fields, features: { first: col("one"), all: col("many") } });
+    const other = await connect(store.options);
+    await (await other.publish(service("placed", [placed]))).apply();
+    await other.close();
+    placing = await store.app();
+  });
+
+  async function send(path: string, payload: string) {
+    const headers = { "content-type": "application/json" };
+    const response = await placing.inject({ method: "POST", url: path, headers, payload });
+    return { status: response.statusCode, body: response.json() };
+  }
+
+  it.each([
+    '{"id":"9007199254740993","share":"NaN","raw":"AQI="}',
+    '{"raw":"AQI","share":"NaN","id":9007199254740993}',
+    '["9007199254740993","NaN","AQI="]',
+  ])("come as objects, or as the lists that answers have: %s", async (one) => {
+    const context = `{"one":${one},"many":[${one},null]}`;
+    const params = `{"featureServiceName":"placed","requestContextMap":${context}}`;
+    const { body } = await send(`${first}/get-features`, `{"params":${params}}`);
+    const answer = ["9007199254740993", "NaN", "AQI="];
+    expect(body).toEqual({ result: { features: [answer, [answer, null]] } });
+    const entities = `{"one":[${one}],"many":[[${one}]]}`;
+    const { status } = await send("/get-online-features", `{"feature_service":"placed","entities":${entities}}`);
+    expect(status).toBe(200);
+  });
+
+  it.each([
+    ["a field less", { id: 1, share: 1 }, /"one" does not fit: field "raw" is missing/],
+    ["a field more", { ...at(1), x: 1 }, /"one" does not fit: there is no field "x"/],
+    ["a list that is too short", [1, 2], /"one" does not fit/],
+    ["a part of a wrong type", at("x"), /"one" does not fit: "x" is not int64/],
+    ["half a byte", at(1, 1, "A"), /"one" does not fit: "A" is not binary/],
+  ])("refuses %s", async (_, one, message) => {
+    const params = { featureServiceName: "placed", requestContextMap: { one, many: [] } };
+    const { status, body } = await send(`${first}/get-features`, JSON.stringify({ params }));
+    expect([status, body.message]).toEqual([400, expect.stringMatching(message)]);
+  });
+
+  it("are read and written by the client as in the SDK", async () => {
+    const serving = await store.serving();
+    const server = await startServer({
+      serving,
+      workspace: "default",
+      clock,
+      config: serverConfig,
+      logger: store.logger,
+    });
+    try {
+      const one = { id: 2n ** 60n + 1n, share: -Infinity, raw: new Uint8Array([255]) };
+      const answer = await featureClient({ url: server.url }).features("placed", {}, { request: { one, many: [one] } });
+      expect(answer).toEqual({ first: one, all: [one] });
+    } finally {
+      await server.close();
+    }
+  });
+});
+
 it("follows another definition without a failed request", async () => {
   const hot = await store.app();
   const asked = async () => {
