@@ -6,6 +6,7 @@
 import { formatTimestamp } from "varve";
 import type { DataType } from "varve";
 import type { Answer, ServiceReader } from "varve/serving";
+import { MetadataRun } from "./metadata_texts.ts";
 import { jsonForm, jsonValue, tectonType } from "./tecton_json.ts";
 import type { JsonForm, TectonType } from "./tecton_json.ts";
 import { VectorTexts } from "./vector_texts.ts";
@@ -141,14 +142,14 @@ export class AnswerWriter {
   }
 
   /** Slots that follow each other and are looked up together. */
-  #runs(wanted: Wanted): Run[] {
+  #runs(wanted: Wanted): MetadataRun[] {
     const runs: Slot[][] = [];
     for (const slot of this.#slots) {
       const last = runs.at(-1);
       if (last && last[0]!.view === slot.view) last.push(slot);
       else runs.push([slot]);
     }
-    return runs.map((slots) => new Run(slots[0]!.index, slots.map((slot) => describe(slot, wanted))));
+    return runs.map((slots) => new MetadataRun(slots[0]!.index, slots.map((slot) => describe(slot, wanted))));
   }
 }
 
@@ -156,48 +157,7 @@ export class AnswerWriter {
 interface Described {
   /** There is nothing in front of times and statuses. */
   readonly isEmpty: boolean;
-  readonly runs: readonly Run[];
-}
-
-/** How many texts of a run are kept; after so many others they are forgotten. */
-const maxKnown = 64;
-const missesToForget = 1_024;
-/** Of one row, not of a batch. */
-const maxChangedLength = 128;
-
-/** Features of one view: they have the same times and statuses. */
-class Run {
-  /** Where one of them is in a row. */
-  readonly place: number;
-  readonly #described: readonly string[];
-  /** Values become effective when they are materialized, most of them together: few texts are most of what is written. */
-  readonly #known = new Map<string, string>();
-  #misses = 0;
-
-  constructor(place: number, described: readonly string[]) {
-    this.place = place;
-    this.#described = described;
-  }
-
-  /** With what changes behind what does not. */
-  text(changed: string): string {
-    const known = this.#known.get(changed);
-    if (known !== undefined) return known;
-    if (this.#known.size >= maxKnown && ++this.#misses < missesToForget || changed.length > maxChangedLength) {
-      // Where there are many, keeping each would cost more than writing it.
-      let text = "";
-      for (let i = 0; i < this.#described.length; i++) {
-        text += `${i === 0 ? "{" : ",{"}${this.#described[i]!}${changed}}`;
-      }
-      return text;
-    }
-    if (this.#known.size >= maxKnown) this.#known.clear();
-    this.#misses = 0;
-    // Joined: text that was added up would be put together again whenever it is sent.
-    const text = this.#described.map((inside) => `{${inside}${changed}}`).join(",");
-    this.#known.set(changed, text);
-    return text;
-  }
+  readonly runs: readonly MetadataRun[];
 }
 
 /** What is the same in every answer. */
