@@ -43,6 +43,9 @@ const maxSameRounds = 5;
 /** How soon somebody who waits is told that there is no worker, and how often workers are looked for. */
 const firstLookMs = 1_000;
 const lookMs = 5_000;
+/** How often jobs are told that they are cancelled, and for how long: then whoever cancelled them waits no longer for their end. */
+const cancelAgainMs = 1_000;
+const maxCancels = 15;
 
 /** Runs everything that is due of the views, newest slices first, until nothing is; then their versions serve. */
 export async function runDue(
@@ -189,31 +192,42 @@ class WatchedJobs {
 
   /** Waits for all of them, also when one fails: what can be done is done. */
   async run(jobs: readonly DueJob[]): Promise<void> {
-    const { signal } = this.#options;
     for (const { job } of jobs) this.#ids.add(jobId(job));
     this.#parts.work();
     const records = await this.#parts.queue.submitMany(
       jobs.map(({ job, options }) => ({ job, ...(options && { options }) })),
     );
-    const cancel = () => {
-      for (const { id } of records) this.#parts.queue.cancel(id, messageOf(signal?.reason)).catch(() => undefined);
-    };
-    if (signal?.aborted) cancel();
-    signal?.addEventListener("abort", cancel, { once: true });
     const over = new AbortController();
     if (!this.#parts.runsJobs) void this.#lookForWorkers(records.length, over.signal);
+    const left = new Set(records.map(({ id }) => id));
     try {
-      const ended = await Promise.allSettled(records.map(async ({ id }) => {
-        const record = await this.#parts.queue.finished(id);
+      const all = Promise.allSettled(records.map(async ({ id }) => {
+        const record = await this.#parts.queue.finished(id, { signal: over.signal }).finally(() => left.delete(id));
         // Whoever slept, or was away from the queue, has not heard of it.
         this.#see({ kind: "completed", record });
         return record;
       }));
+      const ended = await Promise.race([all, this.#cancelWhenTold(left, over.signal).then(() => all)]);
       const failures = ended.flatMap((result) => result.status === "rejected" ? [result.reason as unknown] : []);
       if (failures.length > 0) throw failure(failures, jobs.length);
     } finally {
       over.abort();
-      signal?.removeEventListener("abort", cancel);
+    }
+  }
+
+  /**
+   * Cancels jobs once the caller's signal is raised, again and again until they have ended: the queue may be away, or a worker may
+   * have handed a job back before it heard of it. Throws when they do not end.
+   */
+  async #cancelWhenTold(left: ReadonlySet<string>, over: AbortSignal): Promise<void> {
+    const { signal } = this.#options;
+    if (!signal) return;
+    await raised(AbortSignal.any([signal, over]));
+    const { queue } = this.#parts;
+    for (let round = 0; !over.aborted; round++) {
+      if (round === maxCancels) throw notCancelled(left.size, queue.description);
+      for (const id of left) queue.cancel(id, messageOf(signal.reason)).catch(() => undefined);
+      await pause(cancelAgainMs, systemTimers, over);
     }
   }
 
@@ -332,6 +346,20 @@ function failure(failures: readonly unknown[], jobs: number): unknown {
     others.length > 0 ? `; also: ${others.join("; ")}` : ""
   })`;
   return new VarveError(first.code, text, { cause: first, details: first.details });
+}
+
+function raised(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+function notCancelled(jobs: number, queue: string): VarveError {
+  return new VarveError(
+    "UNAVAILABLE",
+    `Cannot tell whether ${jobs === 1 ? "1 job is" : `${jobs} jobs are`} cancelled: ${queue} has not said so within ${
+      maxCancels * cancelAgainMs / 1_000
+    } s; see \`varve status\` when it answers`,
+  );
 }
 
 function stuck(job: Job): VarveError {
