@@ -40,6 +40,8 @@ export class ChaosCluster {
   /** Jobs that had died and were put back in line, as a person would. */
   readonly retried: string[] = [];
   readonly #all: Started[] = [];
+  /** Replacements of workers that were killed. */
+  readonly #rising: Promise<void>[] = [];
   #server: Started | undefined;
 
   static async open(now: bigint): Promise<ChaosCluster> {
@@ -109,7 +111,7 @@ export class ChaosCluster {
   /** Ends all processes the way a deployment does; they must agree. */
   async stop(): Promise<void> {
     // One that has just taken another's place may not listen to signals yet.
-    await Promise.all(this.workers.map((worker) => worker.line(workerIsUp)));
+    await Promise.all(this.#rising.splice(0));
     const processes = [...this.workers.splice(0), ...this.#server ? [this.#server] : []];
     const ended = await Promise.all(processes.map((each) => each.stop()));
     const bad = ended.filter(({ code }) => code !== 0);
@@ -121,7 +123,21 @@ export class ChaosCluster {
     const worker = this.workers[index]!;
     this.killed.add(worker.child.pid!);
     await worker.stop("SIGKILL");
-    this.workers[index] = this.#start("worker");
+    const rising = this.#rise(index);
+    // Told when the cluster is stopped.
+    rising.catch(() => undefined);
+    this.#rising.push(rising);
+  }
+
+  /** Starts a worker, again and again as its supervisor does: one that finds no Redis says so and ends. */
+  async #rise(index: number): Promise<void> {
+    for (;;) {
+      const worker = this.workers[index] = this.#start("worker");
+      const isUp = await worker.line(workerIsUp).then(() => true, () => false);
+      if (isUp || this.workers[index] !== worker || this.killed.has(worker.child.pid!)) return;
+      const { code, err } = await worker.ended;
+      if (code !== 1 || !/^Cannot /m.test(err)) throw new Error(`a worker did not start (code ${code}):\n${tail(err)}`);
+    }
   }
 
   /** Asks the server for the features of one request; an error when there is no sensible answer. */
