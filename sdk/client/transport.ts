@@ -94,7 +94,12 @@ function causeOf(error: unknown): unknown {
 async function refused(response: Response, url: string): Promise<VarveError> {
   const { status } = response;
   const retryAfter = Number(response.headers.get("retry-after") ?? NaN);
-  const extra = Number.isFinite(retryAfter) ? { retryAfterSeconds: retryAfter } : {};
+  const requestId = response.headers.get("x-request-id");
+  const extra = {
+    ...(Number.isFinite(retryAfter) && { retryAfterSeconds: retryAfter }),
+    // It leads to the server's log.
+    ...(requestId !== null && { requestId }),
+  };
   const text = await response.text().catch(() => "");
   const { code, message, details } = told(text);
   const isOurs = typeof code === "string" && typeof message === "string";

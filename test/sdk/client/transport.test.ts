@@ -97,11 +97,11 @@ describe("transport()", () => {
       message: "larger than 10 bytes",
       details: { limit: 10 },
     };
-    const { asked, post } = fetching({ status: 413, body });
+    const { asked, post } = fetching({ status: 413, body, headers: { "x-request-id": "r1" } });
     await expect(post()("/a", {})).rejects.toMatchObject({
       code: "INVALID_REQUEST",
       message: "larger than 10 bytes",
-      details: { limit: 10 },
+      details: { limit: 10, requestId: "r1" },
     });
     expect(asked).toHaveLength(1);
   });
