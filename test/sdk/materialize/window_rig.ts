@@ -12,6 +12,7 @@ import { windowInputs } from "../../../sdk/window/inputs.ts";
 import { viewAggregators } from "../../../sdk/window/view_aggregators.ts";
 import { Random } from "../../conformance/expr_values.ts";
 import { type OracleInput, windowProblem } from "../../oracle/window_functions.ts";
+import { unsignedZeros } from "../../oracle/zeros.ts";
 import { byType, inputTypes, randomParameters, randomRows } from "../window/window_cases.ts";
 import { january, type Rig } from "./rig.ts";
 
@@ -257,7 +258,8 @@ function stateProblem(
       }));
     const problemOf = (actual: unknown, of_: readonly SourceRow[]): string | undefined => {
       try {
-        return windowProblem(actual, of as WindowFunctionName, types[i], parameters, inputs(of_));
+        const given = unsignedZeros(inputs(of_));
+        return windowProblem(unsignedZeros(actual), of as WindowFunctionName, types[i], parameters, given);
       } catch (error) {
         // The oracle says that there is no answer.
         return actual instanceof Error ? undefined : `there is an answer, where ${String(error)}`;
