@@ -3,7 +3,7 @@ import { messageOf, type OptionNames, VarveError } from "./errors.ts";
 import { warn } from "./frame/runtime.ts";
 import type { JobResult } from "./materialize/run.ts";
 import type { Progress } from "./materialize/progress.ts";
-import { reconcile } from "./materialize/reconcile.ts";
+import { maintainedVersions, reconcile } from "./materialize/reconcile.ts";
 import { versionData } from "./materialize/version_data.ts";
 import { dueSlices } from "./materialize/due_slices.ts";
 import type { QueueEvent, SubmitOptions } from "./queue/queue.ts";
@@ -151,10 +151,14 @@ async function dueJobs(
   const targets = targetsOf(state, views);
   const { workspace, objects } = parts;
   const context = { workspace, objects, table: parts.table.bind(parts), online: parts.online.bind(parts) };
-  const data = await Promise.all(targets.map((target) => versionData(context, target)));
+  const maintained = views.flatMap((name) =>
+    Object.hasOwn(state.views, name) ? maintainedVersions(state.views[name]!) : []
+  );
+  const data = await Promise.all(maintained.map((version) => versionData(context, version)));
   const now = parts.clock.now();
   for (const [i, { committed }] of data.entries()) {
-    watched?.expect(targets[i]!, dueSlices(targets[i]!.definition, committed, now).length);
+    const version = maintained[i]!;
+    if (targets.includes(version)) watched?.expect(version, dueSlices(version.definition, committed, now).length);
   }
   const input = { workspace: parts.workspace, state, data, now, queueNow: parts.queue.now() };
   // Whoever asks for it now does not want to wait until a job that failed before may be tried again: no records are looked at.

@@ -5,6 +5,7 @@
 import { errorCodes } from "../errors.ts";
 import { type Job, jobId, type MaterializeJob } from "../queue/jobs.ts";
 import type { JobRecord, SubmitOptions } from "../queue/queue.ts";
+import { versionBefore } from "../registry/pointer.ts";
 import type { RegisteredView, RegistryState, ViewVersion } from "../registry/state.ts";
 import type { ViewState } from "../storage/online_store.ts";
 import { alignUp, floorDivide, formatTimestamp, type Micros, type TimeRange, toMicros } from "../time.ts";
@@ -31,7 +32,10 @@ export interface VersionData {
 export interface ReconcileInput {
   readonly workspace: string;
   readonly state: RegistryState;
-  /** Of the serving and building versions. A version that is not in it is left alone: its data could not be read. */
+  /**
+   * Of the serving and building versions, and of those that a rollback goes back to. A version that is not in it is left alone:
+   * its data could not be read.
+   */
   readonly data: readonly VersionData[];
   /** Versions that are not registered any more and still have data. */
   readonly leftovers?: readonly { readonly view: string; readonly version: number }[];
@@ -88,6 +92,7 @@ export const priorities = {
   lookback: 50,
   repair: 60,
   findLate: 70,
+  loadKept: 80,
   backfill: 100,
   clean: 100_000,
 } as const;
@@ -110,7 +115,7 @@ export function reconcile(input: ReconcileInput): ReconcilePlan {
   for (const view of Object.values(input.state.views)) {
     for (const version of view.versions) {
       const data = dataOf.get(versionKey({ view: view.name, version: version.version }));
-      if (!data || (version.version !== view.serving && version.version !== view.building)) continue;
+      if (!data) continue;
       try {
         const part = new VersionReconciler(input, view, version, data).run();
         jobs.push(...part.jobs);
@@ -132,6 +137,12 @@ export function reconcile(input: ReconcileInput): ReconcilePlan {
   held.push(...clean.held);
   jobs.sort((a, b) => a.options.priority! - b.options.priority!);
   return { jobs, serve, held, problems };
+}
+
+/** The versions that are kept up to date: the one that serves and the one that is about to; and where a rollback goes, which is kept ready. */
+export function maintainedVersions(view: RegisteredView): ViewVersion[] {
+  const wanted = [view.serving, view.building, versionBefore(view)];
+  return view.versions.filter(({ version }) => wanted.includes(version));
 }
 
 /** `view/version`, the key of a view version in maps. */
@@ -184,6 +195,7 @@ class VersionReconciler {
 
   run(): { jobs: Submission["jobs"]; held: Held[]; complete: boolean } {
     const { definition } = this.#version;
+    if (!this.#isServing && this.#view.building !== this.#version.version) return this.#keepReady();
     const due = dueSlices(definition, this.#data.committed, this.#input.now);
     this.#addSlices(due);
     if (this.#isServing) this.#addAgain();
@@ -193,6 +205,15 @@ class VersionReconciler {
       this.#submission.add({ name: "load-online", ...this.#identity, rebuild: false }, priorities.loadOnline);
     }
     return { jobs: this.#submission.jobs, held: this.#submission.held, complete: due.length === 0 && !needsLoad };
+  }
+
+  /** A version that a rollback goes back to serves at once then: its values are there, also after the online store was emptied. */
+  #keepReady(): { jobs: Submission["jobs"]; held: Held[]; complete: boolean } {
+    const isLost = this.#data.tableVersion >= 0 && this.#needsNewCollection();
+    if (this.#version.definition.online && isLost) {
+      this.#submission.add({ name: "load-online", ...this.#identity, rebuild: false }, priorities.loadKept);
+    }
+    return { jobs: this.#submission.jobs, held: this.#submission.held, complete: false };
   }
 
   /** What has been computed and may not be true any more (S10). */
@@ -217,8 +238,12 @@ class VersionReconciler {
   }
 
   #needsLoad(): boolean {
-    const { online, layout, tableVersion } = this.#data;
-    return online?.collection === undefined || online.layout !== layout || online.appliedVersion < tableVersion;
+    return this.#needsNewCollection() || this.#data.online!.appliedVersion < this.#data.tableVersion;
+  }
+
+  #needsNewCollection(): boolean {
+    const { online, layout } = this.#data;
+    return online?.collection === undefined || online.layout !== layout;
   }
 
   /**

@@ -2,8 +2,8 @@
 import { messageOf, VarveError } from "../errors.ts";
 import type { JobRecord, Queue } from "../queue/queue.ts";
 import { systemTimers, type Timers } from "../queue/timers.ts";
-import type { RegistryState, ViewVersion } from "../registry/state.ts";
-import { type Held, type Problem, reconcile, type ReconcileLimits } from "./reconcile.ts";
+import type { RegistryState } from "../registry/state.ts";
+import { type Held, maintainedVersions, type Problem, reconcile, type ReconcileLimits } from "./reconcile.ts";
 import type { RunContext } from "./run.ts";
 import { versionData } from "./version_data.ts";
 
@@ -134,9 +134,9 @@ export class Reconciler {
       limit: recordLimit,
     });
     const data = (await Promise.all(
-      maintained(state).map(({ view, version }) =>
+      Object.values(state.views).flatMap(maintainedVersions).map((version) =>
         attempt(
-          `view "${view}" version ${version.version}`,
+          `view "${version.definition.name}" version ${version.version}`,
           () => versionData({ ...stores, workspace: stores.registry.workspace }, version),
         )
       ),
@@ -183,14 +183,6 @@ export class Reconciler {
     this.#leftoversAt = elapsed;
     return found;
   }
-}
-
-/** The versions that are kept up to date: those that serve, and those that are about to. */
-function maintained(state: RegistryState): { view: string; version: ViewVersion }[] {
-  return Object.values(state.views).flatMap((view) =>
-    view.versions.filter(({ version }) => version === view.serving || version === view.building)
-      .map((version) => ({ view: view.name, version }))
-  );
 }
 
 /** One line for logs: what could not be looked at, and why. */

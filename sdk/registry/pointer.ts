@@ -2,7 +2,7 @@
 import { VarveError } from "../errors.ts";
 import { formatTimestamp, type Micros } from "../time.ts";
 import { findVersion, nextVersion } from "./fold.ts";
-import type { Action, RegisteredRealtimeView, RegistryState } from "./state.ts";
+import type { Action, RegisteredRealtimeView, RegisteredView, RegistryState } from "./state.ts";
 
 /** The action that lets a complete version serve; undefined when it has served already. */
 export function promotion(state: RegistryState, name: string, version: number): Action[] | undefined {
@@ -35,6 +35,16 @@ export function rollbackActions(
   return names.flatMap((name) => rollbackOne(state, name, version, now));
 }
 
+/** Versions that were complete once, without the one that serves; the last is where a rollback goes. */
+function completeOthers(view: RegisteredView): number[] {
+  return (view.served ?? []).filter((served) => served !== view.serving);
+}
+
+/** The version that a rollback goes back to, where none is named; undefined where there is none. */
+export function versionBefore(view: RegisteredView): number | undefined {
+  return completeOthers(view).at(-1);
+}
+
 /** The pointer of a view moves back to a version that was complete; a realtime view and a service get an earlier definition again. */
 function rollbackOne(
   state: RegistryState,
@@ -56,8 +66,8 @@ function rollbackOne(
       }`,
     );
   }
-  const complete = (view.served ?? []).filter((served) => served !== view.serving);
-  const target = version ?? complete.at(-1);
+  const complete = completeOthers(view);
+  const target = version ?? versionBefore(view);
   if (target !== undefined && target === view.serving) {
     throw new VarveError("INVALID_REQUEST", `Cannot roll back view "${name}" to version ${target}: it is being served`);
   }

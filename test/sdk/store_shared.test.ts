@@ -108,6 +108,17 @@ it("Store.catchUp() loads Redis again when it was emptied", async () => {
   expect(await amounts(store)).toEqual(expected);
 });
 
+it("Store.catchUp() makes what a rollback goes back to ready again, too", async () => {
+  const store = await rig.connect(shared());
+  await (await store.plan(rig.service())).apply();
+  await (await store.plan(rig.service(10))).apply();
+  await redis.command("FLUSHALL");
+  await store.catchUp();
+  expect(await amounts(store)).not.toEqual(expected);
+  await store.rollback("driver_amounts");
+  expect(await amounts(store)).toEqual(expected);
+});
+
 it("StorePlan.apply() goes on where a killed process ended, in the same folder", async () => {
   const script = new URL("./store_killed.ts", import.meta.url).pathname;
   const child = spawn(process.execPath, ["--import", "tsx", script, rig.folder], {

@@ -306,6 +306,20 @@ describe("reconcile(): online and serving", () => {
     expect(loads({ tableVersion: -1 })).toEqual([]);
   });
 
+  it("loads the version that a rollback goes back to when it was lost, and leaves it alone otherwise", () => {
+    const state = registry({ serving: 2, served: [1, 2] }, online);
+    const serves = { ...stored(full, { layout: "L", online: onlineState() }), version: 2 };
+    const loads = (more: Partial<VersionData>) =>
+      told(run({ state, data: [serves, stored({ 1: 1 }, { layout: "L", ...more })] }).jobs);
+    expect(loads({})).toEqual(["load-online trips/1 80"]);
+    expect(loads({ online: onlineState(), layout: "another epoch" })).toEqual(["load-online trips/1 80"]);
+    // Nothing is computed for it: what it lacks is due when it serves.
+    expect(loads({ online: onlineState({ appliedVersion: 0 }) })).toEqual([]);
+    expect(loads({ tableVersion: -1 })).toEqual([]);
+    const offline = registry({ serving: 2, served: [1, 2] });
+    expect(told(run({ state: offline, data: [stored(full), { ...stored(full), version: 2 }] }).jobs)).toEqual([]);
+  });
+
   it("loads a building version only when it is complete, and lets it serve only when it is loaded", () => {
     const state = registry({ building: 1 }, online);
     const { 4: _four, ...missing } = full;
