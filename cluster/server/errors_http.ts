@@ -1,5 +1,5 @@
 /** How errors leave the server: `{ error, code, message, details }`, never a stack. */
-import { STATUS_CODES } from "node:http";
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import { VarveError } from "varve";
 
@@ -96,11 +96,22 @@ export function answerBadHttp(error: NodeJS.ErrnoException, socket: Socket): voi
   if (error.code === "ECONNRESET" || socket.destroyed) return;
   const status = error.code === "HPE_HEADER_OVERFLOW" ? 431 : error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : 400;
   const why = status === 431 ? "its headers are too large" : status === 408 ? "it came too slowly" : "it is not HTTP";
-  const { body } = answer(status, clientCode(status), `Cannot read the request: ${why}`, {});
-  const text = JSON.stringify(body);
-  const head = `HTTP/1.1 ${status} ${statusText(status)}\r\ncontent-type: application/json; charset=utf-8\r\n`;
-  if (socket.writable) {
-    socket.write(`${head}content-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${text}`);
-  }
+  const { text, length } = refusal(status, why);
+  const head = `HTTP/1.1 ${status} ${statusText(status)}\r\ncontent-type: ${jsonType}\r\n`;
+  if (socket.writable) socket.write(`${head}content-length: ${length}\r\nconnection: close\r\n\r\n${text}`);
   socket.destroySoon();
+}
+
+/** Answers a client that waits for what HTTP has no word for, in Node's place: that would say nothing. */
+export function answerExpectation({ headers }: IncomingMessage, response: ServerResponse): void {
+  const wanted = JSON.stringify(headers.expect?.slice(0, 64) ?? "");
+  const { text, length } = refusal(417, `it expects ${wanted}, and the server knows "100-continue" alone`);
+  response.writeHead(417, { "content-type": jsonType, "content-length": length, connection: "close" }).end(text);
+}
+
+const jsonType = "application/json; charset=utf-8";
+
+function refusal(status: number, why: string): { readonly text: string; readonly length: number } {
+  const text = JSON.stringify(answer(status, clientCode(status), `Cannot read the request: ${why}`, {}).body);
+  return { text, length: Buffer.byteLength(text) };
 }

@@ -6,6 +6,7 @@ import type { Logger } from "../log.ts";
 import { AccessLog } from "./access_log.ts";
 import type { Authenticator } from "./auth.ts";
 import { authRefusal } from "./auth.ts";
+import { clientError } from "./errors_http.ts";
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler, RouteOptions } from "./fastify.ts";
 import { isLoopbackHost } from "./loopback.ts";
 import type { ServerMetrics } from "./metrics.ts";
@@ -136,6 +137,9 @@ function admitter(
   return ({ config: routeConfig }, request) => {
     const access = routeConfig!.access!;
     if (!routeConfig!.unshed) shed(state, config, metrics);
+    if (request.headers.host === undefined && request.raw.httpVersionMinor === 1) {
+      throw clientError(400, "it has no host header, which HTTP/1.1 asks for");
+    }
     if (auth === undefined) {
       // Also for /health: nobody else can reach it by an honest name.
       if (!isLoopbackHost(request.headers.host)) throw strangeHost();

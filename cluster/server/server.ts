@@ -7,7 +7,7 @@ import type { Authenticator } from "./auth.ts";
 import { Connections } from "./connections.ts";
 import { allowOrigins } from "./cors.ts";
 import { answerErrors } from "./error_answers.ts";
-import { answerBadHttp, errorAnswer } from "./errors_http.ts";
+import { answerBadHttp, answerExpectation, errorAnswer } from "./errors_http.ts";
 import { fastify } from "./fastify.ts";
 import type { FastifyInstance, FastifyReply } from "./fastify.ts";
 import { feastRoutes } from "./feast.ts";
@@ -107,6 +107,8 @@ export function createApp(options: ServerOptions, state: ServerState = newState(
       // How soon such a client is noticed; Node looks every half minute. Well before its connection has been idle for twice the time,
       // which would end it without an answer.
       connectionsCheckingInterval: Math.min(1_000, config.clientTimeoutMs / 4),
+      // Who sends no host is told so (guard.ts); Node would say nothing.
+      requireHostHeader: false,
     },
     requestIdHeader: false,
     genReqId: requestId,
@@ -119,6 +121,7 @@ export function createApp(options: ServerOptions, state: ServerState = newState(
     clientErrorHandler: answerBadHttp,
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: false, allowUnionTypes: true } },
   }) as unknown as FastifyInstance;
+  app.server.on("checkExpectation", answerExpectation);
   readJsonOnly(app, config);
   allowOrigins(app, config.corsOrigins);
   guard(app, state, options);

@@ -316,9 +316,9 @@ class CompiledReader implements ServiceReader {
     const missing = this.joinKeys.filter(({ name }) => !Object.hasOwn(request, name) || request[name] === undefined);
     return new VarveError(
       "INVALID_REQUEST",
-      `Cannot read ${this.#title}: join key ${
+      `Cannot read ${this.#title}: ${missing.length === 1 ? "join key" : "join keys"} ${
         missing.map(({ name }) => `"${name}"`).join(", ")
-      } is missing; join keys are ${
+      } ${missing.length === 1 ? "is" : "are"} missing; join keys are ${
         this.joinKeys.map(({ name, type }) => `${name} ${formatType(type)}`).join(", ")
       } (null where there is none); given are ${Object.keys(request).join(", ") || "none"}`,
       { details: { service: this.service, missing: missing.map(({ name }) => name) } },

@@ -167,7 +167,7 @@ describe("get-features, asked wrongly,", () => {
 
   it.each([
     ["a missing join key", { user: "1" }, /join key "active" is missing/],
-    ["no join keys", {}, /join key "user", "active" is missing/],
+    ["no join keys", {}, /join keys "user", "active" are missing/],
     ["an extra join key", { ...big, zone: 1 }, /"zone" is no join key of it; join keys are user, active/],
     ["a key of Object.prototype", { ...big, constructor: "x" }, /"constructor" is no join key/],
     ["text for int64", { user: "x", active: true }, /"x" as join key "user"/],

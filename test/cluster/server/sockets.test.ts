@@ -120,6 +120,21 @@ describe("a server whose event loop is held up", () => {
 });
 
 describe("a client that", () => {
+  it.each([
+    ["names no host", `GET /health HTTP/1.1\r\nconnection: close\r\n\r\n`, 400, "it has no host header"],
+    ["expects the unknown", `GET /health HTTP/1.1\r\nhost: localhost\r\nexpect: tea\r\n\r\n`, 417, '"tea"'],
+  ])("%s is told so in JSON", async (_, request, status, words) => {
+    const { port } = await listen({}, {});
+    const socket = await open(port);
+    socket.write(request);
+    const text = await textUntilClosed(socket);
+    expect(text).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(JSON.parse(text.slice(text.indexOf("\r\n\r\n")))).toMatchObject({
+      code: "INVALID_REQUEST",
+      message: expect.stringContaining(words),
+    });
+  });
+
   const limits = { clientTimeoutMs: 300 };
 
   it("sends a byte and waits is answered 408 and let go", async () => {

@@ -84,7 +84,7 @@ describe("get-features-batch", () => {
     [
       "a missing key in a row",
       [{ joinKeyMap: key }, {}],
-      /join key "user", "active" is missing.*\(row 1 of 2, from 0\)/,
+      /join keys "user", "active" are missing.*\(row 1 of 2, from 0\)/,
     ],
     [
       "a wrong key in a row",

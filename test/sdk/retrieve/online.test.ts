@@ -190,12 +190,12 @@ describe("compileService()", () => {
   it("refuses missing keys and wrong types by name", async () => {
     const reader = filled().reader([readOf(pairs), readOf(users, { joinKeyMap: { user: "uid" } })]);
     await expect(reader.read([{ a: 1n }], { at: 0n })).rejects.toThrow(
-      /join key "b", "uid" is missing; join keys are a int64, b int64, uid string/,
+      /join keys "b", "uid" are missing; join keys are a int64, b int64, uid string/,
     );
     await expect(reader.read([{ a: 1n, b: 2n, uid: 3 }], { at: 0n })).rejects.toThrow(
       /Cannot use 3 as join key "uid": it is of type string/,
     );
-    await expect(reader.read([Object.create({ a: 1n, b: 2n, uid: "x" })], { at: 0n })).rejects.toThrow(/is missing/);
+    await expect(reader.read([Object.create({ a: 1n, b: 2n, uid: "x" })], { at: 0n })).rejects.toThrow(/are missing/);
     await expect(reader.read([{ a: 1n, b: 2n, uid: "x" }, { a: 1n, b: 2n, uid: 3 }], { at: 0n })).rejects.toMatchObject(
       {
         message: expect.stringMatching(/join key "uid".*\(row 1 of 2, from 0\)/),
