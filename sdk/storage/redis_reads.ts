@@ -49,8 +49,11 @@ export class RedisReader {
   #collections: ReadonlySet<Collection> = new Set();
   /** The epoch before, until states are read again: whoever has not seen the new states asks for its collections. */
   #before: { readonly epoch: Epoch; readonly collections: ReadonlySet<Collection> } | undefined;
-  /** Commands that were sent and have no answer. */
-  readonly #sent = new Set<Batch>();
+  /**
+   * Commands that were sent and have no answer, a few. No Set: one from which much is taken is built anew again and again, and each of
+   * its old tables keeps the next alive, with all that was in it, until the whole heap is collected.
+   */
+  readonly #sent: Batch[] = [];
   /** Signals that are listened to: a listener for each of the requests that share one would cost more than what they read. */
   readonly #signals = new WeakSet<AbortSignal>();
 
@@ -171,7 +174,7 @@ export class RedisReader {
     epoch?.bytes.copy(bytes, end);
     body.at = 0;
     if (this.#spare.length < 16 && body.bytes.length <= 65_536) this.#spare.push(body);
-    this.#sent.add(batch);
+    this.#sent.push(batch);
     try {
       const answers = await (this.#pipeline
         ? this.#pipeline.read(bytes, places.length + (epoch ? 1 : 0))
@@ -189,7 +192,7 @@ export class RedisReader {
     } catch (error) {
       for (const waiter of waiters) waiter.reject(error);
     } finally {
-      this.#sent.delete(batch);
+      this.#sent.splice(this.#sent.indexOf(batch), 1);
     }
   }
 }
