@@ -32,6 +32,8 @@ const maxSends = 5;
 
 /** The children of one function. */
 export class Crew {
+  /** Runs under way, as their caller counts them; some of them have no batch out. */
+  runs = 0;
   readonly #options: CrewOptions;
   readonly #queue: Call[] = [];
   readonly #children = new Set<Child>();

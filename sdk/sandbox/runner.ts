@@ -94,8 +94,13 @@ export class FunctionRunner implements FunctionRuns {
   async run(fn: PublishedFunction, rows: readonly Row[], options: RunOptions = {}): Promise<Row[]> {
     const crew = this.#crew(fn);
     if (rows.length === 0) return [];
-    if (rows.length <= this.#options.gatherRows) return await this.#gathering(crew, fn).run(rows, options.signal);
-    return await this.#batches(crew, fn, rows, options.signal);
+    crew.runs++;
+    try {
+      if (rows.length <= this.#options.gatherRows) return await this.#gathering(crew, fn).run(rows, options.signal);
+      return await this.#batches(crew, fn, rows, options.signal);
+    } finally {
+      crew.runs--;
+    }
   }
 
   /** Starts a process for a function, if none runs, and waits until it is ready. */
@@ -107,7 +112,8 @@ export class FunctionRunner implements FunctionRuns {
   retain(functions: readonly PublishedFunction[]): void {
     const kept = new Set(functions.map((fn) => this.#keyOf(fn)));
     for (const [key, crew] of this.#crews) {
-      if (kept.has(key) || crew.waiting > 0) continue;
+      // A run that has nothing out at this moment will: a crew that was forgotten would start processes that nobody ends.
+      if (kept.has(key) || crew.runs > 0) continue;
       crew.rest();
       this.#crews.delete(key);
     }

@@ -44,6 +44,16 @@ describe("a runner", () => {
       expect(runner.status).toMatchObject({ starts: 1, running: 1, functions: 1, waiting: 0 });
     }));
 
+  it("keeps the process of a run that is about to be sent when other functions are retained, and ends it with the others", () =>
+    using(new FunctionRunner({ gatherRows: 100 }), async (runner) => {
+      const answer = runner.run(good, [{ n: 3 }]);
+      runner.retain([]);
+      expect(await answer).toEqual([{ twice: 6 }]);
+      expect(runner.status).toMatchObject({ functions: 1, running: 1 });
+      runner.retain([]);
+      expect(runner.status).toMatchObject({ functions: 0 });
+    }));
+
   it("answers batches behind one that is ended", () =>
     using(new FunctionRunner({ timeoutMs: 700 }), async (runner) => {
       const calls = [1, 13, 2, 3, 4, 5, 6].map((n) => runner.run(unlucky, [{ n }]));
