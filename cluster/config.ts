@@ -47,7 +47,7 @@ export interface S3Config {
 export interface ServerConfig {
   readonly host: string;
   readonly port: number;
-  /** Whether requests need an API key; absent: `varve up` on loopback answers without, everything else asks for one. */
+  /** Whether requests need an API key; absent: they do. */
   readonly auth?: "on" | "off";
   /** How many processes answer. */
   readonly processes: number;

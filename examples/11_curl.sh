@@ -3,7 +3,7 @@
 #
 #     export VARVE_CLOCK=2001-01-08     # the rows are of January 2001
 #     npx varve apply examples/07_definitions.ts
-#     npx varve up
+#     npx varve up --no-auth
 #
 # Then, in another terminal (FEATURES_URL and FEATURES_KEY name another server, and a key of `varve keys create`):
 #

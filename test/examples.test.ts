@@ -279,7 +279,7 @@ describe("examples", () => {
         const { stdout } = await run([varve, "keys", "create", "example"], settings);
         client["FEATURES_KEY"] = /^vk_\S+/.exec(stdout)![0];
       }
-      const server = begin([varve, kind.split(" ")[1]!]);
+      const server = begin([varve, ...(kind.includes("serve") ? ["serve"] : ["up", "--no-auth"])]);
       for await (const line of createInterface({ input: server.stdout })) {
         const found = /http:\/\/[\d.:]+/.exec(line);
         if (found) {

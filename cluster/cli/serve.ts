@@ -15,7 +15,7 @@ export async function serve(context: CommandContext, options: Readonly<Record<st
 
 async function serveAlone(context: CommandContext, flag: unknown): Promise<void> {
   const logger = context.logger("server");
-  const auth = wantsAuth("serve", context.config.server, flag);
+  const auth = wantsAuth(context.config.server, flag);
   const server = await open(context, auth.isOn);
   // Before it is told: whoever hears that it serves may end it.
   closeOnSignal([() => server.close(), () => server.release()], { logger });
@@ -27,7 +27,7 @@ async function serveAmong(context: CommandContext, flag: unknown): Promise<void>
   const { Member } = await import("../server/process_member.ts");
   const member = new Member();
   try {
-    const server = await open(context, wantsAuth("serve", context.config.server, flag).isOn, member);
+    const server = await open(context, wantsAuth(context.config.server, flag).isOn, member);
     member.serve(server, context.logger("server"));
   } catch (error) {
     // The channel to the watching process would keep it alive.
@@ -39,7 +39,7 @@ async function serveAmong(context: CommandContext, flag: unknown): Promise<void>
 async function watch(context: CommandContext, count: number, flag: unknown): Promise<void> {
   const { startProcesses } = await import("../server/processes.ts");
   const logger = context.logger("server");
-  const auth = wantsAuth("serve", context.config.server, flag);
+  const auth = wantsAuth(context.config.server, flag);
   const processes = await startProcesses({ count, logger });
   if (!processes) {
     process.exitCode = 1;

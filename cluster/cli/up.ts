@@ -33,7 +33,7 @@ export async function up(context: CommandContext, options: Readonly<Record<strin
     await parts.objects.probe();
     // Before any job begins: a port that is taken is the likeliest reason not to start.
     const { workspace, clock, worker } = config;
-    const auth = wantsAuth("up", config.server, options["auth"]);
+    const auth = wantsAuth(config.server, options["auth"]);
     const server = opened(
       await openServer({
         config,
@@ -53,7 +53,7 @@ export async function up(context: CommandContext, options: Readonly<Record<strin
     opened(server, (it) => it.close());
     closeOnSignal(closers, { logger, limitMs: worker.shutdownMs + 30_000 });
     context.print(`varve is up at ${server.url}, workspace "${workspace}", data in ${folder}; stop it with Ctrl-C`);
-    if (auth.note) context.print(`${auth.note}; VARVE_AUTH=on asks for API keys`);
+    if (auth.note) context.print(auth.note);
     if (server.keys === 0) {
       context.print("There is no API key yet: `varve keys create NAME` makes one, and it works at once");
     }

@@ -1,6 +1,5 @@
 /** Whether a server asks for API keys. */
 import type { ServerConfig } from "../config.ts";
-import { isLoopback } from "./loopback.ts";
 
 /** What decides it. */
 export interface AuthChoice {
@@ -9,13 +8,10 @@ export interface AuthChoice {
   readonly note: string;
 }
 
-/**
- * `--auth` or `--no-auth` of the command, else VARVE_AUTH; with neither, keys are asked for, except by `varve up` on loopback: it
- * is for a first look on one's own computer, where nobody else can ask.
- */
-export function wantsAuth(command: "up" | "serve", config: ServerConfig, flag: unknown): AuthChoice {
+/** `--auth` or `--no-auth` of the command, else VARVE_AUTH; with neither, keys are asked for. */
+export function wantsAuth(config: ServerConfig, flag: unknown): AuthChoice {
   const word = typeof flag === "boolean" ? (flag ? "on" : "off") : config.auth;
-  const isOn = word === undefined ? command === "serve" || !isLoopback(config.host) : word === "on";
+  const isOn = word !== "off";
   if (isOn) return { isOn, note: "" };
   return { isOn, note: "authentication is off: this computer may ask without a key, nobody else may" };
 }
