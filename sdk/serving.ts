@@ -17,6 +17,7 @@ export type {
   ReadFeaturesOptions,
   ServedFeature,
   ServiceReader,
+  StoredRows,
 } from "./retrieve/service_reader.ts";
 export type { AnswerStatus, FeatureStatus } from "./retrieve/status.ts";
 export type { LookupCounts, ReadObserver } from "./retrieve/observe.ts";

@@ -8,7 +8,7 @@ import { versionData } from "./materialize/version_data.ts";
 import { dueSlices } from "./materialize/due_slices.ts";
 import type { QueueEvent, SubmitOptions } from "./queue/queue.ts";
 import { describeJob, type Job, jobId } from "./queue/jobs.ts";
-import { pause, systemTimers } from "./queue/timers.ts";
+import { pause, raised, systemTimers } from "./queue/timers.ts";
 import type { RegistryState, ViewVersion } from "./registry/state.ts";
 import type { StoreParts } from "./store_parts.ts";
 
@@ -350,11 +350,6 @@ function failure(failures: readonly unknown[], jobs: number): unknown {
     others.length > 0 ? `; also: ${others.join("; ")}` : ""
   })`;
   return new VarveError(first.code, text, { cause: first, details: first.details });
-}
-
-function raised(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 function notCancelled(jobs: number, queue: string): VarveError {

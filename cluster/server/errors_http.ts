@@ -3,6 +3,9 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:ht
 import type { Socket } from "node:net";
 import { VarveError } from "varve";
 
+/** Of bodies that are made as text: nothing else is left to be written. */
+export const jsonType = "application/json; charset=utf-8";
+
 export interface ErrorBody {
   readonly error: string;
   readonly code: string;
@@ -108,8 +111,6 @@ export function answerExpectation({ headers }: IncomingMessage, response: Server
   const { text, length } = refusal(417, `it expects ${wanted}, and the server knows "100-continue" alone`);
   response.writeHead(417, { "content-type": jsonType, "content-length": length, connection: "close" }).end(text);
 }
-
-const jsonType = "application/json; charset=utf-8";
 
 function refusal(status: number, why: string): { readonly text: string; readonly length: number } {
   const text = JSON.stringify(answer(status, clientCode(status), `Cannot read the request: ${why}`, {}).body);

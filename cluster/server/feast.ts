@@ -2,6 +2,7 @@
 import { VarveError } from "varve";
 import type { ServiceReader } from "varve/serving";
 import { Deadlines } from "./deadlines.ts";
+import { jsonType } from "./errors_http.ts";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "./fastify.ts";
 import { nameOf, onlineFeatures } from "./feast_answer.ts";
 import { feastSchemas } from "./feast_schema.ts";
@@ -51,7 +52,7 @@ export async function feastRoutes(app: FastifyInstance, { serving, clock, config
       const versions = body.include_feature_view_version_metadata === true;
       const keys = Object.fromEntries(Object.entries(body.entities).filter(([name]) => isKey(name)));
       const text = onlineFeatures(reader, keys, answers, { fullNames, versions });
-      return await reply.type("application/json; charset=utf-8").send(text);
+      return await reply.type(jsonType).send(text);
     },
   );
   app.post("/push", { schema: feastSchemas.push, config: { access: "ingest" } }, async () => {

@@ -3,7 +3,7 @@ import type { Clock } from "varve";
 import type { ServiceReader, Serving } from "varve/serving";
 import type { ServerConfig } from "../config.ts";
 import { Deadlines } from "./deadlines.ts";
-import { errorAnswer } from "./errors_http.ts";
+import { errorAnswer, jsonType } from "./errors_http.ts";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "./fastify.ts";
 import { batchAnswer, oneAnswer, readRows, watchFor } from "./get_features.ts";
 import type { ReadContext } from "./get_features.ts";
@@ -28,9 +28,6 @@ type Answers = Readonly<
     (request: FastifyRequest, reply: FastifyReply) => Promise<string | object>
   >
 >;
-
-/** Of answers that are made as text: nothing else is left to be written. */
-const jsonType = "application/json; charset=utf-8";
 
 /** Adds the routes; a plugin of its own, so that its hooks are its own. */
 export async function tectonRoutes(app: FastifyInstance, options: ReadRoutes): Promise<void> {

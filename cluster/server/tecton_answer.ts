@@ -56,17 +56,20 @@ export class AnswerWriter {
 
   constructor(reader: ServiceReader) {
     this.#slots = reader.features
-      .map((feature, index) => ({
-        name: `${feature.namespace}.${feature.name}`,
-        view: `${feature.isComputed ? 0 : 1}${feature.namespace}`,
-        index,
-        type: tectonType(feature.type),
-        exactType: feature.type,
-        group: feature.isComputed ? `0${feature.namespace}` : `1${feature.namespace}.${feature.name}`,
-        form: jsonForm(feature.type),
-        description: feature.description,
-        tags: feature.tags ?? {},
-      }))
+      .map((feature, index) => {
+        const view = `${feature.isComputed ? 0 : 1}${feature.namespace}`;
+        return {
+          name: `${feature.namespace}.${feature.name}`,
+          view,
+          index,
+          type: tectonType(feature.type),
+          exactType: feature.type,
+          group: feature.isComputed ? view : `${view}.${feature.name}`,
+          form: jsonForm(feature.type),
+          description: feature.description,
+          tags: feature.tags ?? {},
+        };
+      })
       .sort((a, b) => a.group < b.group ? -1 : a.group > b.group ? 1 : a.index - b.index);
   }
 

@@ -3,8 +3,7 @@
  * that it does of its own. A text is found by all the bytes of the rows that it was made of: a row that changed is another row.
  */
 
-/** Rows of a vector as they are stored, by view; undefined where there is none. */
-export type StoredRows = readonly (Uint8Array | undefined)[];
+import type { StoredRows } from "varve/serving";
 
 interface Known {
   readonly kind: number;

@@ -11,7 +11,6 @@ export interface AuthChoice {
 /** `--auth` or `--no-auth` of the command, else VARVE_AUTH; with neither, keys are asked for. */
 export function wantsAuth(config: ServerConfig, flag: unknown): AuthChoice {
   const word = typeof flag === "boolean" ? (flag ? "on" : "off") : config.auth;
-  const isOn = word !== "off";
-  if (isOn) return { isOn, note: "" };
-  return { isOn, note: "authentication is off: this computer may ask without a key, nobody else may" };
+  if (word !== "off") return { isOn: true, note: "" };
+  return { isOn: false, note: "authentication is off: this computer may ask without a key, nobody else may" };
 }

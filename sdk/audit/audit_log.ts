@@ -3,6 +3,7 @@
  * as Parquet parts some time later. What there is no room for is dropped and counted; a request never fails for its log.
  */
 import { messageOf, VarveError } from "../errors.ts";
+import { raised } from "../queue/timers.ts";
 import type { AnyRead } from "../retrieve/feature_read.ts";
 import type { FeatureRequest, FindState, ServiceReader } from "../retrieve/service_reader.ts";
 import { splitReads } from "../retrieve/stored_reads.ts";
@@ -213,12 +214,11 @@ export class AuditLog {
     clearTimeout(this.#timer);
     const { closeMs } = this.#limits;
     const signal = AbortSignal.timeout(closeMs);
-    const late = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
     const last = async () => {
       await this.#writing;
       await this.#write(signal);
     };
-    await Promise.race([last(), late]);
+    await Promise.race([last(), raised(signal)]);
     const { waiting } = this.#counts;
     if (waiting === 0) return;
     this.#counts.dropped += waiting;

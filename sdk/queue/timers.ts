@@ -27,6 +27,12 @@ export function pause(ms: number, timers: Timers = systemTimers, signal?: AbortS
   });
 }
 
+/** Resolves when the signal aborts, at once when it has. */
+export function raised(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
 /**
  * Waits for work, but not for longer than so many milliseconds; says whether it ended in time. What fails in time fails this too;
  * what comes later nobody hears of.

@@ -24,6 +24,9 @@ export interface ServedFeature {
   readonly tags?: Readonly<Record<string, string>>;
 }
 
+/** The stored rows of one request, by view; undefined where there is none. */
+export type StoredRows = readonly (Uint8Array | undefined)[];
+
 /** The features of one request, each list in the order of {@link ServiceReader.features}. */
 export interface Answer {
   /** As users see them: `Timestamp`, `"YYYY-MM-DD"`, bigint for int64; defaults filled in (S7). */
@@ -37,10 +40,10 @@ export interface Answer {
   /** How many bytes the store gave for it. */
   readonly storedBytes: number;
   /**
-   * By view, in the order of their features: the stored row that all values are made of; undefined where there is none, or it has
-   * expired. Equal bytes are equal values. Absent where values depend on more than stored rows.
+   * What all values are made of, by view in the order of their features; undefined also where a row has expired. Equal bytes are
+   * equal values. Absent where values depend on more than stored rows.
    */
-  readonly storedRows?: readonly (Uint8Array | undefined)[];
+  readonly storedRows?: StoredRows;
   /** Where something is computed: what that was computed of. */
   readonly inputs?: ComputedInputs;
   /** Aliases of views that leave out rows, since windows reach back to more than are kept online; absent: none. */

@@ -2,7 +2,7 @@
 import type { Micros } from "../time.ts";
 import { AttributeValues } from "./online_attributes.ts";
 import type { Found, RowValues, ViewValues } from "./online_values.ts";
-import type { Answer } from "./service_reader.ts";
+import type { Answer, StoredRows } from "./service_reader.ts";
 import type { FeatureStatus } from "./status.ts";
 
 /** One view of a service whose values are all made of stored rows. */
@@ -27,7 +27,7 @@ export const missing: Found = { status: "MISSING", ...nothing };
 
 /** A server that knows the text of the very same rows asks for none of the values, and most requests for no times or statuses. */
 export class StoredAnswer implements Answer {
-  readonly storedRows: readonly (Uint8Array | undefined)[];
+  readonly storedRows: StoredRows;
   readonly storedBytes: number;
   readonly #views: readonly RowView[];
   readonly #found: readonly Found[];
@@ -39,7 +39,7 @@ export class StoredAnswer implements Answer {
   /** By view: the rows that are present, and what became of the look-up. */
   constructor(
     views: readonly RowView[],
-    rows: readonly (Uint8Array | undefined)[],
+    rows: StoredRows,
     found: readonly Found[],
     storedBytes: number,
     hasTimes: boolean,

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type StoredRows, VectorTexts } from "../../../cluster/server/vector_texts.ts";
+import { VectorTexts } from "../../../cluster/server/vector_texts.ts";
+import type { StoredRows } from "../../../sdk/retrieve/service_reader.ts";
 
 /** What rows are, as text: equal for equal rows alone. */
 function plain(kind: number, rows: StoredRows): string {

@@ -1,7 +1,21 @@
 import { describe, expect, it } from "vitest";
-import { endsWithin } from "../../../sdk/queue/timers.ts";
+import { endsWithin, raised } from "../../../sdk/queue/timers.ts";
 import { deferred } from "../../conformance/queue.ts";
 import { ManualTimers } from "../../support/manual_timers.ts";
+
+describe("raised()", () => {
+  it("waits for the signal, and not for one that is raised already", async () => {
+    const abort = new AbortController();
+    let isOver = false;
+    const wait = raised(abort.signal).then(() => isOver = true);
+    await Promise.resolve();
+    expect(isOver).toBe(false);
+    abort.abort();
+    await wait;
+    await raised(abort.signal);
+    expect(isOver).toBe(true);
+  });
+});
 
 describe("endsWithin()", () => {
   it("waits until work ends, and leaves no timer", async () => {
