@@ -13,6 +13,7 @@ import {
   DuckDBDateValue,
   DuckDBInstance,
   DuckDBListValue,
+  type DuckDBResult,
   DuckDBStructValue,
   DuckDBTimestampTZValue,
   type DuckDBType,
@@ -113,14 +114,31 @@ class Client implements DuckClient {
     const names = result.columnNames();
     const types = result.columnTypes();
     const columns = types.map((type, i) => ({ name: names[i]!, type: type.toString() }));
-    const fetch = async (): Promise<DuckDBDataChunk | null> => {
-      const chunk = await this.#interruptible(signal, () => result.fetchChunk());
-      if (chunk && chunk.rowCount > 0) return chunk;
-      // The library gives the same for a failure as for the end.
-      if (result.returnType === ResultReturnType.INVALID) throw await this.#failure(sql, signal);
-      return null;
-    };
-    return { columns, chunks: chunksAhead(fetch, types) };
+    return { columns, chunks: this.#chunksOf(result, types, sql, signal) };
+  }
+
+  /** Chunks of a stream; while one is used the next is fetched, which takes a sixth off the work of both (measured). */
+  async *#chunksOf(
+    result: DuckDBResult,
+    types: readonly DuckDBType[],
+    sql: string,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<RawChunk, void, undefined> {
+    const fetch = (): Promise<DuckDBDataChunk | null> => this.#interruptible(signal, () => result.fetchChunk());
+    let next = fetch();
+    try {
+      for (let chunk = await next; chunk && chunk.rowCount > 0; chunk = await next) {
+        next = fetch();
+        // It may fail before anybody waits for it; who waits is told.
+        next.catch(() => undefined);
+        yield rawChunk(chunk, types);
+      }
+    } finally {
+      // Whoever stops early may use the connection at once.
+      await next.catch(() => undefined);
+    }
+    // The library gives the same for a failure as for the end.
+    if (result.returnType === ResultReturnType.INVALID) throw await this.#failure(sql, signal);
   }
 
   /** Why a stream ended in the middle. The library does not tell, so the query is run once more and its rows are thrown away. */
@@ -171,25 +189,6 @@ class Client implements DuckClient {
 
   close(): void {
     this.#connection.closeSync();
-  }
-}
-
-/** Chunks of a stream; while one is used the next is fetched, which takes a sixth off the work of both (measured). */
-async function* chunksAhead(
-  fetch: () => Promise<DuckDBDataChunk | null>,
-  types: readonly DuckDBType[],
-): AsyncGenerator<RawChunk, void, undefined> {
-  let next = fetch();
-  try {
-    for (let chunk = await next; chunk; chunk = await next) {
-      next = fetch();
-      // It may fail before anybody waits for it; who waits is told.
-      next.catch(() => undefined);
-      yield rawChunk(chunk, types);
-    }
-  } finally {
-    // Whoever stops early may use the connection at once.
-    await next.catch(() => undefined);
   }
 }
 

@@ -78,10 +78,14 @@ export function sourceWindowRows(session: EngineSession, plan: WindowPlan, range
         const time = isSourceTime
           ? micros
           : `CASE WHEN ${intoSlice} BETWEEN 0 AND ${schedule - 1n} THEN ${micros} ELSE 'nan'::DOUBLE END`;
+        let hasStray = false;
         for await (const batch of keyedBatches(session, plan, `(${rows})`, time, columns, ids, order, signal)) {
-          if (!isSourceTime && hasNaN(batch.times)) await throwStray(session, plan, rows, signal);
+          hasStray = !isSourceTime && hasNaN(batch.times);
+          // The session is free for another query only when this one is left.
+          if (hasStray) break;
           yield batch;
         }
+        if (hasStray) await throwStray(session, plan, rows, signal);
       }
     },
   };
