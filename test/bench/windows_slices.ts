@@ -25,7 +25,7 @@ export interface SliceCosts {
 
 const origin = toMicros("2001-01-01");
 const day = 86_400_000_000n;
-const rounds = 8;
+const rounds = 24;
 /** What a day of the growing history holds. */
 const daily = { rows: 200_000, keys: 20_000 };
 const bulk = { rows: 10_000_000, keys: 100_000 };
