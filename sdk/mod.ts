@@ -192,7 +192,8 @@ export type {
 } from "./store_types.ts";
 export { StorePlan } from "./store_plan.ts";
 export type { Applied, ApplyPlanOptions } from "./store_plan.ts";
-export type { DoneView, WaitOptions } from "./store_jobs.ts";
+export type { WaitOptions } from "./store_jobs.ts";
+export type { DoneView } from "./store_tally.ts";
 export { ReadResult } from "./store_result.ts";
 export type {
   FailedJob,

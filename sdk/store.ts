@@ -19,12 +19,13 @@ import { checkRecord, rebuildTrainingSet, trainingSet, type TrainOptions, trainO
 import type { TrainingRecord, TrainingSet } from "./retrieve/training_set.ts";
 import type { FunctionSettings } from "./sandbox/runner_options.ts";
 import type { Row } from "./schema.ts";
-import { cancelJobs, type DoneView, runDue, targetsOf, type WaitOptions, waitOptions } from "./store_jobs.ts";
+import { cancelJobs, runDue, targetsOf, type WaitOptions, waitOptions } from "./store_jobs.ts";
 import { materializeByHand } from "./store_materialize.ts";
 import type { StoreParts } from "./store_parts.ts";
 import { StorePlan } from "./store_plan.ts";
 import { nameOf, OnlineReaders, type Readable, readsFor } from "./store_reads.ts";
 import type { ReadResult } from "./store_result.ts";
+import { rollBack } from "./store_rollback.ts";
 import type { AuditReport } from "./audit_report.ts";
 import { audit, type AuditOptions } from "./store_audit.ts";
 import type { Explanation } from "./explanation.ts";
@@ -36,6 +37,7 @@ import { checkOneGiven, definitionsOf, isList, type Publishable, unique } from "
 import { estimateSources } from "./store_sources.ts";
 import { type LeakOptions, leakOptions, type LeakReport, leaks } from "./store_leaks.ts";
 import { type StoreStatus, storeStatus } from "./store_status.ts";
+import type { DoneView } from "./store_tally.ts";
 import { newestDefined, readPreview, readProfile, readRange } from "./store_view_reads.ts";
 import { vacuum, type Vacuumed, type VacuumOptions } from "./store_vacuum.ts";
 import {
@@ -85,15 +87,7 @@ export class Store extends Displayed {
 
   /** Where its data lives: what another process, or a server in this one, opens the same store with. */
   get places(): Places {
-    const { storage, redis, s3, cacheFolder, cacheBytes } = this.#parts.options;
-    return {
-      workspace: this.#parts.workspace,
-      ...(storage !== undefined && { storage }),
-      ...(redis !== undefined && { redis }),
-      ...(s3 !== undefined && { s3 }),
-      ...(cacheFolder !== undefined && { cacheFolder }),
-      ...(cacheBytes !== undefined && { cacheBytes }),
-    };
+    return this.#parts.places;
   }
 
   /** Its workspace and where it is stored. */
@@ -166,13 +160,19 @@ export class Store extends Displayed {
   }
 
   /**
-   * Lets the version of a view serve that served before, or the given one, at once. Of a realtime view the definition before serves
+   * Lets the version of a view serve that served before, or the given one: at once where its values are online, else once they
+   * are loaded; until then, and when that fails, everything serves as it did. Of a realtime view the definition before serves
    * again, and so of a service. A list is taken back in one change: views and services that were changed together, and fit only so.
    */
-  async rollback(what: Readable | readonly Readable[], version?: number): Promise<Change & Displayed> {
+  async rollback(
+    what: Readable | readonly Readable[],
+    version?: number,
+    options: WaitOptions = {},
+  ): Promise<Change & Displayed> {
     this.#checkOpen("roll back");
+    checkOptions("Cannot roll back", options, waitOptions);
     const names = (Array.isArray(what) ? what as readonly Readable[] : [what as Readable]).map(nameOf);
-    return report(await this.#parts.registry.rollback(names, version), (change) => historyBundle([change]));
+    return report(await rollBack(this.#parts, names, version, options), (change) => historyBundle([change]));
   }
 
   /** Changes of the registry, newest first. */

@@ -3,7 +3,13 @@ import { messageOf, type OptionNames, VarveError } from "./errors.ts";
 import { warn } from "./frame/runtime.ts";
 import type { JobResult } from "./materialize/run.ts";
 import type { Progress } from "./materialize/progress.ts";
-import { maintainedVersions, reconcile } from "./materialize/reconcile.ts";
+import {
+  maintainedVersions,
+  reconcile,
+  type ReconcilePlan,
+  type VersionData,
+  versionKey,
+} from "./materialize/reconcile.ts";
 import { versionData } from "./materialize/version_data.ts";
 import { dueSlices } from "./materialize/due_slices.ts";
 import type { QueueEvent, SubmitOptions } from "./queue/queue.ts";
@@ -11,6 +17,7 @@ import { describeJob, type Job, jobId } from "./queue/jobs.ts";
 import { pause, raised, systemTimers } from "./queue/timers.ts";
 import type { RegistryState, ViewVersion } from "./registry/state.ts";
 import type { StoreParts } from "./store_parts.ts";
+import { type DoneView, progressOf, Tally } from "./store_tally.ts";
 
 /** How to wait for work. */
 export interface WaitOptions {
@@ -21,22 +28,6 @@ export interface WaitOptions {
 }
 
 export const waitOptions: OptionNames<WaitOptions> = { onProgress: true, signal: true };
-
-/** What was done for one view. */
-export interface DoneView {
-  /** The view. */
-  readonly view: string;
-  /** Which version of it. */
-  readonly version: number;
-  /** Slices that were computed. */
-  readonly slices: number;
-  /** Rows that were written. */
-  readonly rows: number;
-  /** Bytes that were written. */
-  readonly bytes: number;
-  /** Values written to the online store. */
-  readonly onlineRows: number;
-}
 
 /** The same jobs coming back more often than this get nowhere. */
 const maxSameRounds = 5;
@@ -53,13 +44,47 @@ export async function runDue(
   views: readonly string[],
   options: WaitOptions = {},
 ): Promise<DoneView[]> {
+  return await runRounds(parts, options, (watched) => dueJobs(parts, views, watched));
+}
+
+/** Loads versions whose values are not online: then they can serve. The scheduler keeps those ready in the same way that it knows of. */
+export async function makeReady(
+  parts: StoreParts,
+  wanted: readonly { readonly view: string; readonly version: number }[],
+  options: WaitOptions = {},
+): Promise<void> {
+  const lost = new Set<string>();
+  await runRounds(parts, options, async (watched) => {
+    const state = await parts.registry.state();
+    const versions = wanted.flatMap(({ view, version }) =>
+      state.views[view]?.versions.filter((each) => each.version === version) ?? []
+    );
+    const { plan } = await planFor(parts, state, versions);
+    // Somebody waits for it.
+    const jobs = plan.jobs.filter(({ job }) => job.name === "load-online")
+      .map(({ job }) => ({ job, options: { priority: 1 } }));
+    for (const { job } of jobs) lost.add(versionKey(job));
+    const targets = versions.filter(({ definition, version }) =>
+      lost.has(versionKey({ view: definition.name, version }))
+    );
+    for (const target of targets) watched.expect(target, 0);
+    return { targets, jobs };
+  });
+}
+
+/** Runs what a look finds, and looks again, until it finds nothing. */
+async function runRounds(
+  parts: StoreParts,
+  options: WaitOptions,
+  look: (watched: WatchedJobs) => Promise<Found>,
+): Promise<DoneView[]> {
   const watched = new WatchedJobs(parts, options);
   try {
     let sameRounds = 0;
     let before = "";
     for (;;) {
       options.signal?.throwIfAborted();
-      const { targets, jobs } = await dueJobs(parts, views, watched);
+      const { targets, jobs } = await look(watched);
       if (jobs.length === 0) return watched.finish(targets);
       const round = jobs.map(({ job }) => jobId(job)).sort().join();
       sameRounds = round === before ? sameRounds + 1 : 0;
@@ -142,28 +167,24 @@ export function targetsOf(state: RegistryState, views: readonly string[]): ViewV
   });
 }
 
-async function dueJobs(
-  parts: StoreParts,
-  views: readonly string[],
-  watched?: WatchedJobs,
-): Promise<{ targets: ViewVersion[]; jobs: readonly DueJob[] }> {
+/** Jobs that are to be run, and the versions that they are for. */
+interface Found {
+  readonly targets: readonly ViewVersion[];
+  readonly jobs: readonly DueJob[];
+}
+
+async function dueJobs(parts: StoreParts, views: readonly string[], watched?: WatchedJobs): Promise<Found> {
   const state = await parts.registry.state();
   const targets = targetsOf(state, views);
-  const { workspace, objects } = parts;
-  const context = { workspace, objects, table: parts.table.bind(parts), online: parts.online.bind(parts) };
   const maintained = views.flatMap((name) =>
     Object.hasOwn(state.views, name) ? maintainedVersions(state.views[name]!) : []
   );
-  const data = await Promise.all(maintained.map((version) => versionData(context, version)));
+  const { data, plan } = await planFor(parts, state, maintained);
   const now = parts.clock.now();
   for (const [i, { committed }] of data.entries()) {
     const version = maintained[i]!;
     if (targets.includes(version)) watched?.expect(version, dueSlices(version.definition, committed, now).length);
   }
-  const input = { workspace: parts.workspace, state, data, now, queueNow: parts.queue.now() };
-  // Whoever asks for it now does not want to wait until a job that failed before may be tried again: no records are looked at.
-  const plan = reconcile({ ...input, records: [] });
-  if (plan.problems.length > 0) throw plan.problems[0]!.error;
   for (const { view, version } of plan.serve) {
     await parts.registry.promote(view, version).catch((error: unknown) => {
       // Another version replaced it, or somebody deleted it meanwhile.
@@ -171,6 +192,22 @@ async function dueJobs(
     });
   }
   return { targets, jobs: plan.jobs };
+}
+
+/** What is stored of versions, and what is due of them. */
+async function planFor(
+  parts: StoreParts,
+  state: RegistryState,
+  versions: readonly ViewVersion[],
+): Promise<{ readonly data: readonly VersionData[]; readonly plan: ReconcilePlan }> {
+  const { workspace, objects } = parts;
+  const context = { workspace, objects, table: parts.table.bind(parts), online: parts.online.bind(parts) };
+  const data = await Promise.all(versions.map((version) => versionData(context, version)));
+  // Whoever asks for it now does not want to wait until a job that failed before may be tried again: no records are looked at.
+  const input = { workspace, state, data, records: [], now: parts.clock.now(), queueNow: parts.queue.now() };
+  const plan = reconcile(input);
+  if (plan.problems.length > 0) throw plan.problems[0]!.error;
+  return { data, plan };
 }
 
 /** Jobs of one call, and what they have told of themselves. */
@@ -286,57 +323,6 @@ class WatchedJobs {
     tally.see(record.id, told);
     this.#options.onProgress?.(tally.progress(name === "load-online" ? "online" : "slices"));
   }
-}
-
-/** What the jobs of one view version have done so far. */
-class Tally {
-  readonly #view: string;
-  readonly #version: number;
-  readonly #slices: number;
-  readonly #jobs = new Map<string, Partial<Progress>>();
-
-  constructor(view: string, version: number, slices: number) {
-    this.#view = view;
-    this.#version = version;
-    this.#slices = slices;
-  }
-
-  see(id: string, progress: Partial<Progress>): void {
-    this.#jobs.set(id, progress);
-  }
-
-  progress(phase: Progress["phase"]): Progress {
-    const { slices, rows, bytes, onlineRows } = this.done();
-    const slicesTotal = Math.max(this.#slices, slices);
-    return {
-      view: this.#view,
-      version: this.#version,
-      phase,
-      slicesDone: slices,
-      slicesTotal,
-      rows,
-      bytes,
-      onlineRows,
-    };
-  }
-
-  done(): DoneView {
-    const sum = (field: "slicesDone" | "rows" | "bytes" | "onlineRows") =>
-      [...this.#jobs.values()].reduce((total, progress) => total + (progress[field] ?? 0), 0);
-    return {
-      view: this.#view,
-      version: this.#version,
-      slices: sum("slicesDone"),
-      rows: sum("rows"),
-      bytes: sum("bytes"),
-      onlineRows: sum("onlineRows"),
-    };
-  }
-}
-
-function progressOf(result: JobResult): Partial<Progress> {
-  if ("tableVersion" in result) return { slicesDone: result.slices, rows: result.rows, bytes: result.bytes };
-  return "appliedVersion" in result ? { onlineRows: result.rows } : {};
 }
 
 function failure(failures: readonly unknown[], jobs: number): unknown {

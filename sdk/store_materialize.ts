@@ -3,8 +3,9 @@ import { VarveError } from "./errors.ts";
 import { closedRange, dueSlices, sliceLength } from "./materialize/due_slices.ts";
 import type { LoadOnlineJob, MaterializeJob } from "./queue/jobs.ts";
 import type { ViewVersion } from "./registry/state.ts";
-import { type AskedWork, type DoneView, runAsked } from "./store_jobs.ts";
+import { type AskedWork, runAsked } from "./store_jobs.ts";
 import type { StoreParts } from "./store_parts.ts";
+import type { DoneView } from "./store_tally.ts";
 import type { MaterializeOptions } from "./store_types.ts";
 import { alignDown, alignUp, formatRange, formatTimestamp, toMicros } from "./time.ts";
 

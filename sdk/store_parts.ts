@@ -116,6 +116,19 @@ export class StoreParts {
     readWith(this);
   }
 
+  /** Where its data lives. */
+  get places(): Places {
+    const { storage, redis, s3, cacheFolder, cacheBytes } = this.options;
+    return {
+      workspace: this.workspace,
+      ...(storage !== undefined && { storage }),
+      ...(redis !== undefined && { redis }),
+      ...(s3 !== undefined && { s3 }),
+      ...(cacheFolder !== undefined && { cacheFolder }),
+      ...(cacheBytes !== undefined && { cacheBytes }),
+    };
+  }
+
   /** The engine, opened by the first call: loading DuckDB takes a third of a second. */
   engine(): Promise<Engine> {
     this.#engine ??= this.#startEngine();

@@ -7,9 +7,10 @@ import { report } from "./notebook/report.ts";
 import { appliedBundle } from "./notebook/status_table.ts";
 import { withProgress } from "./notebook/shown_progress.ts";
 import type { Plan, PlanItem } from "./registry/plan.ts";
-import { type DoneView, runDue, submitDue, type WaitOptions, waitOptions } from "./store_jobs.ts";
+import { runDue, submitDue, type WaitOptions, waitOptions } from "./store_jobs.ts";
 import type { StoreParts } from "./store_parts.ts";
 import { storeMemorySources } from "./store_sources.ts";
+import type { DoneView } from "./store_tally.ts";
 
 /** How a plan is applied. */
 export interface ApplyPlanOptions extends WaitOptions {

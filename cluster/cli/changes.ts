@@ -1,6 +1,7 @@
 /** `varve history` and `varve rollback`. */
-import { textTable, VarveError } from "varve";
+import { progressBars, textTable, VarveError } from "varve";
 import type { Change } from "varve";
+import { interruptible } from "./interrupt.ts";
 import type { CommandContext } from "./main.ts";
 import { withStore, withStoreToRead } from "./with_store.ts";
 
@@ -46,7 +47,14 @@ export async function rollback(context: CommandContext, names: readonly string[]
     );
   }
   await withStore(context, async (store) => {
-    const change = await store.rollback(names, to === undefined ? undefined : Number(to));
+    const started = performance.now();
+    const bars = progressBars(process.stderr, () => (performance.now() - started) / 1000);
+    const change = await interruptible((signal) =>
+      store.rollback(names, to === undefined ? undefined : Number(to), {
+        signal,
+        ...(context.json ? {} : { onProgress: bars.update }),
+      })
+    ).finally(bars.stop);
     context.print(
       context.json
         ? JSON.stringify(change, undefined, 2)

@@ -118,7 +118,7 @@ program.command("history")
   .action(run(async (context, _, options) => (await import("./changes.ts")).history(context, options)));
 program.command("rollback <name...>")
   .description(
-    "serve the version of a view, or the definition of a service, that served before, at once; several together",
+    "serve the version of a view, or the definition of a service, that served before, once it is online; several together",
   )
   .option("--to <version>", "or this one, of one view")
   .action(run(async (context, names, options) => (await import("./changes.ts")).rollback(context, names, options)));

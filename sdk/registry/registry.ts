@@ -33,6 +33,15 @@ export interface RegistryOptions {
 /** What a plan made by a registry needs beside the definitions. */
 export type PlanOptions = Pick<PlanContext, "delete" | "estimate" | "reason">;
 
+/** How a pointer is moved back. */
+export interface RollbackOptions extends Pick<CommitOptions, "reason" | "signal"> {
+  /** Done before the pointers of views move, for where they go: until then everything serves as it did, also when it fails. */
+  readonly before?: (targets: readonly ServeAction[]) => Promise<void>;
+}
+
+/** Where the pointer of a view goes. */
+export type ServeAction = Extract<Action, { readonly kind: "serve" }>;
+
 /** Which part of the history to read. */
 export interface HistoryOptions {
   /** How many changes at most. @default 50 */
@@ -123,24 +132,30 @@ export class Registry {
   /**
    * Moves a view's pointer back at once: to the version that served before, or to the given one, which must have served. A realtime
    * view gets the definition of its version before, or of the given one, again, as a new version; a service its definition before.
-   * Several are taken back in one change: what was changed together and fits only so.
+   * Several are taken back in one change: what was changed together and fits only so. CONFLICT when others moved them meanwhile.
    */
   async rollback(
     names: string | readonly string[],
     version?: number,
-    options: { reason?: string; signal?: AbortSignal } = {},
+    options: RollbackOptions = {},
   ): Promise<Change> {
+    const { before, ...rest } = options;
     const several = typeof names === "string" ? [names] : [...new Set(names)];
-    let actions: Action[] | undefined;
-    const change = await this.#log.append((state, others) => {
-      actions ??= rollbackActions(state, several, version, this.#clock.now());
+    const planned = await this.state(options.signal);
+    const actions = rollbackActions(planned, several, version, this.#clock.now());
+    const check = (state: RegistryState, others: readonly Change[]) => {
       try {
         checkRebase(this.workspace, actions, state, others, false);
       } catch (error) {
         throw togetherHint(error, several);
       }
+    };
+    check(planned, []);
+    await before?.(actions.flatMap((action) => action.kind === "serve" ? [action] : []));
+    const change = await this.#log.append((state, others) => {
+      check(state, others);
       return actions;
-    }, { reason: `rollback of ${several.join(", ")}`, ...options });
+    }, { reason: `rollback of ${several.join(", ")}`, ...rest, expectedRevision: planned.revision });
     return change!;
   }
 

@@ -1,5 +1,6 @@
 /** Servers under load while definitions change, and while what they stand on goes away. */
 import { describe, expect, it, onTestFinished } from "vitest";
+import { connect as connectToCluster, openQueue } from "../../../cluster/connect.ts";
 import { startServer } from "../../../cluster/server/server.ts";
 import { connect } from "../../../sdk/connect.ts";
 import { entity } from "../../../sdk/define/entity.ts";
@@ -7,7 +8,9 @@ import { service } from "../../../sdk/define/service.ts";
 import { view } from "../../../sdk/define/view.ts";
 import { col } from "../../../sdk/frame/expr.ts";
 import { fromRows } from "../../../sdk/frame/sources.ts";
+import { jobHandler } from "../../../sdk/materialize/run.ts";
 import { openServing } from "../../../sdk/serving.ts";
+import { StoreParts } from "../../../sdk/store_parts.ts";
 import { toMicros } from "../../../sdk/time.ts";
 import { startRedis } from "../../support/redis.ts";
 import { startS3 } from "../../support/s3_server.ts";
@@ -88,45 +91,52 @@ class Load {
   }
 }
 
+/** A store in S3 and Redis, and two servers of it. */
+async function open(queued: boolean) {
+  const [redis, s3] = [await startRedis({ appendonly: true }), await startS3()];
+  onTestFinished(() => redis.stop());
+  onTestFinished(() => s3.close());
+  const { bucket, endpoint, region, accessKeyId, secretAccessKey } = s3;
+  const places = {
+    storage: `s3://${bucket}/hot`,
+    s3: { endpoint, region, accessKeyId, secretAccessKey },
+    redis: redis.url,
+  };
+  const served = await ServedStore.open();
+  onTestFinished(() => served.close());
+  const options = { ...served.options, ...places, cacheFolder: `${served.folder}/cache` };
+  const store = await (queued ? connectToCluster : connect)(options);
+  onTestFinished(() => store.close());
+  const publish = async (factor: number, features: readonly string[]) =>
+    await (await store.publish(model(factor, features))).apply();
+  /** Once something is published. */
+  const serve = async (problems: unknown[] = []) =>
+    await Promise.all([1, 2].map(async () => {
+      const serving = await openServing({ ...places, clock, onProblem: (error) => problems.push(error) });
+      onTestFinished(() => serving.close());
+      const server = await startServer({
+        serving,
+        workspace: "default",
+        clock,
+        // The backfill runs in this process too.
+        config: { ...serverConfig, requestTimeoutMs: 60_000 },
+        logger: served.logger,
+        queue: () => Promise.reject(new Error("the queue is down")),
+      });
+      onTestFinished(() => server.close());
+      return server;
+    }));
+  return { redis, s3, options, store, publish, serve };
+}
+
 describe("servers under load", () => {
   it(
     "follow definitions without a failed request or a mixed answer, and go on without registry and queue",
     async () => {
-      const [redis, s3] = [await startRedis({ appendonly: true }), await startS3()];
-      onTestFinished(() => redis.stop());
-      const places = {
-        storage: `s3://${s3.bucket}/hot`,
-        s3: {
-          endpoint: s3.endpoint,
-          region: s3.region,
-          accessKeyId: s3.accessKeyId,
-          secretAccessKey: s3.secretAccessKey,
-        },
-        redis: redis.url,
-      };
-      const served = await ServedStore.open();
-      onTestFinished(() => served.close());
-      const store = await connect({ ...served.options, ...places, cacheFolder: `${served.folder}/cache` });
-      onTestFinished(() => store.close());
-      const publish = async (factor: number, features: readonly string[]) =>
-        await (await store.publish(model(factor, features))).apply();
+      const { s3, store, publish, serve } = await open(false);
       await publish(1, ["x", "y"]);
       const problems: unknown[] = [];
-      const servers = await Promise.all([1, 2].map(async () => {
-        const serving = await openServing({ ...places, clock, onProblem: (error) => problems.push(error) });
-        onTestFinished(() => serving.close());
-        const server = await startServer({
-          serving,
-          workspace: "default",
-          clock,
-          // The backfill runs in this process too.
-          config: { ...serverConfig, requestTimeoutMs: 60_000 },
-          logger: served.logger,
-          queue: () => Promise.reject(new Error("the queue is down")),
-        });
-        onTestFinished(() => server.close());
-        return server;
-      }));
+      const servers = await serve(problems);
       const load = new Load(servers.map(({ url }) => url));
       onTestFinished(() => load.stop());
       expect(await load.settled("x+y: 1,1")).toEqual(["x+y: 1,1"]);
@@ -151,4 +161,31 @@ describe("servers under load", () => {
       expect(load.failures).toEqual([]);
     },
   );
+
+  it("see no version without its values when it is rolled back to one that was lost: a worker loads it first", async () => {
+    const { redis, options, store, publish, serve } = await open(true);
+    const queue = await openQueue(redis.url, "default");
+    const parts = new StoreParts({ ...options, queue, cacheFolder: `${options.cacheFolder}-of-worker` });
+    onTestFinished(() => parts.close());
+    const ran: string[] = [];
+    const handler = jobHandler(parts.runContext());
+    const worker = queue.work((job, context) => {
+      ran.push(`${job.name} ${job.version}`);
+      return handler(job, context);
+    });
+    onTestFinished(() => worker.close());
+    for (const factor of [1, 10, 100]) await publish(factor, ["x", "y"]);
+    await redis.command("FLUSHALL");
+    // What serves, and where a rollback goes by itself: no more is loaded again.
+    await store.catchUp();
+    const load = new Load((await serve()).map(({ url }) => url));
+    onTestFinished(() => load.stop());
+    expect(await load.settled("x+y: 100,100")).toEqual(["x+y: 100,100"]);
+    ran.length = 0;
+    await store.rollback("scores", 1);
+    expect(ran).toEqual(["load-online 1"]);
+    expect(await load.settled("x+y: 1,1")).toEqual(["x+y: 100,100", "x+y: 1,1"]);
+    await load.stop();
+    expect(load.failures).toEqual([]);
+  });
 });

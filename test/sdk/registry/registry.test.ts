@@ -282,6 +282,21 @@ describe("Registry.rollback()", () => {
     await fresh.promote("delays", 1);
     await expect(fresh.rollback("delays")).rejects.toThrow("no other version was ever complete");
   });
+
+  it("moves nothing before what is to be done before, nor when that fails, nor when others moved it meanwhile", async () => {
+    const registry = await served();
+    const serving = async () => (await registry.state()).views["delays"]!.serving;
+    const told: unknown[] = [];
+    await registry.rollback("delays", 1, { before: async (targets) => void told.push(targets, await serving()) });
+    expect(told).toEqual([[{ kind: "serve", view: "delays", version: 1 }], 3]);
+    expect(await serving()).toBe(1);
+    const before = () => Promise.reject(new Error("not loaded"));
+    await expect(registry.rollback("delays", 2, { before })).rejects.toThrow("not loaded");
+    expect(await serving()).toBe(1);
+    const late = registry.rollback("delays", 2, { before: async () => void await registry.rollback("delays", 3) });
+    expect(code(await late.catch((caught) => caught))).toBe("CONFLICT");
+    expect(await serving()).toBe(3);
+  });
 });
 
 describe("Registry.history()", () => {
