@@ -9,10 +9,10 @@ import { type Reply, ReplyReader, type Values } from "./redis_replies.ts";
 import { RedisSocket } from "./redis_socket.ts";
 
 /**
- * How long a server may be silent while a connection is made, in ms: time enough for a packet that was lost to be sent again, which
- * systems do after a second, and so short that reads are answered soon after the network is back.
+ * How long a server may be silent, in ms, while a connection is made and while commands wait: time enough for a packet that was lost
+ * to be sent again, which systems do after a second, and so short that reads are answered soon after the network is back.
  */
-const connectSilenceMs = 1_500;
+const maxSilenceMs = 1_500;
 
 /** A command that has no answer yet. */
 interface Command {
@@ -81,10 +81,13 @@ export class RedisPipeline {
     const started = performance.now();
     try {
       const { timeoutMs, connectTimeoutMs } = this.#target;
-      const silenceMs = Math.min(connectSilenceMs, timeoutMs, connectTimeoutMs);
+      const silenceMs = Math.min(maxSilenceMs, timeoutMs, connectTimeoutMs);
       const socket = await RedisSocket.connect(this.#target, this.#description, silenceMs);
       await socket.loaded(connectTimeoutMs);
-      const channel = new Channel(socket, timeoutMs, (lost, error) => this.#lost(lost, error));
+      const channel = new Channel(socket, timeoutMs, {
+        onLost: (lost, error) => this.#lost(lost, error),
+        onSilent: (silent) => this.#replace(silent),
+      });
       if (this.#isClosed) channel.end(this.#closed());
       else this.#channel = channel;
       this.#failures = 0;
@@ -94,6 +97,14 @@ export class RedisPipeline {
       this.#retryAt = started + retryDelayMs(++this.#failures);
       throw error;
     }
+  }
+
+  /**
+   * The network may have forgotten a connection that is silent, or the server is busy: then there is no new one either, and the
+   * answers may still come. A new one takes the place of the old, and with it all that has no answer by then.
+   */
+  #replace(silent: Channel): void {
+    this.#connected().then(() => silent.giveUp(), () => undefined);
   }
 
   #lost(commands: readonly Command[], error: VarveError): void {
@@ -111,30 +122,37 @@ export class RedisPipeline {
   }
 }
 
+/** What is told of a channel. */
+interface ChannelListener {
+  /** It has ended, and these commands have no answer. */
+  onLost(commands: readonly Command[], error: VarveError): void;
+  /** Nothing has come for long, and commands wait; told again as long as it is so. */
+  onSilent(channel: Channel): void;
+}
+
 /** One connection, and the commands that were sent on it. */
 class Channel {
   readonly #socket: RedisSocket;
   readonly #timeoutMs: number;
+  readonly #silenceMs: number;
   readonly #replies = new ReplyReader((reply) => this.#answer(reply));
   /** In order, without those that are answered. */
   readonly #commands: Command[] = [];
+  /** When something came last. */
+  #heardAt = performance.now();
   #timer: NodeJS.Timeout | undefined;
   /** When the timer fires. */
   #due = Infinity;
-  readonly #onLost: (commands: readonly Command[], error: VarveError) => void;
+  readonly #listener: ChannelListener;
 
-  /** `onLost` takes commands that have no answer when the connection ends. */
-  constructor(
-    socket: RedisSocket,
-    timeoutMs: number,
-    onLost: (commands: readonly Command[], error: VarveError) => void,
-  ) {
+  constructor(socket: RedisSocket, timeoutMs: number, listener: ChannelListener) {
     this.#socket = socket;
     this.#timeoutMs = timeoutMs;
-    this.#onLost = onLost;
+    this.#silenceMs = Math.min(maxSilenceMs, timeoutMs);
+    this.#listener = listener;
     socket.handOver((chunk) => this.#read(chunk), (error) => {
       clearTimeout(this.#timer);
-      onLost(this.#commands.splice(0), error);
+      listener.onLost(this.#commands.splice(0), error);
     });
   }
 
@@ -145,9 +163,10 @@ class Channel {
   send(command: Command): void {
     const { failure } = this.#socket;
     // It ended before its first command.
-    if (failure) return this.#onLost([command], failure);
+    if (failure) return this.#listener.onLost([command], failure);
     this.#commands.push(command);
-    if (command.deadline < this.#due) this.#lookAt(command.deadline);
+    const due = command.deadline - (command.isSentAgain ? 0 : this.#timeoutMs - this.#silenceMs);
+    if (due < this.#due) this.#lookAt(due);
     this.#socket.write(command.bytes);
   }
 
@@ -155,7 +174,13 @@ class Channel {
     this.#socket.destroy(error);
   }
 
+  /** Ends it because it is silent. */
+  giveUp(): void {
+    this.end(this.#socket.error(noAnswer(this.#silenceMs)));
+  }
+
   #read(chunk: Buffer): void {
+    this.#heardAt = performance.now();
     try {
       this.#replies.read(chunk);
     } catch (error) {
@@ -178,7 +203,9 @@ class Channel {
   #lookAt(instant: number): void {
     clearTimeout(this.#timer);
     this.#due = instant;
-    this.#timer = setTimeout(() => this.#look(), Math.max(1, instant - performance.now())).unref();
+    // What came while this process was busy is read first.
+    const look = () => setImmediate(() => this.#look());
+    this.#timer = setTimeout(look, Math.max(1, Math.ceil(instant - performance.now()))).unref();
   }
 
   /** Gives up commands that are late. Whether the server hangs or the network swallows all: the others try a new connection. */
@@ -189,7 +216,18 @@ class Channel {
     if (late.length > 0) {
       this.#commands.splice(0, this.#commands.length, ...this.#commands.filter(({ deadline }) => deadline > now));
       this.#fail(late, noAnswer(this.#timeoutMs));
-    } else if (this.#commands.length > 0) this.#lookAt(Math.min(...this.#commands.map(({ deadline }) => deadline)));
+    } else if (this.#commands.length > 0) {
+      const silentAt = this.#silentAt();
+      if (silentAt <= now) this.#listener.onSilent(this);
+      const again = silentAt <= now ? now + this.#silenceMs : silentAt;
+      this.#lookAt(Math.min(again, ...this.#commands.map(({ deadline }) => deadline)));
+    }
+  }
+
+  /** When the command that waits longest has heard nothing for long; never where it was sent again: it has all the time it has. */
+  #silentAt(): number {
+    const { deadline, isSentAgain } = this.#commands[0]!;
+    return isSentAgain ? Infinity : Math.max(deadline - this.#timeoutMs, this.#heardAt) + this.#silenceMs;
   }
 
   /** Commands fail, and the connection ends. */
