@@ -71,9 +71,9 @@ export async function explain(
   const source = from === "offline"
     ? await trained(parts, reads, request, at, "source", signal).catch(asProblem)
     : values;
-  const served = from === "offline"
+  const { row: served, cut = [] } = from === "offline"
     ? await servedNow(parts, readers, readable, reads, { ...request, context }, at, signal)
-    : undefined;
+    : {};
   const features: ExplainedFeature[] = [];
   for (const each of computed) {
     const nameOf = (column: string) => called.get(column) ?? column;
@@ -83,7 +83,7 @@ export async function explain(
   const session = await (await parts.engine()).session();
   try {
     for (const read of reads) {
-      const told: Told = { values, source, served };
+      const told: Told = { values, source, served, isCut: cut.includes(read.alias) };
       const { definition } = read;
       const isNullKey = keyColumns(read).some(({ name }) => request.row[name] === null);
       const stored = from === "offline" ? await storedSlices(parts, read, told) : undefined;
@@ -116,6 +116,8 @@ interface Told {
   readonly values: Row;
   readonly source: Row | VarveError;
   readonly served: Row | undefined;
+  /** Whether what is served leaves out rows, since more are in reach than are kept. */
+  readonly isCut: boolean;
 }
 
 /** What is stored where all of it is published, else what the definitions give. */
@@ -246,14 +248,14 @@ async function servedNow(
   { row, context }: KeyRequest & { readonly context: Row },
   at: Micros,
   signal: AbortSignal | undefined,
-): Promise<Row | undefined> {
-  if (!reads.every(({ definition }) => definition.online)) return undefined;
+): Promise<{ readonly row?: Row; readonly cut?: readonly string[] }> {
+  if (!reads.every(({ definition }) => definition.online)) return {};
   const online = await parts.online();
   for (const { definition, version } of reads) {
     const state = await online.state(definition.name, version);
     const { schedule, dataDelay } = timing(definition);
     if (state?.collection === undefined || toMicros(state.watermark) > alignDown(at - dataDelay, schedule)) {
-      return undefined;
+      return {};
     }
   }
   const reader = await readers.reader(readable);
@@ -261,7 +263,8 @@ async function servedNow(
   const unasked = Object.fromEntries(reader.joinKeys.map(({ name }) => [name, null]));
   const ungiven = Object.fromEntries(reader.requestFields.map(({ name }) => [name, null]));
   const [answer] = await reader.read([{ ...unasked, ...row }], { at, context: [{ ...ungiven, ...context }], signal });
-  return Object.fromEntries(reader.features.map(({ name }, i) => [name, answer!.values[i]]));
+  const { values, cut = [] } = answer!;
+  return { row: Object.fromEntries(reader.features.map(({ name }, i) => [name, values[i]])), cut };
 }
 
 /** Which slices of a view's table are committed, and when the source was read for them. */
@@ -311,9 +314,10 @@ function notesOf(
   { definition }: FeatureRead,
   { feature, as }: FeatureRead["features"][number],
   used: number,
-  { values, source, served }: Told,
+  { values, source, served, isCut }: Told,
 ): string[] {
   const notes: string[] = [];
+  const maxRows = definition.mode === "aggregates" ? definition.maxRows : undefined;
   const tolerance = definition.mode === "aggregates" ? floatTolerance : 0;
   if (source instanceof VarveError) {
     notes.push(`The source cannot be read, so that its rows are not shown: ${source.message}`);
@@ -324,14 +328,16 @@ function notesOf(
     );
   }
   if (served && as in served && !sameValue(served[as], values[as], tolerance)) {
-    notes.push(`Served is another value: ${text(served[as])}. What was stored since is loaded with the next run`);
+    const why = isCut && maxRows !== undefined
+      ? `Requests see the newest ${maxRows} rows of a key only (maxRows)`
+      : "What was stored since is loaded with the next run";
+    notes.push(`Served is another value: ${text(served[as])}. ${why}`);
+  } else if (!served && maxRows !== undefined && used > maxRows) {
+    notes.push(`Requests see the newest ${maxRows} rows of a key only (maxRows)`);
   }
   const found = definition.features.find(({ name }) => name === feature);
   if (found?.default !== undefined && used === 0) {
     notes.push(`S7: a default, ${text(found.default)}, stands for null`);
-  }
-  if (definition.mode === "aggregates" && definition.maxRows !== undefined && used > definition.maxRows) {
-    notes.push(`maxRows: requests see the newest ${definition.maxRows} rows only`);
   }
   return notes;
 }

@@ -63,6 +63,8 @@ export interface SkewReport {
   readonly at: string;
   /** How many keys. */
   readonly keys: number;
+  /** How many of them have more rows in reach of windows than `maxRows`: what is served leaves out their oldest. */
+  readonly cutKeys: number;
   /** How many values: keys × features. */
   readonly values: number;
   /** Values of which some pair differs. */
@@ -175,28 +177,40 @@ async function trained(
   }
 }
 
+interface Served {
+  readonly rows: readonly Row[];
+  /** {@link SkewReport.cutKeys}. */
+  readonly cutKeys: number;
+}
+
 async function answers(
   parts: StoreParts,
   name: string,
   keys: readonly Row[],
   at: Micros,
   signal: AbortSignal | undefined,
-): Promise<Row[]> {
+): Promise<Served> {
   const reader = await new OnlineReaders(parts).reader(name);
-  const found: Row[] = [];
+  const rows: Row[] = [];
+  let cutKeys = 0;
   for (let i = 0; i < keys.length; i += keysPerRead) {
-    for (const { values } of await reader.read(keys.slice(i, i + keysPerRead), { at, signal })) {
-      found.push(Object.fromEntries(reader.features.map((feature, place) => [feature.name, values[place]])));
+    for (const { values, cut } of await reader.read(keys.slice(i, i + keysPerRead), { at, signal })) {
+      rows.push(Object.fromEntries(reader.features.map((feature, place) => [feature.name, values[place]])));
+      if (cut) cutKeys++;
     }
   }
-  return found;
+  return { rows, cutKeys };
 }
 
 function compared(
   { definition, version }: Defined,
   at: Micros,
   keys: readonly Row[],
-  { source, stored, served }: { source: readonly Row[]; stored: readonly Row[]; served: readonly Row[] },
+  { source, stored, served: { rows: served, cutKeys } }: {
+    source: readonly Row[];
+    stored: readonly Row[];
+    served: Served;
+  },
 ): SkewReport {
   // A plain value is copied and stays the very same; a sum of floats depends on the order in which it was added.
   const tolerance = definition.mode === "aggregates" ? floatTolerance : 0;
@@ -222,6 +236,7 @@ function compared(
     version,
     at: formatTimestamp(at),
     keys: keys.length,
+    cutKeys,
     values: keys.length * features.length,
     mismatches,
     features,

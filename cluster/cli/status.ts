@@ -99,7 +99,8 @@ function versionRow(view: ViewStatus, version: VersionStatus): string[] {
     ? "up to date"
     : "behind";
   // Their windows lack rows: more are in reach than maxRows lets be kept.
-  const cut = version.online?.cutKeys ? `, ${formatCount(version.online.cutKeys)} keys cut` : "";
+  const cutKeys = version.online?.cutKeys ?? 0;
+  const cut = cutKeys > 0 ? `, ${formatCount(cutKeys)} ${cutKeys === 1 ? "key" : "keys"} cut` : "";
   // Rows came into them after they were computed.
   const late = version.lateSlices ? `, ${formatCount(version.lateSlices)} late` : "";
   return [

@@ -1,5 +1,5 @@
 /** A view in a few lines of text, for consoles, plans and commands. */
-import { aggregationText } from "../frame/window_aggregations.ts";
+import { aggregateText } from "../frame/aggregate_text.ts";
 import { windowText } from "../frame/windows.ts";
 import { formatType } from "../schema.ts";
 import type { AggregateView, FeatureDefinition, ViewDefinition, WindowFeature } from "./definitions.ts";
@@ -15,7 +15,7 @@ export function viewText(view: ViewDefinition): string {
     online ? "online" : "not online",
   ];
   const aggregations = view.mode === "aggregates"
-    ? view.aggregations.map((each) => `  ${each.name} = ${aggregationText(each)}`)
+    ? view.aggregations.map((each) => `  ${each.name} = ${aggregateText(each)}`)
     : [];
   const features = view.mode === "aggregates" ? view.features.map(windowFeatureText) : view.features.map(featureText);
   return [`view ${view.name} of ${entity.name} (${keys}), ${settings.join(", ")}`, ...aggregations, ...features].join(

@@ -2,6 +2,7 @@
 import { VarveError } from "../errors.ts";
 import { formatType, isListType, isNumericType, isStructType } from "../schema.ts";
 import type { DataType, Schema } from "../schema.ts";
+import { writtenFunction } from "./aggregate_text.ts";
 import { typeOfExpr } from "./expr_type.ts";
 import type { AggregateFunction, NamedAggregate } from "./query.ts";
 
@@ -102,7 +103,10 @@ export function functionType(
 
 /** Makes the errors of an aggregate: they name it and its function. */
 export function failureOf(item: { readonly name: string; readonly function: string }): (why: string) => VarveError {
-  return (why) => new VarveError("INVALID_DEFINITION", `Cannot aggregate "${item.name}" by ${item.function}: ${why}`);
+  const written = writtenFunction(item.function);
+  // There are both last(x) and last(x, n).
+  const called = written === item.function ? written : `${written}(x, n)`;
+  return (why) => new VarveError("INVALID_DEFINITION", `Cannot aggregate "${item.name}" by ${called}: ${why}`);
 }
 
 export function requireNumeric(type: DataType, fail: (why: string) => VarveError): void {

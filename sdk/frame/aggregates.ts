@@ -4,9 +4,9 @@
  */
 import { Displayed } from "../display.ts";
 import { givenText, VarveError } from "../errors.ts";
+import { aggregateText, writtenFunction } from "./aggregate_text.ts";
 import { Expr } from "./expr.ts";
 import type { ExprNode, LiteralValue } from "./expr_node.ts";
-import { exprText } from "./expr_text.ts";
 import type { ColumnValue, CountedValue, ListedValue } from "./expr_value.ts";
 import type { AggregateFunction, NamedAggregate } from "./query.ts";
 import type { WindowFunctionName } from "./window_functions.ts";
@@ -65,7 +65,7 @@ export class Aggregate<out C extends string = string, out T = unknown, out N ext
     if (this.spec.where) {
       throw new VarveError(
         "INVALID_DEFINITION",
-        `Cannot give ${this.spec.function} a second condition: join both with and()`,
+        `Cannot give ${writtenFunction(this.spec.function)} a second condition: join both with and()`,
       );
     }
     return new Aggregate({ ...this.spec, where: condition.node });
@@ -73,9 +73,7 @@ export class Aggregate<out C extends string = string, out T = unknown, out N ext
 
   /** The function and its inputs, as readable text. */
   override toString(): string {
-    const { function: called, input, by, where } = this.spec;
-    const inputs = [...(input ? [exprText(input)] : []), ...(by ? [`by ${exprText(by)}`] : [])];
-    return `${called}(${inputs.join(", ")})${where ? ` where ${exprText(where)}` : ""}`;
+    return aggregateText(this.spec);
   }
 }
 

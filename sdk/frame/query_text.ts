@@ -1,7 +1,8 @@
 /** A query as readable text: one line a step, in the order of the chain. */
 import { formatType } from "../schema.ts";
+import { aggregateText } from "./aggregate_text.ts";
 import { exprText } from "./expr_text.ts";
-import type { JoinKey, NamedAggregate, NamedExpr, Query, ScanStep, SortKey } from "./query.ts";
+import type { JoinKey, NamedExpr, Query, ScanStep, SortKey } from "./query.ts";
 
 /** Readable text of a query; inputs of joins and unions are indented. */
 export function queryText(query: Query): string {
@@ -60,7 +61,7 @@ function stepText(step: ChainStep): string {
     }
     case "aggregate": {
       const by = step.by.length > 0 ? `group by ${step.by.join(", ")}: ` : "aggregate ";
-      return by + step.aggregates.map(aggregateText).join(", ");
+      return by + step.aggregates.map((each) => `${each.name} = ${aggregateText(each)}`).join(", ");
     }
     case "distinct":
       return step.columns.length > 0 ? `distinct by ${step.columns.join(", ")}` : "distinct";
@@ -87,13 +88,4 @@ function keysText(keys: readonly JoinKey[]): string {
 
 function sortText(key: SortKey): string {
   return `${exprText(key.expr)}${key.descending ? " descending" : ""}${key.nulls === "first" ? " nulls first" : ""}`;
-}
-
-function aggregateText(item: NamedAggregate): string {
-  const args = [
-    ...(item.input ? [exprText(item.input)] : []),
-    ...(item.quantile === undefined ? [] : [String(item.quantile)]),
-    ...(item.by ? [`by ${exprText(item.by)}`] : []),
-  ];
-  return `${item.name} = ${item.function}(${args.join(", ")})${item.where ? ` where ${exprText(item.where)}` : ""}`;
 }

@@ -1,9 +1,9 @@
 /** From aggregates as people write them to aggregations over windows, and what these give. */
 import { type Issue, messageOf, VarveError } from "../errors.ts";
 import { type DataType, formatType, type Schema } from "../schema.ts";
+import { writtenFunction } from "./aggregate_text.ts";
 import { failureOf } from "./aggregate_type.ts";
 import { Aggregate, type AggregateSpec } from "./aggregates.ts";
-import { exprText } from "./expr_text.ts";
 import { typeOfExpr } from "./expr_type.ts";
 import { canonicalJson } from "./hash.ts";
 import { isUserFunction, windowFunctions, windowFunctionType, windowParameters } from "./window_functions.ts";
@@ -32,6 +32,10 @@ export function readAggregations(
     ? Object.entries(aggregates)
     : [];
   if (entries.length === 0) issues.push({ path: "", message: 'there are no aggregates; give one, as in [mean("x")]' });
+  const names = entries.map(([called]) => called);
+  for (const name of new Set(names.filter((each, i) => each && names.indexOf(each) !== i))) {
+    issues.push({ path: name!, message: "two are called so; name them: { name: …, otherName: … }" });
+  }
   return entries.flatMap(([called, aggregate], i) => {
     const path = called ? called : `[${i}]`;
     if (!(aggregate instanceof Aggregate)) {
@@ -39,10 +43,11 @@ export function readAggregations(
       return [];
     }
     if (called === undefined) {
+      const written = writtenFunction(aggregate.spec.function);
       issues.push({
         path,
         message:
-          `${aggregate.spec.function} of an expression has no name of its own; name it: { name: ${aggregate.spec.function}(…) }`,
+          `${written} of an expression has no name of its own; name it: { name: ${written}(…) }`,
       });
       return [];
     }
@@ -155,28 +160,13 @@ function functionPart({ function: called, parameters = {} }: AggregateSpec): str
     case "topK":
       return `top_${String(parameters["k"])}`;
   }
-  const snake = called.replace(/N$|@.*$/, "").replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  const snake = writtenFunction(called).replace(/@.*$/, "").replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
   return parameters["n"] === undefined ? snake : `${snake}_${String(parameters["n"])}`;
 }
 
 function percentileName(fraction: string): string {
   if (fraction === "1") return "p100";
   return fraction.startsWith("0.") ? `p${fraction.slice(2).padEnd(2, "0")}` : `p${fraction}`;
-}
-
-/** `mean(delay) where status = "ok"`. */
-export function aggregationText(
-  { function: called, input, by, where, parameters = {} }: AggregationDefinition,
-): string {
-  const args = [
-    ...(input ? [exprText(input)] : []),
-    ...(by ? [`by ${exprText(by)}`] : []),
-    ...Object.entries(parameters).map(([name, value]) => {
-      const text = JSON.stringify(value);
-      return name === "n" || name === "k" ? text : `${name} ${text}`;
-    }),
-  ];
-  return `${called.replace(/N$/, "")}(${args.join(", ")})${where ? ` where ${exprText(where)}` : ""}`;
 }
 
 /** The issue's path says which aggregate it is. */

@@ -7,7 +7,8 @@ import type { Frame } from "./frame.ts";
 import type { Renamed } from "./frame_types.ts";
 import type { KeyedEntity, KeyedFrame, PublishTarget } from "./keyed_frame.ts";
 import { previewWindows, type ReadOptions } from "./runtime.ts";
-import { aggregationText, aggregationType, windowFeatureType } from "./window_aggregations.ts";
+import { aggregateText } from "./aggregate_text.ts";
+import { aggregationType, windowFeatureType } from "./window_aggregations.ts";
 import { readWindowed, type WindowedSpec } from "./window_reading.ts";
 import type { AggregateOptions } from "./window_types.ts";
 import { windowText } from "./windows.ts";
@@ -106,7 +107,7 @@ export class WindowedFrame<R extends Row = Row, E extends KeyedEntity = KeyedEnt
     return [
       `${this.#source}`,
       `  .aggregate ${settings.join(", ")}`,
-      ...aggregations.map((each) => `    ${each.name} = ${aggregationText(each)}`),
+      ...aggregations.map((each) => `    ${each.name} = ${aggregateText(each)}`),
       "  gives",
       ...features.map((each, i) => `    ${each.name} ${formatType(types[i]!)}, ${windowText(each)}`),
     ].join("\n");

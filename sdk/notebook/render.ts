@@ -11,7 +11,7 @@ import { hideStacksWhen } from "../errors.ts";
 import { Frame } from "../frame/frame.ts";
 import { KeyedFrame } from "../frame/keyed_frame.ts";
 import { Plot } from "../frame/plots.ts";
-import { aggregationText } from "../frame/window_aggregations.ts";
+import { aggregateText } from "../frame/aggregate_text.ts";
 import { WindowedFrame } from "../frame/windowed_frame.ts";
 import { windowText } from "../frame/windows.ts";
 import type { Query } from "../frame/query.ts";
@@ -126,7 +126,7 @@ function keysOf(service: FeatureService): string[] {
 function windowsTable(windowed: WindowedFrame): MimeBundle {
   const { aggregations, features, edge } = windowed.spec;
   const types = windowed.featureTypes();
-  const texts = new Map(aggregations.map((each) => [each.name, aggregationText(each)]));
+  const texts = new Map(aggregations.map((each) => [each.name, aggregateText(each)]));
   return tableBundle({
     title: `features of ${windowed.entity.name}`,
     head: ["feature", "type", "computed", "over"],

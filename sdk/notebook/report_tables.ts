@@ -42,6 +42,7 @@ export interface ShownSkew {
   readonly version: number;
   readonly at: string;
   readonly keys: number;
+  readonly cutKeys: number;
   readonly values: number;
   readonly mismatches: number;
   readonly features: readonly { readonly feature: string; readonly served: number; readonly stored: number }[];
@@ -63,7 +64,13 @@ export function skewBundle(found: ShownSkew): MimeBundle {
     head: ["feature", "served differs", "stored differs"],
     rows: found.features.map(({ feature, served, stored }) => [feature, formatCount(served), formatCount(stored)]),
     align: ["left", "right", "right"],
-    note: `${formatCount(found.keys)} keys: served, stored for training, and computed anew from the source`,
+    note: [
+      `${formatCount(found.keys)} keys: served, stored for training, and computed anew from the source`,
+      ...(found.cutKeys === 0 ? [] : [
+        `${formatCount(found.cutKeys)} of them cut: windows reach more rows than maxRows keeps for requests; raise it, or ` +
+        "shorten the windows",
+      ]),
+    ].join("\n"),
   });
   if (found.mismatches === 0) return counts;
   const examples = tableBundle({

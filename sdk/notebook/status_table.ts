@@ -25,11 +25,12 @@ export interface ShownStatus {
       readonly state: string;
       readonly slicesDone: number;
       readonly slicesTotal: number;
+      readonly lateSlices?: number;
       readonly rows: number;
       readonly bytes: number;
       readonly upTo?: string;
       readonly behind?: string;
-      readonly online?: { readonly upToDate: boolean };
+      readonly online?: { readonly upToDate: boolean; readonly cutKeys?: number };
       readonly problem?: string;
     }[];
     readonly failures: readonly { readonly job: string; readonly state: string; readonly reason: string }[];
@@ -52,6 +53,15 @@ function realtimeText(views: readonly RealtimeShown[]): string {
   }).join("; ");
 }
 
+/** Keys that are cut have windows that lack rows: more are in reach than `maxRows` lets be kept. */
+function onlineText(online: ShownStatus["views"][number]["versions"][number]["online"]): string {
+  if (online === undefined) return "–";
+  const { upToDate, cutKeys = 0 } = online;
+  return `${upToDate ? "up to date" : "behind"}${
+    cutKeys > 0 ? `, ${formatCount(cutKeys)} ${cutKeys === 1 ? "key" : "keys"} cut` : ""
+  }`;
+}
+
 /** What is registered, stored, served and missing. */
 export function statusBundle(status: ShownStatus): MimeBundle {
   if (status.revision === 0) {
@@ -67,12 +77,14 @@ export function statusBundle(status: ShownStatus): MimeBundle {
       isFirst ? `${view.name}\n${view.entity}, every ${view.schedule}` : "",
       String(each.version),
       each.problem ?? each.state,
-      `${formatCount(each.slicesDone)} of ${formatCount(each.slicesTotal)}`,
+      `${formatCount(each.slicesDone)} of ${formatCount(each.slicesTotal)}${
+        each.lateSlices ? `, ${formatCount(each.lateSlices)} late` : ""
+      }`,
       formatCount(each.rows),
       formatBytes(each.bytes),
       upTo[i]!,
       each.behind ?? "–",
-      each.online === undefined ? "–" : each.online.upToDate ? "up to date" : "behind",
+      onlineText(each.online),
     ]),
     align: ["left", "right", "left", "right", "right", "right"],
     first: [5, 4, 3, 1],

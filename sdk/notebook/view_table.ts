@@ -3,7 +3,7 @@ import { knownGlance, type ViewFacts, viewFacts } from "../define/view_facts.ts"
 import type { FeatureView } from "../define/view.ts";
 import { tilesText } from "../define/view_text.ts";
 import type { MimeBundle, Rendering } from "../display.ts";
-import { aggregationText } from "../frame/window_aggregations.ts";
+import { aggregateText } from "../frame/aggregate_text.ts";
 import { windowText } from "../frame/windows.ts";
 import { formatType } from "../schema.ts";
 import { cellText } from "./cell_text.ts";
@@ -40,7 +40,7 @@ function viewTable({ definition, name }: FeatureView, { lines, glance }: ViewFac
   const hasDefault = features.some((each) => each.default !== undefined);
   const isDescribed = features.some((each) => each.description !== undefined);
   const computed = new Map<string | undefined, string>(
-    definition.mode === "aggregates" ? definition.aggregations.map((each) => [each.name, aggregationText(each)]) : [],
+    definition.mode === "aggregates" ? definition.aggregations.map((each) => [each.name, aggregateText(each)]) : [],
   );
   const held = glance && new Map(glance.features.map((each) => [each.feature, each]));
   const head = [

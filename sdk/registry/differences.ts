@@ -16,7 +16,7 @@ import { tilesText } from "../define/view_text.ts";
 import { exprText } from "../frame/expr_text.ts";
 import { canonicalJson } from "../frame/hash.ts";
 import { queryText } from "../frame/query_text.ts";
-import { aggregationText } from "../frame/window_aggregations.ts";
+import { aggregateText } from "../frame/aggregate_text.ts";
 import { differentWindows, windowText } from "../frame/windows.ts";
 import { type Field, formatType, sameType } from "../schema.ts";
 import { formatKeys, sameKeys } from "./check_actions.ts";
@@ -87,7 +87,7 @@ export function createdDifferences(view: ViewDefinition): Difference[] {
 }
 
 function aggregationLine(aggregation: AggregationDefinition): string {
-  return `${aggregation.name} = ${aggregationText(aggregation)}`;
+  return `${aggregation.name} = ${aggregateText(aggregation)}`;
 }
 
 function aggregateDifferences(from: AggregateView, to: AggregateView): Difference[] {
@@ -110,7 +110,7 @@ function aggregateDifferences(from: AggregateView, to: AggregateView): Differenc
     const old = before.get(aggregation.name);
     if (!old) differences.push({ field, text: `adds ${aggregationLine(aggregation)}` });
     else if (!sameDefinition(old, aggregation)) {
-      differences.push({ field, text: `${aggregationLine(old)} -> ${aggregationText(aggregation)}` });
+      differences.push({ field, text: `${aggregationLine(old)} -> ${aggregateText(aggregation)}` });
     }
   }
   for (const { name } of from.aggregations) {

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Store } from "../../sdk/store.ts";
-import { StoreRig, trips } from "./store_rig.ts";
+import { view } from "../../sdk/define/view.ts";
+import { sum } from "../../sdk/frame/aggregates.ts";
+import { driver, StoreRig, trips } from "./store_rig.ts";
 
 let rig: StoreRig;
 let store: Store;
@@ -37,6 +39,23 @@ describe("Store.skew() (S11)", () => {
     expect(found.examples).toEqual([
       { key: { driver: "y", zone: 1n }, feature: "amount", source: 33, served: 3, stored: 3 },
     ]);
+  });
+
+  it("says of how many keys requests leave out rows, as do the status and an explanation (S5)", async () => {
+    const amounts = rig.trips().by(driver).aggregate({ amount: sum("amount") }, {
+      windows: ["30d"],
+      edge: "exact",
+      maxRows: 2,
+    });
+    const windows = view("recent_amounts", amounts, { schedule: "1d", start: "2001-01-01", online: true });
+    await (await store.publish(windows)).apply();
+    const found = await store.skew(windows);
+    expect(found).toMatchObject({ keys: 4, cutKeys: 1, mismatches: 1 });
+    expect(String(found)).toContain("1 of them cut: windows reach more rows than maxRows");
+    expect(String(await store.status())).toContain("up to date, 1 key cut");
+    expect(String(await store.explain(windows, found.examples[0]!.key))).toContain(
+      "Served is another value: 6. Requests see the newest 2 rows of a key only (maxRows)",
+    );
   });
 
   it("compares as many keys as it is told, and the same ones every time", async () => {

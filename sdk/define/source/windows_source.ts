@@ -1,5 +1,6 @@
 /** Aggregations over windows as people write them: found again in the names of the features that came of them. */
 import type { AggregateView, AggregationDefinition, WindowDefinition, WindowFeature } from "../definitions.ts";
+import { writtenFunction } from "../../frame/aggregate_text.ts";
 import { canonicalJson } from "../../frame/hash.ts";
 import { isNeverNull } from "../../frame/window_aggregations.ts";
 import { defaultEvery, maxRowsDefault } from "../../frame/window_checks.ts";
@@ -292,9 +293,6 @@ function windowsDoc(windows: readonly WrittenWindow[], names: ModuleNames): Doc 
   }));
 }
 
-/** Functions that are called otherwise than they are stored. */
-const calls: Readonly<Record<string, string>> = { minN: "min", maxN: "max", firstN: "first", lastN: "last" };
-
 /** Constants that stand for themselves after the input; others are options. */
 const plainParameters: readonly string[] = ["n", "k", "quantile", "bounds"];
 
@@ -324,5 +322,5 @@ function aggregateDoc(aggregation: AggregationDefinition, writer: QueryWriter, n
     ...plain,
     ...(Object.keys(options).length > 0 ? [dataDoc(options, names)] : []),
   ];
-  return writer.aggregate(calls[called] ?? called, inputs, more, where);
+  return writer.aggregate(writtenFunction(called), inputs, more, where);
 }

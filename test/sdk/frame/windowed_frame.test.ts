@@ -215,6 +215,13 @@ describe("by(entity).aggregate()", () => {
     expect(() => delays.rename({ n_2h: "x" })).toThrow("there is no such feature; features are n_1h, n_7d");
   });
 
+  it("is made of aggregates that print as they are written", () => {
+    expect(String(last("delay", 10).where(col("delay").gt(0)))).toBe("last(delay, 10) where delay > 0");
+    expect(String(approxPercentile("delay", 0.95))).toBe("approxPercentile(delay, quantile 0.95)");
+    expect(String(maxBy("destination", "distance"))).toBe("maxBy(destination, by distance)");
+    expect(String(count())).toBe("count()");
+  });
+
   it("prints what it computes and gives", () => {
     const text = String(keyed.aggregate(
       { late: mean("delay").where(col("delay").gt(15)), lastDelays: last("delay", 10) },
@@ -268,7 +275,13 @@ describe("by(entity).aggregate() refuses", () => {
       { windows: [{ window: "1h", name: 5 as never }] },
       "windows[0].name: it is 5",
     ],
-    ["a constant out of bounds", { n: last("delay", 5000) }, {}, "n must be a whole number from 1 to 1000"],
+    ["a constant out of bounds", { n: last("delay", 5000) }, {}, "n: last(x, n): n must be a whole number from 1 to 1000"],
+    [
+      "two aggregates of one name",
+      [mean("delay"), mean("delay").where(col("delay").gt(0))],
+      {},
+      "delay_mean: two are called so; name them",
+    ],
     ["an expression without a name", [mean(col("delay").times(2))], {}, "name it: { name: mean(…) }"],
     ["no windows", one, { windows: [] }, "windows: there are none"],
     ["windows that are no list", one, { windows: "24h" as never }, 'windows: "24h" is no list'],
@@ -349,7 +362,7 @@ describe("a group-by refuses", () => {
     "a function over windows: %#",
     (aggregate) => {
       expect(() => flights().groupBy("origin").aggregate({ x: aggregate })).toThrow(
-        /Cannot aggregate "x" by \w+: it is a function over windows/,
+        /Cannot aggregate "x" by (\w+|last\(x, n\)): it is a function over windows/,
       );
     },
   );
