@@ -19,7 +19,9 @@ export interface AggregateParts {
 }
 
 /** `mean(delay) where status = "ok"`, `last(delay, 10)`. */
-export function aggregateText({ function: called, input, by, where, quantile, parameters = {} }: AggregateParts): string {
+export function aggregateText(
+  { function: called, input, by, where, quantile, parameters = {} }: AggregateParts,
+): string {
   const args = [
     ...(input ? [exprText(input)] : []),
     ...(quantile === undefined ? [] : [String(quantile)]),

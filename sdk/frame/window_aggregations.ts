@@ -46,8 +46,7 @@ export function readAggregations(
       const written = writtenFunction(aggregate.spec.function);
       issues.push({
         path,
-        message:
-          `${written} of an expression has no name of its own; name it: { name: ${written}(…) }`,
+        message: `${written} of an expression has no name of its own; name it: { name: ${written}(…) }`,
       });
       return [];
     }

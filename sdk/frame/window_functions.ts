@@ -250,7 +250,7 @@ function userType(item: WindowAggregation, input: DataType | undefined, by: Data
     throw fail(
       `this process has no such function${
         userFunctions.size > 0 ? `; it has ${[...userFunctions.keys()].join(", ")}` : ""
-      }; call registerAggregation before it is used`,
+      }; call registerAggregation before it is used: commands load VARVE_MODULES first`,
     );
   }
   try {

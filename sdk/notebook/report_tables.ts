@@ -67,7 +67,9 @@ export function skewBundle(found: ShownSkew): MimeBundle {
     note: [
       `${formatCount(found.keys)} keys: served, stored for training, and computed anew from the source`,
       ...(found.cutKeys === 0 ? [] : [
-        `${formatCount(found.cutKeys)} of them cut: windows reach more rows than maxRows keeps for requests; raise it, or ` +
+        `${
+          formatCount(found.cutKeys)
+        } of them cut: windows reach more rows than maxRows keeps for requests; raise it, or ` +
         "shorten the windows",
       ]),
     ].join("\n"),

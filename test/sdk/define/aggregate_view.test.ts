@@ -368,7 +368,7 @@ describe("parseDefinition() of aggregates", () => {
     [
       "a function of another process",
       aggregation({ function: "mine@1" }),
-      "call registerAggregation before it is used",
+      "call registerAggregation before it is used: commands load VARVE_MODULES first",
     ],
     ["a function of a group-by", aggregation({ function: "median" }), "there is no such function"],
     ["an input that is missing", aggregation({ input: undefined }), "it needs an input column"],

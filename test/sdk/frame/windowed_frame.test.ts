@@ -275,7 +275,12 @@ describe("by(entity).aggregate() refuses", () => {
       { windows: [{ window: "1h", name: 5 as never }] },
       "windows[0].name: it is 5",
     ],
-    ["a constant out of bounds", { n: last("delay", 5000) }, {}, "n: last(x, n): n must be a whole number from 1 to 1000"],
+    [
+      "a constant out of bounds",
+      { n: last("delay", 5000) },
+      {},
+      "n: last(x, n): n must be a whole number from 1 to 1000",
+    ],
     [
       "two aggregates of one name",
       [mean("delay"), mean("delay").where(col("delay").gt(0))],

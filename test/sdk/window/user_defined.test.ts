@@ -75,7 +75,7 @@ describe("aggregations of users", () => {
         code: "INVALID_DEFINITION",
         message:
           'Cannot aggregate "x" by geometricMean@2: this process has no such function; it has geometricMean@1; ' +
-          "call registerAggregation before it is used",
+          "call registerAggregation before it is used: commands load VARVE_MODULES first",
       }),
     );
   });
