@@ -1,4 +1,5 @@
 /** Submits what is due of some views, and waits until it is done. */
+import { setMaxListeners } from "node:events";
 import { messageOf, type OptionNames, VarveError } from "./errors.ts";
 import { warn } from "./frame/runtime.ts";
 import type { JobResult } from "./materialize/run.ts";
@@ -239,6 +240,8 @@ class WatchedJobs {
       jobs.map(({ job, options }) => ({ job, ...(options && { options }) })),
     );
     const over = new AbortController();
+    // One for each job and more: not the leak that Node warns of from eleven on.
+    setMaxListeners(0, over.signal);
     if (!this.#parts.runsJobs) void this.#lookForWorkers(records.length, over.signal);
     const left = new Set(records.map(({ id }) => id));
     try {

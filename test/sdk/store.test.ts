@@ -343,6 +343,19 @@ describe("Store", () => {
     expect(await amount()).toBe(400);
   });
 
+  it("waits for many jobs without Node's suspicion of a leak", async () => {
+    const told: string[] = [];
+    const listen = (warning: Error) => told.push(warning.name);
+    process.on("warning", listen);
+    onTestFinished(() => void process.off("warning", listen));
+    const views = Array.from(
+      { length: 12 },
+      (_, i) => view(`amounts_${i}`, rig.trips().by(driver), { schedule: "7d", start: "2000-12-28" }),
+    );
+    await (await store.plan(views)).apply();
+    expect(told).not.toContain("MaxListenersExceededWarning");
+  });
+
   it("tells whoever waits that no worker is alive, and what to do", async () => {
     const alone = await rig.connect({ queue: new InProcessQueue({ clock: systemClock }) });
     const stop = new AbortController();
