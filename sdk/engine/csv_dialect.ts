@@ -6,6 +6,7 @@ import { closeSync, openSync, readSync } from "node:fs";
 import { constants, gunzipSync } from "node:zlib";
 import { VarveError } from "../errors.ts";
 import type { FileSource } from "../frame/query.ts";
+import { damagedGzip } from "./gzip.ts";
 
 /** What reads a CSV file without guessing. */
 export interface CsvDialect {
@@ -52,9 +53,17 @@ function headOf(file: string): string {
     const bytes = new Uint8Array(headBytes);
     const head = bytes.subarray(0, readSync(handle, bytes, 0, headBytes, 0));
     const zipped = head[0] === 0x1f && head[1] === 0x8b;
-    return Buffer.from(zipped ? gunzipSync(head, { finishFlush: constants.Z_SYNC_FLUSH }) : head).toString("utf8");
+    return Buffer.from(zipped ? unpackedHead(head, file) : head).toString("utf8");
   } finally {
     closeSync(handle);
+  }
+}
+
+function unpackedHead(head: Uint8Array, file: string): Uint8Array {
+  try {
+    return gunzipSync(head, { finishFlush: constants.Z_SYNC_FLUSH });
+  } catch (error) {
+    throw damagedGzip(file, error);
   }
 }
 

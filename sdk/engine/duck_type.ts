@@ -2,12 +2,16 @@
 import { VarveError } from "../errors.ts";
 import { isListType, isStructType, sameType } from "../schema.ts";
 import type { DataType } from "../schema.ts";
-import { quoteName } from "./engine.ts";
+import { quoteName, quoteText } from "./engine.ts";
 
 /** A DuckDB type, read from the text that DESCRIBE gives. */
 export type DuckType =
   | { readonly kind: "scalar"; readonly name: string; readonly args: readonly string[] }
-  | { readonly kind: "list"; readonly item: DuckType }
+  | {
+    readonly kind: "list";
+    readonly item: DuckType; /** An ARRAY, which is stored in another way. */
+    readonly fixed?: true;
+  }
   | { readonly kind: "struct"; readonly fields: readonly { readonly name: string; readonly type: DuckType }[] }
   | { readonly kind: "map"; readonly key: DuckType; readonly value: DuckType };
 
@@ -37,9 +41,10 @@ class TypeReader {
     let type = this.#base();
     while (this.#peek() === "[") {
       this.#take();
-      if (this.#peek() !== "]") this.#take(); // the length of a fixed-size array
+      const fixed = this.#peek() !== "]";
+      if (fixed) this.#take(); // its length
       this.#take();
-      type = { kind: "list", item: type };
+      type = { kind: "list", item: type, ...(fixed && { fixed }) };
     }
     return type;
   }
@@ -205,8 +210,13 @@ export function normalSql(sql: string, type: DuckType, depth = 0): string {
     };
     return normalSql(`map_entries(${sql})`, entries, depth);
   }
-  // A cast to TIMESTAMPTZ goes through the time-zone library and is 15 times slower; both give UTC.
-  if (type.name.startsWith("TIMESTAMP")) return `make_timestamptz(epoch_us(${sql}))`;
+  // A cast to TIMESTAMPTZ goes through the time-zone library and is 15 times slower; both give UTC. Of what is infinite there are no micros.
+  if (type.name.startsWith("TIMESTAMP")) {
+    const infinite = `error(${
+      quoteText(`Cannot read ${sql}: it holds an infinite timestamp, which is no instant; filter it in SQL`)
+    })`;
+    return `coalesce(make_timestamptz(epoch_us(${sql})), CASE WHEN ${sql} IS NOT NULL THEN ${infinite} END)`;
+  }
   if (type.name === "INTERVAL") return `epoch_us(${sql})`;
   return `CAST(${sql} AS ${duckTypeOf(dataTypeOf(type, sql))})`;
 }
@@ -225,7 +235,7 @@ const normal = new Set([
 
 /** Whether values of a type are already in the form that varve keeps. */
 export function isNormalType(type: DuckType): boolean {
-  if (type.kind === "list") return isNormalType(type.item);
+  if (type.kind === "list") return type.fixed !== true && isNormalType(type.item);
   if (type.kind === "struct") return type.fields.every((field) => isNormalType(field.type));
   return type.kind === "scalar" && normal.has(type.name);
 }

@@ -17,6 +17,11 @@ const rules: readonly (readonly [pattern: RegExp, code: ErrorCode, text: (messag
   [/^INTERRUPT/, "CANCELLED", () => "Cannot finish the query: it was cancelled"],
   [/CSV Error on Line/, "CORRUPT", csvText],
   [
+    /^Invalid Input Error: JSON transform error/,
+    "CORRUPT",
+    (m) => `Cannot read a source: ${m.replace(/ Try setting 'auto_detect'.*| If this error occurred during.*/s, "")}`,
+  ],
+  [
     /No space left|temp_directory.*(full|exceed)|max_temp_directory_size|Could not write all bytes/i,
     "EXHAUSTED",
     (m) => `Cannot finish the query: the disk is full (${m}); free space or choose another temporary folder`,
@@ -40,6 +45,7 @@ const rules: readonly (readonly [pattern: RegExp, code: ErrorCode, text: (messag
     "SCHEMA_MISMATCH",
     (m) => `Cannot convert a value: ${m}`,
   ],
+  [/Cannot read column ".*" is not |holds an infinite timestamp/s, "SCHEMA_MISMATCH", (m) => m],
   [
     /Cannot cast string ".*: it has no such value/s,
     "SCHEMA_MISMATCH",

@@ -10,6 +10,7 @@ import type { DuckType } from "./duck_type.ts";
 import type { SharedDatabase } from "./duckdb_engine.ts";
 import { quoteName, quoteText } from "./engine.ts";
 import { expandPaths, isRemote } from "./files.ts";
+import { checkGzip } from "./gzip.ts";
 import { statement } from "./query_sql.ts";
 import { memoryTable } from "./memory.ts";
 import { readerSql } from "./source_sql.ts";
@@ -116,6 +117,7 @@ export async function describeFiles(
       throw new VarveError("CORRUPT", `Cannot read "${file}": the file is empty`, { details: { path: file } });
     }
   }
+  if (source.format !== "parquet") await checkGzip(files, signal);
   const from = reader(source, files, step.schema.length > 0 ? step.schema : undefined, label);
   const columns = await describe(from, client, label, signal);
   const position = source.format === "parquet"

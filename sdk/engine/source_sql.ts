@@ -6,10 +6,11 @@ import type { DataType, Field, Schema } from "../schema.ts";
 import type { TimeRange } from "../time.ts";
 import { csvDialect } from "./csv_dialect.ts";
 import type { CsvDialect } from "./csv_dialect.ts";
-import { canCast, castSql, dataTypeOf, duckTypeOf, normalSql } from "./duck_type.ts";
+import { canCast, castSql, dataTypeOf, normalSql } from "./duck_type.ts";
 import type { DuckType } from "./duck_type.ts";
 import { quoteName, quoteText, timestampSql } from "./engine.ts";
 import type { SliceOptions } from "./engine.ts";
+import { textColumnsSql } from "./text_columns.ts";
 
 /** A source whose files or table are known. */
 export interface ResolvedSource {
@@ -102,9 +103,9 @@ export function readerSql(source: FileSource, files: readonly string[], schema: 
     case "json":
     case "ndjson": {
       const format = `format='${source.format === "ndjson" ? "newline_delimited" : "auto"}'`;
-      return `read_json(${
-        [list, format, ...(schema ? [`columns=${typesSql(schema)}`] : []), ...settings(source)].join(", ")
-      })`;
+      const read = (columns: readonly string[]): string =>
+        `read_json(${[list, format, ...columns, ...settings(source)].join(", ")})`;
+      return schema ? textColumnsSql(source, schema, (types) => read([typesSql(types)])) : read([]);
     }
   }
 }
@@ -119,8 +120,8 @@ function settings(source: FileSource, known: readonly string[] = []): string[] {
     .map(([name, value]) => `${optionName(name)}=${typeof value === "string" ? quoteText(value) : value}`);
 }
 
-function typesSql(schema: Schema): string {
-  return `{${schema.map((field) => `${quoteText(field.name)}: ${quoteText(duckTypeOf(field.type))}`).join(", ")}}`;
+function typesSql(types: readonly (readonly [name: string, type: string])[]): string {
+  return `columns={${types.map(([name, type]) => `${quoteText(name)}: ${quoteText(type)}`).join(", ")}}`;
 }
 
 function csvSql(source: FileSource, list: string, dialect: CsvDialect, schema: Schema): string {
@@ -134,17 +135,19 @@ function csvSql(source: FileSource, list: string, dialect: CsvDialect, schema: S
   const columns = dialect.columns.map((name): Field =>
     schema.find((field) => field.name === name) ?? { name, type: "string" }
   );
-  const parts = [
-    list,
-    "auto_detect=false",
-    `delim=${quoteText(dialect.delimiter)}`,
-    `quote=${quoteText(dialect.quote)}`,
-    `escape=${quoteText(dialect.quote)}`,
-    `header=${dialect.header}`,
-    `columns=${typesSql(columns)}`,
-    ...settings(source, ["delim", "quote", "header"]),
-  ];
-  return `read_csv(${parts.join(", ")})`;
+  return textColumnsSql(source, columns, (types) => {
+    const parts = [
+      list,
+      "auto_detect=false",
+      `delim=${quoteText(dialect.delimiter)}`,
+      `quote=${quoteText(dialect.quote)}`,
+      `escape=${quoteText(dialect.quote)}`,
+      `header=${dialect.header}`,
+      typesSql(types),
+      ...settings(source, ["delim", "quote", "header"]),
+    ];
+    return `read_csv(${parts.join(", ")})`;
+  });
 }
 
 /** Options are names that become SQL, so only words may pass. */

@@ -1,4 +1,5 @@
 /** Values between the row form of executors (bigint micros, int32 days) and the form users see (Timestamp, `YYYY-MM-DD`). */
+import { VarveError } from "../errors.ts";
 import { isListType, isStructType } from "../schema.ts";
 import type { DataType } from "../schema.ts";
 import { Timestamp } from "../time.ts";
@@ -16,7 +17,7 @@ export function userValue(value: unknown, type: DataType): unknown {
     return Object.fromEntries(type.struct.map((field) => [field.name, userValue(record[field.name], field.type)]));
   }
   if (type === "timestamp") return new Timestamp(value as bigint);
-  if (type === "date") return new Date((value as number) * dayMs).toISOString().slice(0, 10);
+  if (type === "date") return dateText(value as number);
   return value;
 }
 
@@ -70,6 +71,14 @@ export function rowValue(value: unknown, type: DataType): unknown {
 /** Halves of a surrogate pair become U+FFFD, as they do in UTF-8, in which everything is stored. */
 function wellFormed(text: string): string {
   return (text as string & { toWellFormed(): string }).toWellFormed();
+}
+
+function dateText(day: number): string {
+  if (day >= dateLimits.min && day <= dateLimits.max) return new Date(day * dayMs).toISOString().slice(0, 10);
+  throw new VarveError(
+    "INVALID_REQUEST",
+    `Cannot make a date of ${day} days since 1970: years run from 0001 to 9999; leave such rows out, or give null instead`,
+  );
 }
 
 function dayOf(value: unknown): number | undefined {

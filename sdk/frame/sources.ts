@@ -113,7 +113,10 @@ export function parquet<const S extends SchemaTypes | undefined = never>(
   return fileFrame("parquet", paths, options);
 }
 
-/** CSV files. Columns, types and dialect are found in a sample, unless declared; a row that does not fit is an error that names its line. */
+/**
+ * CSV files. Columns, types and dialect are found in a sample, unless declared. A row that does not fit is an error that names its line,
+ * and a value that its column cannot hold one that names both: 1.6 is no integer.
+ */
 export function csv<const S extends SchemaTypes | undefined = never>(
   paths: Paths,
   options: CsvOptions & { readonly schema?: S } = {},

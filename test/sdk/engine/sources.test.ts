@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import "../../../sdk/engine/install.ts";
 import { createDuckDbEngine } from "../../../sdk/engine/duckdb.ts";
@@ -82,6 +83,21 @@ describe("parquet()", () => {
       f: 0.5,
       bin: new Uint8Array([98]),
     });
+  });
+
+  it("an infinite timestamp is an error, and not null; so are days that no year holds", async () => {
+    const naive = await write("infinite.parquet", "SELECT 'infinity'::TIMESTAMP AS t");
+    await expect(parquet(naive).rows()).rejects.toMatchObject({
+      code: "SCHEMA_MISMATCH",
+      message: expect.stringMatching(/"t": it holds an infinite timestamp/),
+    });
+    for (const day of ["infinity", "290000-01-01", "0044-03-15 (BC)"]) {
+      const path = await write("days.parquet", `SELECT '${day}'::DATE AS d`);
+      await expect(parquet(path).rows()).rejects.toMatchObject({
+        code: "INVALID_REQUEST",
+        message: expect.stringContaining("years run from 0001 to 9999"),
+      });
+    }
   });
 
   it("warns once per source that naive timestamps are read as UTC (S1)", async () => {
@@ -239,7 +255,7 @@ describe("csv(), json() and ndjson()", () => {
 
   it("a bad row names file, line and text", async () => {
     writeFileSync(at("bad.csv"), "a,b\n1,x\noops,y\n");
-    await expect(csv(at("bad.csv"), { schema: { a: "int32", b: "string" } }).rows()).rejects.toMatchObject({
+    await expect(csv(at("bad.csv"), { schema: { a: "float64", b: "string" } }).rows()).rejects.toMatchObject({
       code: "CORRUPT",
       message: expect.stringMatching(/bad\.csv": line 3, "oops,y": .*"oops"/),
     });
@@ -253,6 +269,85 @@ describe("csv(), json() and ndjson()", () => {
     await expect(ndjson(at("bad.ndjson"), { schema: { a: "int32" } }).rows()).rejects.toMatchObject({
       code: "CORRUPT",
       message: expect.stringContaining("bad.ndjson"),
+    });
+  });
+
+  it("what a column cannot hold is an error, and not another value", async () => {
+    const text: [type: "int32" | "int64" | "date" | "timestamp" | "float32", text: string][] = [
+      ["int32", "1.6"],
+      ["int32", "3000000000"],
+      ["int64", "1.6"],
+      ["int64", "99999999999999999999"],
+      ["date", "2001-02-03 10:00:00"],
+      ["date", "infinity"],
+      ["timestamp", "no time"],
+      ["timestamp", "1700000000"],
+      ["timestamp", "2001-13-01"],
+      ["timestamp", "infinity"],
+      ["float32", "1e300"],
+    ];
+    const fails = (value: string) => ({ code: "SCHEMA_MISMATCH", message: expect.stringContaining(value) });
+    for (const [i, [type, value]] of text.entries()) {
+      const shown = type === "float32" ? "1e+300" : `column "x" of "${at(`exact${i}.`)}`;
+      writeFileSync(at(`exact${i}.csv`), `x\n${value}\n`);
+      await expect(csv(at(`exact${i}.csv`), { schema: { x: type } }).rows()).rejects.toMatchObject(fails(shown));
+      const said = type.startsWith("int") || type === "float32" ? value : JSON.stringify(value);
+      writeFileSync(at(`exact${i}.ndjson`), `{"x": ${said}}\n`);
+      await expect(ndjson(at(`exact${i}.ndjson`), { schema: { x: type } }).rows()).rejects.toMatchObject(fails(shown));
+    }
+    writeFileSync(at("exact.ndjson"), '{"ok": 5, "n": true, "l": [1, 1.6], "s": {"a": 1.6}}\n');
+    const only = (
+      schema: Record<string, "boolean" | "int64" | { list: "int64" } | { struct: [{ name: "a"; type: "int64" }] }>,
+    ) => ndjson(at("exact.ndjson"), { schema }).rows();
+    await expect(only({ ok: "boolean" })).rejects.toMatchObject(fails('"5" is not boolean'));
+    await expect(only({ n: "int64" })).rejects.toMatchObject(fails('"true" is not int64'));
+    await expect(only({ l: { list: "int64" } })).rejects.toMatchObject(fails('"1.6" is not int64'));
+    await expect(only({ s: { struct: [{ name: "a", type: "int64" }] } })).rejects.toMatchObject(
+      fails('"1.6" is not int64'),
+    );
+  });
+
+  it("a gzip file that is cut short or damaged is CORRUPT, also where a row ends", async () => {
+    const lines = Array.from({ length: 100_000 }, (_, i) => `${i * 7919 % 100_003}\n`).join("");
+    const bytes = gzipSync(`a\n${lines}`);
+    const rows = (name: string) => csv(at(name), { schema: { a: "int64" } }).rows();
+    writeFileSync(at("whole.csv.gz"), Buffer.concat([bytes, gzipSync("5\n")]));
+    expect(await rows("whole.csv.gz")).toHaveLength(100_001);
+    const damaged = Buffer.from(bytes);
+    damaged[bytes.length - 6]! ^= 1; // of the checksum
+    for (const [i, file] of [bytes.subarray(0, bytes.length >> 1), bytes.subarray(0, -8), damaged].entries()) {
+      writeFileSync(at(`cut${i}.csv.gz`), file);
+      await expect(rows(`cut${i}.csv.gz`)).rejects.toMatchObject({
+        code: "CORRUPT",
+        message: expect.stringMatching(/cut\d\.csv\.gz": it is not a whole gzip file/),
+      });
+    }
+    writeFileSync(at("cut.ndjson.gz"), gzipSync('{"a": 1}\n').subarray(0, -8));
+    await expect(ndjson(at("cut.ndjson.gz"), { schema: { a: "int64" } }).rows()).rejects.toMatchObject({
+      code: "CORRUPT",
+    });
+  });
+
+  it("a whole number, a day and a time may be written in other ways", async () => {
+    writeFileSync(
+      at("ways.csv"),
+      'n,d,t\n1e3,2001-02-03,2001-02-03\n 9007199254740993.0 ,2001-02-03 00:00:00,2001-02-03 05:00:00+05\n"",,\n',
+    );
+    const types = { n: "int64", d: "date", t: "timestamp" } as const;
+    expect(await csv(at("ways.csv"), { schema: types }).rows()).toEqual([
+      { n: 1000n, d: "2001-02-03", t: Timestamp.from("2001-02-03") },
+      { n: 9007199254740993n, d: "2001-02-03", t: Timestamp.from("2001-02-03") },
+      { n: null, d: null, t: null },
+    ]);
+  });
+
+  it("a type that was found in the first rows is no reason to change a later value", async () => {
+    writeFileSync(at("late.csv"), `a\n${"1\n".repeat(30_000)}1.6\n`);
+    const frame = csv(at("late.csv"));
+    expect(frame.schema[0]!.type).toBe("int64");
+    await expect(frame.rows()).rejects.toMatchObject({
+      code: "SCHEMA_MISMATCH",
+      message: expect.stringMatching(/column "a" of ".*late\.csv": "1\.6" is not int64; .*schema/),
     });
   });
 
@@ -340,6 +435,12 @@ describe("sql()", () => {
     expect(() => sql("select a from t", { t }, { schema: { a: "string" } })).toThrow(
       /Cannot declare column "a" as string: the SQL gives int32/,
     );
+  });
+
+  it("arrays of a fixed length are lists", async () => {
+    expect(await sql("SELECT [1, NULL, 3]::INTEGER[3] AS v, [[1.5::DOUBLE]]::DOUBLE[1][1] AS w").rows()).toEqual([
+      { v: [1, null, 3], w: [[1.5]] },
+    ]);
   });
 
   it("no extension is fetched, and a full memory is EXHAUSTED", async () => {
