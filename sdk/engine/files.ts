@@ -1,7 +1,7 @@
 /** Paths of local files: globs, in a stable order, and what is wrong with them. */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join, parse, sep } from "node:path";
-import { VarveError } from "../errors.ts";
+import { messageOf, VarveError } from "../errors.ts";
 
 /** Whether a path lives in an object store. */
 export function isRemote(path: string): boolean {
@@ -83,14 +83,33 @@ function entries(folder: string): { name: string; isFolder: boolean }[] {
     return readdirSync(folder, { withFileTypes: true })
       .map((entry) => ({
         name: entry.name,
-        isFolder: entry.isSymbolicLink()
-          ? statSync(join(folder, entry.name), { throwIfNoEntry: false })?.isDirectory() ?? false
-          : entry.isDirectory(),
+        isFolder: entry.isSymbolicLink() ? leadsToFolder(join(folder, entry.name)) : entry.isDirectory(),
       }))
       .sort((a, b) => a.name < b.name ? -1 : 1);
-  } catch {
-    return []; // a folder that does not exist or may not be read holds no match
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === "ENOENT" || code === "ENOTDIR") return [];
+    // Its files would be missing without a word.
+    throw new VarveError(
+      "UNAVAILABLE",
+      `Cannot look for files in "${folder}": ${messageOf(error)}; make the folder readable, or name the files`,
+      { cause: error, details: { path: folder } },
+    );
   }
+}
+
+/** A link that leads nowhere, or in a circle, is no folder: whoever reads it as a file is told. */
+function leadsToFolder(link: string): boolean {
+  try {
+    return statSync(link, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  } catch (error) {
+    if (codeOf(error) === "ELOOP") return false;
+    throw error;
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
 }
 
 function foldersIn(folder: string): string[] {

@@ -1,10 +1,20 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import "../../../sdk/engine/install.ts";
 import { createDuckDbEngine } from "../../../sdk/engine/duckdb.ts";
+import { expandPaths } from "../../../sdk/engine/files.ts";
 import { col } from "../../../sdk/frame/expr.ts";
 import { parseQuery } from "../../../sdk/frame/query_json.ts";
 import { setWarningHook } from "../../../sdk/frame/runtime.ts";
@@ -128,6 +138,26 @@ describe("parquet()", () => {
     expect(await numbers(at("parts/{x/c,a}.parquet"))).toEqual([1, 3]);
     expect(await numbers(at("parts/b[1].parquet"))).toEqual([2]);
     expect(await numbers(at("parts/[!b]*.parquet"), at("parts/x/?.parquet"))).toEqual([1, 3]);
+  });
+
+  it("a folder that may not be read is an error of a glob, and a link in a circle no reason to miss its neighbours", () => {
+    mkdirSync(at("links/deep"), { recursive: true });
+    writeFileSync(at("links/deep/a.csv"), "a\n1\n");
+    symlinkSync("circle", at("links/deep/circle"));
+    expect(expandPaths([at("links/**/*.csv")])).toEqual([at("links/deep/a.csv")]);
+    mkdirSync(at("links/closed"), { mode: 0 });
+    const isRoot = process.getuid?.() === 0;
+    try {
+      if (isRoot) {
+        chmodSync(folder, 0o755);
+        process.seteuid!(65_534);
+      }
+      expect(() => expandPaths([at("links/**/*.csv")])).toThrow(
+        expect.objectContaining({ code: "UNAVAILABLE", message: expect.stringMatching(/links\/closed": .*EACCES/) }),
+      );
+    } finally {
+      if (isRoot) process.seteuid!(0);
+    }
   });
 
   it("a missing file, a glob without files and a folder are NOT_FOUND, by name", () => {
