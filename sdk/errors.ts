@@ -21,7 +21,7 @@ export const errorCodes = {
   CONFLICT: { status: 409, retry: true },
   /** Data does not have the columns or types that the definition says. */
   SCHEMA_MISMATCH: { status: 422, retry: false },
-  /** A published function threw, or gave what is not of its output schema; `details.row` says for which row. */
+  /** A published function or a user's own aggregation threw, or gave what is not of its type; `details` says for which row, or which. */
   FUNCTION_FAILED: { status: 422, retry: false },
   /** Stored or source data cannot be read: torn, truncated, wrong checksum. */
   CORRUPT: { status: 500, retry: false },

@@ -17,6 +17,7 @@ import type { Found, ViewValues } from "./online_values.ts";
 import { RowSums } from "./row_sums.ts";
 import { TileSums } from "./tile_sums.ts";
 import { TotalSums } from "./total_sums.ts";
+import { windowFailure } from "./window_failure.ts";
 
 /** Adds up what a value holds of each segment. */
 export interface SegmentSums {
@@ -129,6 +130,14 @@ export class WindowValues implements ViewValues {
   }
 
   read(bytes: Uint8Array, at: Micros, state: ViewState, values: unknown[], first: number): Found | undefined {
+    try {
+      return this.#read(bytes, at, state, values, first);
+    } catch (error) {
+      throw windowFailure(this.#definition.name, error);
+    }
+  }
+
+  #read(bytes: Uint8Array, at: Micros, state: ViewState, values: unknown[], first: number): Found | undefined {
     const reader = this.#reader;
     reader.open(bytes);
     this.#turn(at, state);

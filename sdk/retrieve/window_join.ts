@@ -12,6 +12,7 @@ import { type FeatureRead, keyColumns } from "./feature_read.ts";
 import { type KeyIds, temporaryName } from "./positions.ts";
 import { rowColumn, type SpineTable } from "./spine_table.ts";
 import { WindowAnswers } from "./window_answers.ts";
+import { windowFailure } from "./window_failure.ts";
 import type { WindowPlan } from "./window_plan.ts";
 import type { WindowRows } from "./window_rows.ts";
 
@@ -97,6 +98,8 @@ export async function windowJoin(
       await letOthersRun(signal);
     }
     return await storeAnswers(session, plan, blocks.answers, showsEffective, signal);
+  } catch (error) {
+    throw windowFailure(read.definition.name, error);
   } finally {
     for (const each of Object.values(blocks)) each.close();
   }

@@ -3,6 +3,7 @@ import "../../sdk/preview_windows.ts";
 import { service } from "../../sdk/define/service.ts";
 import { view } from "../../sdk/define/view.ts";
 import { count, last, mean, sum, varPop, varSamp } from "../../sdk/frame/aggregates.ts";
+import { lit } from "../../sdk/frame/expr.ts";
 import { fromRows } from "../../sdk/frame/sources.ts";
 import { series } from "../../sdk/frame/windows.ts";
 import type { Store } from "../../sdk/store.ts";
@@ -82,6 +83,24 @@ describe("a store, of aggregations over windows", () => {
       c_pop_5d: expect.closeTo(squares / 3, 12),
       d_samp_5d: expect.closeTo(squares / 2, 12),
     });
+  });
+
+  it("names the view and the aggregation that has no value, in previews, training and requests", async () => {
+    const huge = rig.trips().derive({ huge: lit(2n ** 62n) }).by(driver);
+    const totals = view("totals", huge.aggregate({ total: sum("huge") }, { windows: ["5d"], every: "1d" }), daily);
+    await (await store.publish(totals)).apply();
+    const message =
+      'Cannot read view "totals": Cannot compute "total": a sum of int64 leaves 64 bits; cast the input ' +
+      "to float64";
+    const wrong = expect.objectContaining({ code: "SCHEMA_MISMATCH", message });
+    await expect(store.online(totals, x)).rejects.toThrow(wrong);
+    await expect(store.preview(totals).rows()).rejects.toThrow(wrong);
+    const spine = [{ ...x, at: new Date("2001-01-06T00:00Z") }];
+    for (const from of ["source", "offline"] as const) {
+      await expect(store.train(totals, spine, { from }).then((set) => set.rows())).rejects.toThrow(wrong);
+    }
+    // Others are not concerned.
+    expect(await store.online(totals, { driver: "y", zone: 1n })).toEqual({ total_5d: 2n ** 62n });
   });
 
   it("serves what a service selects, renamed, with defaults", async () => {

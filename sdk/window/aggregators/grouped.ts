@@ -150,5 +150,6 @@ function tooMany(name: string): VarveError {
     "UNSUPPORTED",
     `Cannot compute "${name}": one key has more than ${maxGroups} values of the secondary key; shorten the windows, or make ` +
       "the secondary key a join key",
+    { details: { aggregation: name } },
   );
 }

@@ -100,5 +100,6 @@ function leaves(name: string, input: DataType): VarveError {
     `Cannot compute "${name}": a sum of ${input} leaves 64 bits; ${
       input === "duration" ? "sum shorter durations" : "cast the input to float64"
     }`,
+    { details: { aggregation: name } },
   );
 }

@@ -6,6 +6,7 @@ import { sharedRegister } from "../../frame/shared_register.ts";
 import { addUserFunction, userFunctionName, type UserWindowFunction } from "../../frame/window_functions.ts";
 import { type DataType, formatType, sameType } from "../../schema.ts";
 import type { Aggregator } from "../aggregator.ts";
+import { guarded } from "./guarded.ts";
 
 /** What an aggregator of a user is made for. */
 export interface AggregatorInputs {
@@ -36,7 +37,7 @@ const registered = sharedRegister<UserAggregation>("aggregations");
  * change, raise the version, so that views are computed anew.
  *
  * The {@link Aggregator} must obey its contract: pure, and merging the states of consecutive rows must give what updating one
- * state with all of them gives.
+ * state with all of them gives. What it throws, and a result of another type, is FUNCTION_FAILED, and names it.
  */
 export function registerAggregation<const N extends string, const V extends number>(
   own: UserAggregation<N, V>,
@@ -71,7 +72,7 @@ export function userAggregator(name: string, stored: string, result: DataType, i
     throw fail(`its aggregator cannot be made: ${messageOf(error)}`);
   }
   const problem = problemOf(aggregator, result);
-  if (problem === undefined) return aggregator;
+  if (problem === undefined) return guarded(name, stored, aggregator);
   throw fail(`its aggregator ${problem}`);
 }
 

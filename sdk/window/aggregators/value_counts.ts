@@ -98,5 +98,6 @@ function tooMany(name: string, kind: string): VarveError {
     `Cannot compute "${name}": one key has more than ${maxDifferent} different values; ${
       kind === "countDistinct" ? "use approxCountDistinct" : "aggregate something with fewer values"
     }, or shorten the windows`,
+    { details: { aggregation: name } },
   );
 }

@@ -27,7 +27,13 @@ describe("sums of integers", () => {
     expect(result(over("sum", "int64"), [most, -1n, 1n])).toBe(most);
     expect(result(over("sum", "int64"), [-most, -1n])).toBe(-most - 1n);
     expect(() => result(over("sum", "int64"), [most, 1n])).toThrow(
-      new VarveError("SCHEMA_MISMATCH", 'Cannot compute "x": a sum of int64 leaves 64 bits; cast the input to float64'),
+      new VarveError(
+        "SCHEMA_MISMATCH",
+        'Cannot compute "x": a sum of int64 leaves 64 bits; cast the input to float64',
+        {
+          details: { aggregation: "x" },
+        },
+      ),
     );
     expect(() => result(over("sum", "duration"), [most, most])).toThrow(/sum shorter durations/);
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Aggregator, makeStates } from "../../../sdk/window/aggregator.ts";
+import { type Aggregator, makeStates, type States } from "../../../sdk/window/aggregator.ts";
 import { aggregatorOf } from "../../../sdk/window/aggregator_of.ts";
 import { registerAggregation, type UserAggregation } from "../../../sdk/window/aggregators/user_defined.ts";
 import { Random } from "../../conformance/expr_values.ts";
@@ -41,6 +41,10 @@ const geometricMean: UserAggregation<"geometricMean", 1> = {
 };
 
 const rows = [2, 8, 4, 4].map((value, time) => ({ value, time, by: null, key: time < 2 ? "a" : "b" }));
+
+const fails = (): never => {
+  throw new Error("no luck");
+};
 
 describe("aggregations of users", () => {
   const name = registerAggregation(geometricMean);
@@ -119,6 +123,47 @@ describe("aggregations of users", () => {
   ])("whose aggregator breaks the contract are refused: %s", (own, wrong, message) => {
     registerAggregation({ ...geometricMean, name: own, make: () => ({ ...aggregator, ...wrong }) as Aggregator });
     expect(() => aggregatorOf({ name: "x", function: `${own}@1` }, { input: "float64" })).toThrow(message);
+  });
+
+  it.each<[string, Partial<Aggregator>, string]>([
+    ["update", { update: fails }, "failed in update(): no luck"],
+    ["merge", { merge: fails }, "failed in merge(): no luck"],
+    ["finalize", { finalize: fails }, "failed in finalize(): no luck"],
+    ["anotherType", { finalize: () => "2" }, "failed in finalize(): it gave a string, and its result is float64"],
+    ["anotherNumber", { finalize: () => 2n }, "failed in finalize(): it gave a bigint, and its result is float64"],
+  ])("that fail are named: %s", (own, wrong, why) => {
+    registerAggregation({ ...geometricMean, name: own, make: () => ({ ...aggregator, ...wrong }) });
+    const made = aggregatorOf({ name: "x", function: `${own}@1` }, { input: "float64" });
+    expect(() => made.finalize(mergedState(made, rows, new Random(3)), 0)).toThrow(
+      expect.objectContaining({
+        code: "FUNCTION_FAILED",
+        message: `Cannot compute "x": ${own}@1 ${why}`,
+        details: { aggregation: "x" },
+      }),
+    );
+  });
+
+  it("that are objects of classes are called as such", () => {
+    class Sum implements Aggregator {
+      readonly slots = [{ name: "sum", type: "float64" }] as const;
+      readonly result = "float64";
+      readonly start = 100;
+      clear([sums]: States, i: number): void {
+        sums![i] = this.start;
+      }
+      update([sums]: States, i: number, value: unknown): void {
+        (sums as Float64Array)[i]! += value as number;
+      }
+      merge([sums]: States, i: number, [others]: States, j: number): void {
+        (sums as Float64Array)[i]! += (others![j] as number) - this.start;
+      }
+      finalize([sums]: States, i: number): unknown {
+        return (sums![i] as number) - this.start;
+      }
+    }
+    registerAggregation({ ...geometricMean, name: "classy", make: () => new Sum() });
+    const made = aggregatorOf({ name: "x", function: "classy@1" }, { input: "float64" });
+    expect(made.finalize(mergedState(made, rows, new Random(4)), 0)).toBe(18);
   });
 
   it("that cannot be made say why", () => {
