@@ -146,7 +146,12 @@ export interface AggregateOptions<
    * @default the longest that fits; with `edge: "fresh"` at most 1m for windows below 1h, 5m below 10h, else 1h
    */
   readonly every?: Duration;
-  /** Where windows begin and end (S5). @default "complete" */
+  /**
+   * Where windows begin and end (S5). `"complete"`: at the end of the last schedule interval that is known, whole tiles. `"exact"`: at
+   * the instant that is asked for, `(t − w, t]`, of single rows, of which requests see the newest `maxRows`. `"fresh"`: at the instant,
+   * from the boundary of a tile on, a little longer than the window.
+   * @default "complete"
+   */
   readonly edge?: WindowEdge;
   /** Whether a row at the very instant that is asked for counts (S5); `"exclusive"` for spines of the rows that are counted. @default "inclusive" */
   readonly boundary?: WindowBoundary;

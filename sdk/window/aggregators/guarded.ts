@@ -64,7 +64,9 @@ function typeCheck(type: DataType): (value: unknown) => boolean {
       return (value) => typeof value === "bigint";
     case "binary":
       return (value) => value instanceof Uint8Array;
-    default:
-      return (value) => typeof value === type;
+    case "string":
+      return (value) => typeof value === "string";
+    case "boolean":
+      return (value) => typeof value === "boolean";
   }
 }
