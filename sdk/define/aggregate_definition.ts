@@ -32,9 +32,8 @@ export function aggregateDefinition(
   const every = spec.every ?? defaultEvery(spec.edge, windowsOf(features), durationToMicros(tail.schedule));
   if (every === undefined) {
     issues.push({
-      path: "every",
-      message:
-        `no tile of 1m or more divides the windows and the schedule, ${tail.schedule}; give other windows, or every`,
+      path: "windows",
+      message: `no tile of 1m or more divides them and the schedule, ${tail.schedule}; give other windows, or every`,
     });
   }
   const secondaryKey = spec.secondaryKey === undefined ? undefined : findField(schema, spec.secondaryKey);

@@ -58,7 +58,7 @@ export function plannedRead(read: FeatureRead, asOf: AsOf, from: "offline" | "so
   if (from === "offline" && asOf === "event" && view.edge === "fresh") {
     throw new VarveError(
       "UNSUPPORTED",
-      `Cannot read view "${view.name}" by event time from: "offline": its windows end at any instant, and its table holds tiles of ${view.every}; read from: "source"`,
+      `Cannot read view "${view.name}" by event time from: "offline": its windows end at any instant, and its table holds tiles of ${view.every}; give { from: "source" }`,
       { details: { view: view.name } },
     );
   }

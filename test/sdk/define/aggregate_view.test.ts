@@ -226,7 +226,12 @@ describe("view() of aggregations over windows refuses", () => {
       "the schedule, 1h30m, is not a multiple of it",
     ],
     ["a fresh schedule that cuts tiles", { every: "1h", edge: "fresh" }, { schedule: "90m" }, "is not a multiple"],
-    ["windows without a common tile", { windows: ["61s"] }, {}, "every: no tile of 1m or more divides the windows"],
+    [
+      "windows without a common tile",
+      { windows: ["61s"] },
+      {},
+      ": windows: no tile of 1m or more divides them and the schedule",
+    ],
     ["a start before 1685", {}, { start: "1684-01-01" }, "start: 1684-01-01T00:00:00Z is not between 1685"],
     ["an end after 2255", {}, { end: "2300-01-01" }, "end: 2300-01-01T00:00:00Z is not between 1685"],
     ["no schedule", {}, { schedule: undefined as never }, "schedule: it is missing"],

@@ -113,7 +113,7 @@ async function checkSeed(seed: number): Promise<void> {
     expect(trainingProblem(each, source, probes, rows, asOf), `seed ${seed}, ${asOf}`).toBeUndefined();
     await materializeAll(each);
     const stored = trained(each, spine, { from: "offline", asOf });
-    if (asOf === "event" && view.edge === "fresh") await expect(stored).rejects.toThrow(/read from: "source"/);
+    if (asOf === "event" && view.edge === "fresh") await expect(stored).rejects.toThrow(/give { from: "source" }/);
     else expect(unsignedZeros(await stored), `seed ${seed}, ${asOf}, offline`).toEqual(unsignedZeros(rows));
   }
 }
@@ -383,7 +383,7 @@ describe("training over windows", () => {
     const fresh: AggregateView = { ...each.view, edge: "fresh" };
     await materializeAll({ ...each, view: fresh });
     await expect(trained({ ...each, view: fresh }, await spineAt(january(2)), { asOf: "event" })).rejects.toThrow(
-      /"values" by event time from: "offline": .* tiles of 1h; read from: "source"/,
+      /"values" by event time from: "offline": .* tiles of 1h; give { from: "source" }/,
     );
   });
 });
