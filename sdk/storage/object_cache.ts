@@ -1,9 +1,10 @@
 /** Copies of immutable objects on local disk: checked, shared by the processes of a computer, the least used dropped first. */
 import { createHash } from "node:crypto";
-import { createReadStream, type Stats } from "node:fs";
+import type { Stats } from "node:fs";
 import { mkdir, readdir, rename, stat, unlink, utimes } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { VarveError } from "../errors.ts";
+import { FileHashes } from "./object_hashes.ts";
 import { fileError, isAbsent, sweepUnfinished, unfinishedFolder, unfinishedPath } from "./object_unfinished.ts";
 
 /** Where copies are kept and how many. */
@@ -42,8 +43,7 @@ const mostTries = 4;
 export class ObjectCache {
   readonly #options: ObjectCacheOptions;
   readonly #fetching = new Map<string, Fetching>();
-  /** What was hashed by this process and has not changed since. */
-  readonly #checked = new Map<string, string>();
+  readonly #hashes = new FileHashes();
   #bytes: number | undefined;
   #swept: Promise<void> | undefined;
 
@@ -109,7 +109,7 @@ export class ObjectCache {
       await touch(unfinished);
       const info = await stat(unfinished);
       await rename(unfinished, path);
-      if (expect.sha256) this.#checked.set(path, markOf(info));
+      if (expect.sha256) this.#hashes.note(path, info, expect.sha256);
       if (this.#bytes !== undefined) this.#bytes += info.size;
     } catch (error) {
       await unlink(unfinished).catch(() => undefined);
@@ -122,11 +122,8 @@ export class ObjectCache {
     try {
       const info = await stat(path);
       if (info.size !== expect.size) return false;
-      if (expect.sha256 && this.#checked.get(path) !== markOf(info)) {
-        if (await sha256Of(path) !== expect.sha256) return false;
-      }
+      if (expect.sha256 && await this.#hashes.of(path, info) !== expect.sha256) return false;
       await touch(path, info);
-      if (expect.sha256) this.#checked.set(path, markOf(info));
       return true;
     } catch (error) {
       if (isAbsent(error)) return false;
@@ -145,7 +142,7 @@ export class ObjectCache {
     for (const { path, info } of copies.sort((a, b) => a.info.atimeMs - b.info.atimeMs)) {
       if (bytes <= maxBytes || info.atimeMs > keepAfter) break;
       await unlink(path).catch(() => undefined);
-      this.#checked.delete(path);
+      this.#hashes.forget(path);
       bytes -= info.size;
     }
     // Look again after a sixteenth of the room was filled anew, at the latest.
@@ -192,14 +189,4 @@ async function touch(path: string, info?: Stats): Promise<void> {
   // Whole seconds, which every file system keeps exactly.
   const modified = info?.mtime ?? new Date(Math.floor(now.getTime() / 1000) * 1000);
   await utimes(path, now, modified);
-}
-
-function markOf(info: Stats): string {
-  return `${info.ino} ${info.size} ${info.mtimeMs}`;
-}
-
-async function sha256Of(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path) as AsyncIterable<Uint8Array>) hash.update(chunk);
-  return hash.digest("hex");
 }

@@ -4,6 +4,7 @@ import { createReadStream } from "node:fs";
 import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rmdir, stat, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { VarveError } from "../errors.ts";
+import { FileHashes } from "./object_hashes.ts";
 import {
   bytesOf,
   checkKey,
@@ -24,6 +25,7 @@ class LocalObjectStore implements ObjectStore {
   readonly description: string;
   readonly #root: string;
   readonly #unfinished: string;
+  readonly #hashes = new FileHashes();
   #swept: Promise<void> | undefined;
 
   constructor(root: string) {
@@ -98,13 +100,14 @@ class LocalObjectStore implements ObjectStore {
   async localPath(key: string, expect?: { size: number; sha256?: string }, signal?: AbortSignal): Promise<string> {
     const info = await this.head(key, signal);
     if (!info) throw missing(key, this.description);
-    if (expect && expect.size !== info.size) {
-      throw new VarveError(
-        "CORRUPT",
-        `Cannot read object "${key}": it has ${info.size} bytes, not ${expect.size}; restore it or run its slice again`,
-      );
+    const path = this.#path(key);
+    const corrupt = (what: string) =>
+      new VarveError("CORRUPT", `Cannot read object "${key}": it has ${what}; restore it or run its slice again`);
+    if (expect && expect.size !== info.size) throw corrupt(`${info.size} bytes, not ${expect.size}`);
+    if (expect?.sha256 !== undefined && await this.#sha256(key, path) !== expect.sha256) {
+      throw corrupt("another sha256 than was recorded");
     }
-    return this.#path(key);
+    return path;
   }
 
   async *list(prefix: string, options: { after?: string; signal?: AbortSignal } = {}): AsyncIterable<ObjectInfo> {
@@ -149,6 +152,15 @@ class LocalObjectStore implements ObjectStore {
 
   async close(): Promise<void> {
     await this.#swept;
+  }
+
+  async #sha256(key: string, path: string): Promise<string> {
+    try {
+      return await this.#hashes.of(path, await stat(path));
+    } catch (error) {
+      if (isAbsent(error)) throw missing(key, this.description);
+      throw fileError(error, `get object "${key}"`);
+    }
   }
 
   #path(key: string): string {

@@ -35,7 +35,10 @@ export interface ObjectStore {
   putIfAbsent(key: string, body: Uint8Array | string, signal?: AbortSignal): Promise<"created" | "exists">;
   /** Streams a local file up (multipart when large). The file may be moved rather than copied when `move` is set. */
   putFile(key: string, path: string, options?: { move?: boolean; signal?: AbortSignal }): Promise<ObjectInfo>;
-  /** A local path whose content is the object: the file itself on local disk, a checked copy in the cache for S3. Read only. */
+  /**
+   * A local path whose content is the object: the file itself on local disk, a copy in the cache for S3. Read only. What is expected of
+   * it is checked, the hash once per process as long as the file does not change: CORRUPT where it is another.
+   */
   localPath(key: string, expect?: { size: number; sha256?: string }, signal?: AbortSignal): Promise<string>;
   /** Objects whose keys start with the prefix, in key order, after `after`. */
   list(prefix: string, options?: { after?: string; signal?: AbortSignal }): AsyncIterable<ObjectInfo>;

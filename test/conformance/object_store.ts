@@ -181,6 +181,23 @@ export function objectStoreConformance(name: string, make: () => Promise<ObjectS
       expect(readFileSync(await store.localPath("p/2"), "utf8")).toBe("second!");
     });
 
+    it("localPath() of another content than was recorded is CORRUPT, also once it was right", async () => {
+      const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+      await store.put("p/4", "right");
+      await store.localPath("p/4", { size: 5, sha256: sha256("right") });
+      await store.put("p/5", "wrong");
+      await expect(store.localPath("p/5", { size: 5, sha256: sha256("right") })).rejects.toMatchObject({
+        code: "CORRUPT",
+        message: expect.stringMatching(/p\/5".*another sha256/),
+      });
+      writeFileSync(await store.localPath("p/4", { size: 5, sha256: sha256("right") }), "wrong");
+      // A copy is fetched again; what has no original is lost.
+      await store.localPath("p/4", { size: 5, sha256: sha256("right") }).then(
+        (path) => expect(readFileSync(path, "utf8")).toBe("right"),
+        (error: unknown) => expect(error).toMatchObject({ code: "CORRUPT" }),
+      );
+    });
+
     it("localPath() of another size than was recorded is CORRUPT", async () => {
       await store.put("p/3", "short");
       await expect(store.localPath("p/3", { size: 1000, sha256: "00" })).rejects.toMatchObject({
