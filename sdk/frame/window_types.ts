@@ -155,7 +155,10 @@ export interface AggregateOptions<
   readonly edge?: WindowEdge;
   /** Whether a row at the very instant that is asked for counts (S5); `"exclusive"` for spines of the rows that are counted. @default "inclusive" */
   readonly boundary?: WindowBoundary;
-  /** A column: every feature becomes a list with one element for each of its values in the window, in ascending order. */
+  /**
+   * A column: every feature becomes a list with one element for each of its values in the window, in ascending order. Rows where it is
+   * null count nowhere.
+   */
   readonly secondaryKey?: S;
   /** With `edge: "exact"`: how many rows of a key are kept for requests, at most 10,000; older ones are left out. @default 1000 */
   readonly maxRows?: number;
