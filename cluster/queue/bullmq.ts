@@ -36,7 +36,7 @@ export function createQueue(place: Place): Queue {
   return new Queue(queueName, { prefix: place.prefix, connection });
 }
 
-/** Adds jobs in one transaction. One whose id is there already changes nothing. */
+/** Adds jobs in one round trip. One whose id is there already changes nothing: when some were added and others failed, all are added again. */
 export async function addJobs(
   queue: Queue,
   jobs: readonly {

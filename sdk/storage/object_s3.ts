@@ -128,8 +128,8 @@ class S3ObjectStore implements ObjectStore {
       const page = await this.#send(
         `list "${prefix}"`,
         signal,
-        async ({ sdk, client }, { signal }) =>
-          await client.send(
+        async ({ sdk, client }, { signal }) => {
+          const reply = await client.send(
             new sdk.ListObjectsV2Command({
               Bucket: this.#options.bucket,
               Prefix: this.#prefix + prefix,
@@ -137,7 +137,15 @@ class S3ObjectStore implements ObjectStore {
               ...token !== undefined && { ContinuationToken: token },
             }),
             { abortSignal: signal },
-          ),
+          );
+          const { IsTruncated, NextContinuationToken } = reply;
+          if (IsTruncated === false || (IsTruncated && NextContinuationToken !== undefined)) return reply;
+          // An empty page, or somebody else's, would look like the end of the list.
+          throw new VarveError(
+            "UNAVAILABLE",
+            `Cannot list "${prefix}": ${this.description} answers what is no list; check that the endpoint is a server of S3`,
+          );
+        },
       );
       for (const { Key = "", Size = 0, LastModified = new Date(0) } of page.Contents ?? []) {
         const key = Key.slice(this.#prefix.length);

@@ -117,6 +117,26 @@ describe("s3ObjectStore() when the server fails", () => {
     expect(server.faults.hits).toBe(100);
   });
 
+  it.each(["", "<html></html>", "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>"])(
+    "a page that is none is asked for again, and no end of a list: %s",
+    async (body) => {
+      const store = open({ attempts: 2 });
+      for (let i = 0; i < 5; i++) await store.put(`k${i}`, "x");
+      const keys = async () => {
+        const found: string[] = [];
+        for await (const { key } of store.list("")) found.push(key);
+        return found;
+      };
+      server.faults.add({ kind: "foreign", body }, { method: "GET" });
+      expect(await keys()).toEqual(["k0", "k1", "k2", "k3", "k4"]);
+      server.faults.add({ kind: "foreign", body }, { method: "GET", times: 2 });
+      await expect(keys()).rejects.toMatchObject({
+        code: "UNAVAILABLE",
+        message: expect.stringContaining("answers what is no list; check that the endpoint"),
+      });
+    },
+  );
+
   it("a server that is not there is UNAVAILABLE", async () => {
     const store = open({ endpoint: "http://127.0.0.1:1", attempts: 2 });
     await expect(store.get("k")).rejects.toMatchObject({
