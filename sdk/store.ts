@@ -15,7 +15,14 @@ import type { Places } from "./places.ts";
 import type { HistoryOptions } from "./registry/registry.ts";
 import type { Change } from "./registry/state.ts";
 import type { SpineInput } from "./retrieve/spine.ts";
-import { checkRecord, rebuildTrainingSet, trainingSet, type TrainOptions, trainOptions } from "./retrieve/training.ts";
+import {
+  checkRecord,
+  rebuildTrainingSet,
+  trainingSet,
+  type TrainOptions,
+  trainOptions,
+  withSchema,
+} from "./retrieve/training.ts";
 import type { TrainingRecord, TrainingSet } from "./retrieve/training_set.ts";
 import type { FunctionSettings } from "./sandbox/runner_options.ts";
 import type { Row } from "./schema.ts";
@@ -241,7 +248,11 @@ export class Store extends Displayed {
     checkOptions("Cannot read a training set", options, trainOptions);
     const reads = readsFor(await this.#parts.registry.state(), features, options.from ?? "offline");
     const context = await this.#parts.trainContext();
-    return await stoppable(options, readStopped, (stopped) => trainingSet({ ...stopped, reads, spine }, context));
+    return await stoppable(
+      options,
+      readStopped,
+      (stopped) => trainingSet({ ...withSchema(stopped), reads, spine }, context),
+    );
   }
 
   /** The training set of a record again, byte for byte, given the same spine (S11); `{ features: model }` types it. */
@@ -257,7 +268,11 @@ export class Store extends Displayed {
       checkRecord(record, nameOf(features), readsFor(await this.#parts.registry.state(), features, "source"));
     }
     const context = await this.#parts.trainContext();
-    const set = await stoppable(rest, readStopped, (stopped) => rebuildTrainingSet(record, spine, context, stopped));
+    const set = await stoppable(
+      rest,
+      readStopped,
+      (stopped) => rebuildTrainingSet(record, spine, context, withSchema(stopped)),
+    );
     // The record was made of these features, or nothing is said of them.
     return set as unknown as TrainingSet<Simplify<SpineRow<S> & AnswerOf<F>>>;
   }

@@ -10,7 +10,7 @@ import { makeAttemptFolder } from "./materialize/attempt_folder.ts";
 import type { AnyRead } from "./retrieve/feature_read.ts";
 import { floatTolerance } from "./retrieve/same_value.ts";
 import type { SpineInput } from "./retrieve/spine.ts";
-import { trainingSet, type TrainOptions } from "./retrieve/training.ts";
+import { trainingSet, type TrainOptions, withSchema } from "./retrieve/training.ts";
 import type { Field, Row } from "./schema.ts";
 import type { StoreParts } from "./store_parts.ts";
 
@@ -69,7 +69,8 @@ export async function leaks(
   try {
     const context = await parts.trainContext();
     const [effective, event] = [join(folder, "effective.parquet"), join(folder, "event.parquet")];
-    const first = await trainingSet({ ...options, reads, spine, asOf: "effective" }, context);
+    const request = { ...withSchema(options), reads };
+    const first = await trainingSet({ ...request, spine, asOf: "effective" }, context);
     let features: readonly Field[];
     let spineFields: readonly Field[];
     try {
@@ -84,7 +85,7 @@ export async function leaks(
     const source = { kind: "file", format: "parquet", paths: [effective] } as const;
     const query = { kind: "scan", source, schema: spineFields } as const;
     const { eventTimestamp } = first.record;
-    const second = await trainingSet({ ...options, reads, spine: { query }, asOf: "event", eventTimestamp }, context);
+    const second = await trainingSet({ ...request, spine: { query }, asOf: "event", eventTimestamp }, context);
     try {
       await second.parquet(event);
     } finally {

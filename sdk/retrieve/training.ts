@@ -3,7 +3,7 @@ import type { Engine, EngineSession } from "../engine/engine.ts";
 import { type OptionNames, VarveError } from "../errors.ts";
 import { warnOnce } from "../frame/runtime.ts";
 import type { FunctionRuns } from "../sandbox/runner_options.ts";
-import { formatType, type Schema } from "../schema.ts";
+import { formatType, type Schema, schemaFrom, type SchemaTypes } from "../schema.ts";
 import type { DeltaTable } from "../storage/delta_format.ts";
 import { type AnyRead, type FeatureRead, isRealtime } from "./feature_read.ts";
 import { coverageWarning, offlineRows, pinTable, type Reach, reach } from "./offline_rows.ts";
@@ -28,8 +28,8 @@ export interface TrainOptions {
   readonly statuses?: boolean;
   /** Adds `<view>__effective_timestamp` columns. @default false */
   readonly effectiveTimestamps?: boolean;
-  /** Types of plain rows that cannot tell them themselves. */
-  readonly schema?: Schema;
+  /** Types of the columns of plain rows that cannot tell them themselves, as of `fromRows`: `{ origin: "string", at: "timestamp" }`. */
+  readonly schema?: SchemaTypes;
   /** Stops the read. */
   readonly signal?: AbortSignal;
 }
@@ -46,7 +46,9 @@ export const trainOptions: OptionNames<TrainOptions> = {
 };
 
 /** What a training read needs. */
-export interface TrainRequest extends TrainOptions {
+export interface TrainRequest extends Omit<TrainOptions, "schema"> {
+  /** Types of plain rows. */
+  readonly schema?: Schema | undefined;
   readonly reads: readonly AnyRead[];
   readonly spine: SpineInput;
 }
@@ -58,6 +60,13 @@ export interface TrainContext {
   readonly tables: (view: string, version: number) => DeltaTable;
   /** Runs the functions of realtime views. */
   readonly functions: FunctionRuns;
+}
+
+/** Options as a request has them. */
+export function withSchema<O extends { readonly schema?: SchemaTypes }>(
+  { schema, ...rest }: O,
+): Omit<O, "schema"> & { readonly schema?: Schema } {
+  return schema === undefined ? rest : { ...rest, schema: schemaFrom(schema) };
 }
 
 /** Reads a training set: checks the spine, pins table versions; the join runs when its result is asked for. */
@@ -72,7 +81,7 @@ export async function rebuildTrainingSet(
   record: TrainingRecord,
   spine: SpineInput,
   context: TrainContext,
-  options: Pick<TrainOptions, "schema" | "signal"> = {},
+  options: Pick<TrainRequest, "schema" | "signal"> = {},
 ): Promise<TrainingSet> {
   if (record.format !== 1 && record.format !== 2) {
     throw new VarveError(

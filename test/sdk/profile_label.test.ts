@@ -194,7 +194,7 @@ describe("the label", () => {
     expect(flat.features.map(({ strength }) => strength)).toEqual(flat.features.map(() => null));
     const empty = await store.train(facts, spine.map(({ id, time }) => ({ id, time, label: null })), {
       from: "source",
-      schema: [{ name: "id", type: "int64" }, { name: "time", type: "timestamp" }, { name: "label", type: "float64" }],
+      schema: { id: "int64", time: "timestamp", label: "float64" },
     });
     expect(await empty.profile()).toMatchObject({ rowsRead: 0, unlabelled: 400, labelMean: null });
   });

@@ -343,6 +343,19 @@ describe("Store", () => {
     expect(await amount()).toBe(400);
   });
 
+  it("train() takes the types of plain rows as fromRows does", async () => {
+    await (await store.plan(rig.service())).apply();
+    const spine = [{ driver: null, zone: null, at: new Date("2001-01-05T00:00Z") }];
+    const schema = { driver: "string", zone: "int64", at: "timestamp" } as const;
+    const expected = [expect.objectContaining({ driver: null, amount: null })];
+    const set = await store.train(rig.service(), spine, { schema });
+    expect(await set.rows()).toEqual(expected);
+    expect(await (await store.retrain(set.record, spine, { schema })).rows()).toEqual(expected);
+    expect((await store.leaks(rig.service(), spine, { schema })).rows).toBe(1);
+    const wrong = { ...schema, zone: "integer" as never };
+    await expect(store.train(rig.service(), spine, { schema: wrong })).rejects.toThrow(/type of column "zone"/);
+  });
+
   it("waits for many jobs without Node's suspicion of a leak", async () => {
     const told: string[] = [];
     const listen = (warning: Error) => told.push(warning.name);

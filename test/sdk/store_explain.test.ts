@@ -293,7 +293,7 @@ async function checkRandom(random: Random, seen: { values: number; used: number;
       const found = await own.explain(each.view, key, { at: new Timestamp(at), limit: 1_000 });
       expect(found.from).toBe("offline");
       const [trained] = await (await own.train(each.view, [{ ...key, ts: new Timestamp(at) }], {
-        schema: [{ name: "a", type: "string" }, { name: "b", type: "int64" }, { name: "ts", type: "timestamp" }],
+        schema: { a: "string", b: "int64", ts: "timestamp" },
       })).rows();
       const served: Row | undefined = at === now ? await own.online(each.view, key as never) as never : undefined;
       for (const { feature, value, used, leftOut, notes } of found.features) {

@@ -18,7 +18,6 @@ import { rowValue } from "../../sdk/engine/value_form.ts";
 import { setWarningHook } from "../../sdk/frame/runtime.ts";
 import { closedRange } from "../../sdk/materialize/due_slices.ts";
 import { floatTolerance, sameValue } from "../../sdk/retrieve/same_value.ts";
-import type { Schema } from "../../sdk/schema.ts";
 import type { Store } from "../../sdk/store.ts";
 import type { OnlineDetails } from "../../sdk/store_types.ts";
 import { alignDown, durationToMicros, ManualClock, Timestamp, toMicros } from "../../sdk/time.ts";
@@ -46,12 +45,7 @@ afterAll(() => {
   else process.env["TZ"] = zone;
 });
 
-const spineSchema: Schema = [
-  { name: "a", type: "string" },
-  { name: "b", type: "int64" },
-  { name: "ts", type: "timestamp" },
-  { name: "label", type: "int32" },
-];
+const spineSchema = { a: "string", b: "int64", ts: "timestamp", label: "int32" } as const;
 
 /** A service that has some features of a view, in any order. */
 function someOf(random: Random, view: FeatureView): FeatureService {

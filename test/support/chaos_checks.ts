@@ -51,11 +51,7 @@ export async function checkServed(cluster: ChaosCluster, expected: Expected, cha
     await (await cluster.store.train("model", spine.map((row) => ({ ...row, ts: new Timestamp(row.ts) })), {
       statuses: true,
       effectiveTimestamps: true,
-      schema: [
-        { name: "driver", type: "string" },
-        { name: "zone", type: "int64" },
-        { name: "ts", type: "timestamp" },
-      ],
+      schema: { driver: "string", zone: "int64", ts: "timestamp" },
     })).rows();
   expect(trained.map(plain)).toEqual(wanted.map(plain));
 

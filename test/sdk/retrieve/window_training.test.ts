@@ -62,7 +62,11 @@ async function writeSpine(rows: readonly SourceRow[]): Promise<string> {
 }
 
 /** The rows of a training set in row form. */
-async function trained(each: WindowCase, spine: string, options: TrainOptions): Promise<SourceRow[]> {
+async function trained(
+  each: WindowCase,
+  spine: string,
+  options: Pick<TrainOptions, "asOf" | "from">,
+): Promise<SourceRow[]> {
   const context: TrainContext = { engine: rig.engine, functions: new FunctionRunner(), tables: () => rig.table() };
   const reads = [readOfView({ definition: each.view, version: 1 })];
   const set = await trainingSet(
