@@ -22,6 +22,8 @@ export interface DataFrameLike {
   getColumn(name: string): { toArray(): unknown[] };
   /** The rows as objects. */
   toRecords(): Row[];
+  /** The rows as text. */
+  writeCSV(): unknown;
 }
 
 /** Whether something is a DataFrame. */
@@ -34,8 +36,10 @@ export function isDataFrame(value: unknown): value is DataFrameLike {
 /** Its first rows and columns in both forms. */
 export function dataFrameBundle(frame: DataFrameLike, rows = 10): MimeBundle {
   const names = frame.columns.slice(0, maxColumns);
-  const records = names.length === 0 ? [] : recordsOf(frame.select(...names).head(rows));
   const types = typesOf(frame, names);
+  const first = names.length === 0 ? undefined : frame.select(...names).head(rows);
+  const wide = names.filter((_, i) => types[i] === "Int64" || types[i] === "UInt64");
+  const records = first === undefined ? [] : withExactIntegers(first, recordsOf(first), wide);
   const all = frame.columns.length;
   const counted = records.length === frame.height
     ? `${formatCount(frame.height)} ${frame.height === 1 ? "row" : "rows"}`
@@ -61,6 +65,18 @@ function recordsOf(frame: DataFrameLike): Row[] {
       (_, i) => Object.fromEntries(columns.map(([name, of]) => [name, of[i]])),
     );
   }
+}
+
+/** Records have integers as numbers, which round those beyond 2^53: a key that is shown would be somebody else's. Text has them whole. */
+function withExactIntegers(frame: DataFrameLike, records: readonly Row[], names: readonly string[]): Row[] {
+  const rounded = names.filter((name) =>
+    records.some((row) => typeof row[name] === "number" && !Number.isSafeInteger(row[name]))
+  );
+  const exact = rounded.map((name) => [name, String(frame.select(name).writeCSV()).split("\n").slice(1)] as const);
+  return records.map((row, i) => ({
+    ...row,
+    ...Object.fromEntries(exact.map(([name, texts]) => [name, row[name] === null ? null : BigInt(texts[i]!)])),
+  }));
 }
 
 /** Some types cannot be told by this version of the library. */

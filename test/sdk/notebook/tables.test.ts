@@ -80,6 +80,13 @@ describe("table()", () => {
     expect(String((await wide.toMimeBundle())["text/html"])).toContain("1 row × 200 columns, 170 not shown");
   });
 
+  it("shows integers of a DataFrame that a number cannot hold as they are", async () => {
+    const ids = fromRows([{ id: 9007199254740993n, x: 1 }, { id: null, x: 2 }, { id: -1234567890123456789n, x: 3 }]);
+    const text = String(table(await ids.collect()));
+    expect(text.replaceAll(/[,_]/g, "")).toContain("9007199254740993");
+    expect(text.replaceAll(/[,_]/g, "")).toContain("-1234567890123456789");
+  });
+
   it("shows structs of a DataFrame, also in a single row, and types without their wrapping", async () => {
     const nested = fromRows([{ a: [{ value: "x", count: 2n }], b: { c: 1.5 } }]);
     const text = String(table(await nested.collect()));
