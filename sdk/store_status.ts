@@ -127,6 +127,8 @@ export interface StoreStatus {
   readonly views: readonly ViewStatus[];
   /** Every realtime view. */
   readonly realtimeViews: readonly RealtimeViewStatus[];
+  /** Why jobs and failures are not known: the queue does not answer. */
+  readonly queueProblem?: string;
   /** Jobs by state, as far as the queue remembers them. */
   readonly jobs: Readonly<Partial<Record<JobState, number>>>;
 }
@@ -134,7 +136,7 @@ export interface StoreStatus {
 /** Looks at everything. What does not answer is a problem in the result, not an error. */
 export async function storeStatus(parts: StoreParts): Promise<StoreStatus> {
   const state = await parts.registry.state();
-  const records = await parts.queue.list({ workspace: parts.workspace }).catch(() => []);
+  const { records, problem } = await listJobs(parts);
   const views = Object.values(state.views);
   const someOnline = views.some((view) => view.versions.some(({ definition }) => definition.online));
   const online = someOnline ? await onlineStates(parts) : undefined;
@@ -150,8 +152,19 @@ export async function storeStatus(parts: StoreParts): Promise<StoreStatus> {
     services: Object.keys(state.services),
     views: await Promise.all(views.map((view) => viewStatus(parts, view, online, records))),
     realtimeViews: Object.keys(state.realtimeViews).map((name) => realtimeStatus(parts, state, name)),
+    ...(problem !== undefined && { queueProblem: problem }),
     jobs,
   };
+}
+
+async function listJobs(
+  { queue, workspace }: StoreParts,
+): Promise<{ readonly records: readonly JobRecord[]; readonly problem?: string }> {
+  try {
+    return { records: await queue.list({ workspace }) };
+  } catch (error) {
+    return { records: [], problem: messageOf(error) };
+  }
 }
 
 function realtimeStatus(parts: StoreParts, state: RegistryState, name: string): RealtimeViewStatus {

@@ -43,6 +43,7 @@ export function statusText(found: StoreStatus, workers: readonly WorkerRecord[] 
     viewsText(found.views),
   ];
   const problems = new Set([
+    ...(found.queueProblem === undefined ? [] : [found.queueProblem]),
     ...found.views.flatMap((view) => view.versions.flatMap(({ problem }) => problem ?? [])),
     ...found.realtimeViews.flatMap(({ problem }) => problem ?? []),
   ]);
@@ -67,7 +68,8 @@ function realtimeText({ realtimeViews }: StoreStatus): string {
   ).join("; ");
 }
 
-function jobsText({ jobs }: StoreStatus): string {
+function jobsText({ jobs, queueProblem }: StoreStatus): string {
+  if (queueProblem !== undefined) return "does not answer (!)";
   const parts = Object.entries(jobs).filter(([, count]) => count > 0).map(([state, count]) =>
     `${formatCount(count)} ${state}`
   );

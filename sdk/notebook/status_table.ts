@@ -14,6 +14,7 @@ export interface ShownStatus {
   readonly objects: string;
   readonly online?: string;
   readonly queue: string;
+  readonly queueProblem?: string;
   readonly services: readonly string[];
   readonly realtimeViews: readonly RealtimeShown[];
   readonly views: readonly {
@@ -94,7 +95,10 @@ export function statusBundle(status: ShownStatus): MimeBundle {
       places.join(" · "),
     ].join("\n"),
   });
-  const problems = new Set(status.realtimeViews.flatMap(({ problem }) => problem ?? []));
+  const problems = new Set([
+    ...(status.queueProblem === undefined ? [] : [status.queueProblem]),
+    ...status.realtimeViews.flatMap(({ problem }) => problem ?? []),
+  ]);
   const failures = status.views.flatMap(({ failures }) => failures);
   const notes = [...problems, ...failures.map(({ job, state, reason }) => `${state}: ${job}: ${reason}`)];
   return stacked(table, ...notes.map((note) => textBundle(`! ${note}`)));

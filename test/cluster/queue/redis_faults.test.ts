@@ -1,11 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setImmediate } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
+import { statusText } from "../../../cluster/cli/status.ts";
 import { openRedisQueue, type RedisQueue, type RedisQueueOptions } from "../../../cluster/queue/redis_queue.ts";
+import { connect as connectStore } from "../../../sdk/connect.ts";
 import type { QueueEvent } from "../../../sdk/queue/queue.ts";
 import { aborted, deferred, materializeJob } from "../../conformance/queue.ts";
 import { startForgetfulProxy } from "../../support/forgetful_proxy.ts";
@@ -291,6 +295,21 @@ describe("RedisQueue when Redis fails", () => {
       code: "UNAVAILABLE",
       message: expect.stringContaining(`redis://127.0.0.1:${redis.port}`),
     });
+  });
+
+  it("is a problem in the status of a store, and not a queue without jobs", async () => {
+    const redis = await serve();
+    const folder = await mkdtemp(join(tmpdir(), "varve-status-"));
+    closing.push(() => rm(folder, { recursive: true }));
+    const store = await connectStore({ path: folder, workspace: "test", queue: await open(redis) });
+    closing.push(() => store.close());
+    expect((await store.status()).queueProblem).toBeUndefined();
+    await redis.kill();
+    const status = await store.status();
+    expect(status).toMatchObject({ queueProblem: expect.stringContaining("Redis"), jobs: {} });
+    expect(statusText(status, undefined)).toMatch(
+      /^queue .*: does not answer \(!\)$[^]*Problems\n {2}Cannot list jobs/m,
+    );
   });
 
   it("refuses a Redis that evicts keys", async () => {
