@@ -9,6 +9,7 @@ import { DuckDbSession } from "./duckdb_session.ts";
 import type { Engine, EngineSession } from "./engine.ts";
 import { quoteName } from "./engine.ts";
 import { FileFacts } from "./file_facts.ts";
+import { FileTypes } from "./file_types.ts";
 
 /** How much the engine may use, and where it finds what is not on this computer. */
 export interface DuckDbOptions {
@@ -40,6 +41,8 @@ export interface SharedDatabase {
   readonly memoryTables: Map<string, string>;
   /** What files have told of their times. */
   readonly fileFacts: FileFacts;
+  /** What files have told of their columns. */
+  readonly fileTypes: FileTypes;
 }
 
 /** See {@link Engine}. */
@@ -47,6 +50,7 @@ export class DuckDbEngine implements Engine, SharedDatabase {
   readonly options: DuckDbOptions;
   readonly memoryTables: Map<string, string> = new Map();
   readonly fileFacts: FileFacts = new FileFacts();
+  readonly fileTypes: FileTypes = new FileTypes();
   readonly #open: OpenDatabase;
   readonly #tempDirectory: string;
   #database: Promise<DuckDatabase> | undefined;

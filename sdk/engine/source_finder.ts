@@ -11,6 +11,7 @@ import type { SharedDatabase } from "./duckdb_engine.ts";
 import { quoteName, quoteText } from "./engine.ts";
 import { expandPaths, isRemote } from "./files.ts";
 import { checkGzip } from "./gzip.ts";
+import { checkJsonArrays } from "./json_whole.ts";
 import { statement } from "./query_sql.ts";
 import { memoryTable } from "./memory.ts";
 import { readerSql } from "./source_sql.ts";
@@ -92,6 +93,11 @@ async function fileSource(
   }
   const label = source.paths.map((path) => `"${path}"`).join(", ");
   const described = await describeFiles(source, files, label, step, client, signal);
+  if (described.parquet && files.length > 1) {
+    await shared.fileTypes.check(files, step.schema.map(({ name }) => name), client, signal).catch((error: unknown) => {
+      throw namedError(error, label);
+    });
+  }
   // Options may make the columns depend on all files.
   if (!described.parquet || Object.keys(source.options ?? {}).length > 0) return described;
   return {
@@ -118,6 +124,7 @@ export async function describeFiles(
     }
   }
   if (source.format !== "parquet") await checkGzip(files, signal);
+  if (source.format === "json") checkJsonArrays(files);
   const from = reader(source, files, step.schema.length > 0 ? step.schema : undefined, label);
   const columns = await describe(from, client, label, signal);
   const position = source.format === "parquet"

@@ -110,8 +110,8 @@ export function readerSql(source: FileSource, files: readonly string[], schema: 
   }
 }
 
-/** SQL of what Parquet files say of themselves, or of each column of each row group. */
-export function metadataSql(what: "file_metadata" | "metadata", files: readonly string[]): string {
+/** SQL of what Parquet files say of themselves, of each column of each row group, or of their schema. */
+export function metadataSql(what: "file_metadata" | "metadata" | "schema", files: readonly string[]): string {
   return `parquet_${what}([${files.map((file) => quoteText(literalPath(file))).join(", ")}])`;
 }
 

@@ -211,6 +211,49 @@ describe("parquet()", () => {
     await expect(parquet(at("two-*.parquet")).rows()).rejects.toThrow(/two-2\.parquet/);
   });
 
+  it.each([
+    ["1::BIGINT", "1.6::DOUBLE"],
+    ["1::BIGINT", "'7'"],
+    ["1.5::DECIMAL(9, 1)", "1.25::DECIMAL(9, 2)"],
+    ["0.5::FLOAT", "0.1::DOUBLE"],
+    ["DATE '2001-01-01'", "TIMESTAMP '2001-01-01 10:00'"],
+    ["true", "5"],
+    ["[1]", "[1.6::DOUBLE]"],
+    ["{'a': 1}", "{'a': 1.6::DOUBLE}"],
+    ["{'a': 1, 'b': 2}", "{'a': 1}"],
+  ])("a second file whose values would change is an error that names it: %s, %s", async (one, two) => {
+    const paths = [
+      await write("types1.parquet", `SELECT ${one} AS v, 1 AS w`),
+      await write("types2.parquet", `SELECT ${two} AS v, 2 AS w`),
+    ];
+    await expect(parquet(paths).rows()).rejects.toMatchObject({
+      code: "SCHEMA_MISMATCH",
+      message: expect.stringMatching(/column "v" of ".*types2\.parquet": it is .* there and .* in ".*types1\.parquet"/),
+    });
+    // What is not read does not matter.
+    expect(await parquet(paths, { schema: { w: "int32" } }).rows()).toEqual([{ w: 1 }, { w: 2 }]);
+    await write("types2.parquet", `SELECT ${one} AS v, 3 AS w`);
+    expect((await parquet(paths).rows()).map(({ w }) => w)).toEqual([1, 3]);
+  });
+
+  it.each([
+    ["1::BIGINT", "2::INTEGER", [1n, 2n]],
+    ["1::INTEGER", "2::BIGINT", [1, 2]],
+    ["1.5::DOUBLE", "2::BIGINT", [1.5, 2]],
+    ["1.25::DECIMAL(9, 2)", "1.5::DECIMAL(9, 1)", [1.25, 1.5]],
+    ["TIMESTAMP '2001-01-01'", "TIMESTAMPTZ '2001-01-02 00:00:00Z'", [
+      Timestamp.from("2001-01-01"),
+      Timestamp.from("2001-01-02"),
+    ]],
+    ["TIMESTAMP '2001-01-01'", "DATE '2001-01-02'", [Timestamp.from("2001-01-01"), Timestamp.from("2001-01-02")]],
+  ])("a second file of another type whose values all stay is read: %s, %s", async (one, two, values) => {
+    const paths = [
+      await write("kept1.parquet", `SELECT ${one} AS v`),
+      await write("kept2.parquet", `SELECT ${two} AS v`),
+    ];
+    expect((await parquet(paths).rows()).map(({ v }) => v)).toEqual(values);
+  });
+
   it("declared columns are cast where nothing can go wrong in silence", async () => {
     const path = await write(
       "cast.parquet",
@@ -355,6 +398,14 @@ describe("csv(), json() and ndjson()", () => {
     writeFileSync(at("cut.ndjson.gz"), gzipSync('{"a": 1}\n').subarray(0, -8));
     await expect(ndjson(at("cut.ndjson.gz"), { schema: { a: "int64" } }).rows()).rejects.toMatchObject({
       code: "CORRUPT",
+    });
+  });
+
+  it("a JSON array that is cut short behind a comma is CORRUPT", async () => {
+    writeFileSync(at("cut.json"), '[{"a": 1},\n{"a": 2},\n');
+    await expect(json(at("cut.json"), { schema: { a: "int64" } }).rows()).rejects.toMatchObject({
+      code: "CORRUPT",
+      message: expect.stringMatching(/cut\.json": its array does not end/),
     });
   });
 
