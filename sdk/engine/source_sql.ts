@@ -10,6 +10,7 @@ import { canCast, castSql, dataTypeOf, normalSql } from "./duck_type.ts";
 import type { DuckType } from "./duck_type.ts";
 import { quoteName, quoteText, timestampSql } from "./engine.ts";
 import type { SliceOptions } from "./engine.ts";
+import { footerColumns } from "./parquet_footer.ts";
 import { textColumnsSql } from "./text_columns.ts";
 
 /** A source whose files or table are known. */
@@ -97,17 +98,44 @@ export function readerSql(source: FileSource, files: readonly string[], schema: 
   const list = `[${files.map((file) => quoteText(literalPath(file))).join(", ")}]`;
   switch (source.format) {
     case "parquet":
-      return `read_parquet(${[list, ...settings(source)].join(", ")})`;
+      return `read_parquet(${[list, ...pathSettings(files[0]!, schema), ...settings(source)].join(", ")})`;
     case "csv":
       return csvSql(source, list, csvDialect(source, files), schema ?? []);
     case "json":
     case "ndjson": {
       const format = `format='${source.format === "ndjson" ? "newline_delimited" : "auto"}'`;
       const read = (columns: readonly string[]): string =>
-        `read_json(${[list, format, ...columns, ...settings(source)].join(", ")})`;
+        `read_json(${[list, format, "hive_partitioning=false", ...columns, ...settings(source)].join(", ")})`;
+      for (const { name } of schema ?? []) if (foldersOf(files[0]!).has(name.toLowerCase())) throw ambiguous(name);
       return schema ? textColumnsSql(source, schema, (types) => read([typesSql(types)])) : read([]);
     }
   }
+}
+
+/**
+ * Folders named like `year=2001` give columns, which the engine would take rather than those of that name in the file: a time would
+ * become the day of its folder. They are asked for only where the file has no such column, and the query wants it.
+ */
+function pathSettings(file: string, schema: Schema | undefined): string[] {
+  const named = foldersOf(file);
+  if (named.size === 0) return [];
+  const stored = new Set(footerColumns(file).map(({ name }) => name.toLowerCase()));
+  const isWanted = schema?.some(({ name }) => named.has(name.toLowerCase()) && !stored.has(name.toLowerCase()));
+  return isWanted && ![...named].some((name) => stored.has(name)) ? [] : ["hive_partitioning=false"];
+}
+
+/** Names of columns that the folders of a path give, in lower case, as the engine compares them. */
+function foldersOf(file: string): ReadonlySet<string> {
+  return new Set(file.split(/[\\/]/).slice(0, -1).flatMap((part) => /^([^=]+)=/.exec(part)?.[1]?.toLowerCase() ?? []));
+}
+
+/** A column of JSON that is nowhere is null, so that nobody can say whether the file has it. */
+function ambiguous(name: string): VarveError {
+  return new VarveError(
+    "SCHEMA_MISMATCH",
+    `Cannot read column "${name}": its files may have it, and so has the name of their folder, "${name}=…"; ` +
+      "leave the column out of schema, or rename the folder",
+  );
 }
 
 /** SQL of what Parquet files say of themselves, of each column of each row group, or of their schema. */
@@ -144,6 +172,7 @@ function csvSql(source: FileSource, list: string, dialect: CsvDialect, schema: S
       `escape=${quoteText(dialect.quote)}`,
       `header=${dialect.header}`,
       typesSql(types),
+      "hive_partitioning=false",
       ...settings(source, ["delim", "quote", "header"]),
     ];
     return `read_csv(${parts.join(", ")})`;

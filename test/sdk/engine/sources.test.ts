@@ -211,6 +211,36 @@ describe("parquet()", () => {
     await expect(parquet(at("two-*.parquet")).rows()).rejects.toThrow(/two-2\.parquet/);
   });
 
+  it("a column is read from the file, and not from the name of its folder", async () => {
+    for (const day of ["2001-01-01", "2001-01-02"]) {
+      mkdirSync(at(`hive/t=${day}`), { recursive: true });
+      await write(`hive/t=${day}/a.parquet`, `SELECT TIMESTAMP '${day} 10:00:00' AS t, 1 AS a`);
+    }
+    const rows = await parquet(at("hive/*/*.parquet")).rows();
+    expect(rows.map(({ t }) => t)).toEqual(["01", "02"].map((day) => Timestamp.from(`2001-01-${day}T10:00Z`)));
+    for (
+      const [name, text] of [["a.csv", "t,a\n2001-01-01 10:00:00,1\n"], [
+        "a.ndjson",
+        '{"t": "2001-01-01T10:00:00Z", "a": 1}\n',
+      ]]
+    ) {
+      writeFileSync(at(`hive/t=2001-01-01/${name}`), text!);
+    }
+    expect(await csv(at("hive/*/*.csv")).rows()).toEqual([{ t: Timestamp.from("2001-01-01T10:00Z"), a: 1n }]);
+    expect(await ndjson(at("hive/*/*.ndjson"), { schema: { a: "int32" } }).rows()).toEqual([{ a: 1 }]);
+    await expect(ndjson(at("hive/*/*.ndjson"), { schema: { t: "timestamp" } }).rows()).rejects.toMatchObject({
+      code: "SCHEMA_MISMATCH",
+      message: expect.stringMatching(/"t=…"; leave the column out of schema, or rename the folder/),
+    });
+    // One that the file does not have may still be asked for.
+    mkdirSync(at("only/year=2001"), { recursive: true });
+    await write("only/year=2001/a.parquet", "SELECT 1 AS a");
+    expect(await parquet(at("only/*/*.parquet")).rows()).toEqual([{ a: 1 }]);
+    expect(await parquet(at("only/*/*.parquet"), { schema: { a: "int32", year: "int64" } }).rows()).toEqual([
+      { a: 1, year: 2001n },
+    ]);
+  });
+
   it.each([
     ["1::BIGINT", "1.6::DOUBLE"],
     ["1::BIGINT", "'7'"],
