@@ -73,6 +73,17 @@ export function durationColumns(frame: DataFrame, names: readonly string[]): str
   return names.filter((name) => frame.getColumn(name).dtype.variant === "Duration");
 }
 
+/** The first of the named columns that holds durations within lists or structs: they would be integers of a unit that nobody knows. */
+export function nestedDurations(frame: DataFrame, names: readonly string[]): string | undefined {
+  return names.find((name) => {
+    try {
+      return String(frame.getColumn(name).dtype).includes("Duration(");
+    } catch {
+      return false; // this version of the library cannot say what it is
+    }
+  });
+}
+
 /** The same DataFrame with durations as whole microseconds. */
 export function withPlainDurations(frame: DataFrame, durations: readonly string[]): DataFrame {
   const pl = polars();

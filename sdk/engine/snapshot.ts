@@ -7,7 +7,14 @@ import type { Row, Schema } from "../schema.ts";
 import { arrowBatches, arrowSchema, isArrowTable } from "./arrow_in.ts";
 import type { ColumnBatch, ColumnVector } from "./engine.ts";
 import { parquetColumns } from "./parquet_footer.ts";
-import { durationColumns, isPolarsFrame, isPolarsLazy, parquetFromPolars, withPlainDurations } from "./polars.ts";
+import {
+  durationColumns,
+  isPolarsFrame,
+  isPolarsLazy,
+  nestedDurations,
+  parquetFromPolars,
+  withPlainDurations,
+} from "./polars.ts";
 import type { DataFrame } from "./polars.ts";
 import { dataTypeOf } from "./duck_type.ts";
 import { inferSchema, rowsToBatch } from "./rows_data.ts";
@@ -63,6 +70,13 @@ function polarsSnapshot(frame: DataFrame, declared: Schema | undefined): Snapsho
   const integers = columns.filter(({ type }) => type.kind === "scalar" && type.name === "BIGINT").map((column) =>
     column.name
   );
+  const nested = nestedDurations(frame, columns.filter(({ type }) => type.kind !== "scalar").map(({ name }) => name));
+  if (nested !== undefined) {
+    throw new VarveError(
+      "UNSUPPORTED",
+      `Cannot read column "${nested}" of the DataFrame: it has durations within lists or structs; cast them to integers`,
+    );
+  }
   const durations = durationColumns(frame, integers);
   if (durations.length > 0) bytes = parquetFromPolars(withPlainDurations(frame, durations));
   const found: Schema = columns.map(({ name, type }) => ({

@@ -109,6 +109,20 @@ describe("exchange", () => {
     expect((await back.rows())[2]!["t"]).toEqual(Timestamp.from(new Date(1)));
   });
 
+  it("durations within lists and structs are refused: they would come as integers of any unit", () => {
+    const frame: DataFrame = pl.DataFrame({ n: [5000] }).withColumns(
+      pl.col("n").cast(pl.Int64).cast(pl.Duration("ms")).alias("u"),
+    );
+    for (const nested of [pl.struct(pl.col("u")).alias("v"), pl.concatList(["u"]).alias("v")]) {
+      expect(() => fromPolars(frame.select(nested))).toThrow(
+        expect.objectContaining({
+          code: "UNSUPPORTED",
+          message: expect.stringMatching(/column "v" .*durations within/),
+        }),
+      );
+    }
+  });
+
   it("an empty result is an empty DataFrame and an empty Arrow table", async () => {
     const none = fromRows([], { schema });
     const frame = await none.collect();
