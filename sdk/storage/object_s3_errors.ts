@@ -40,9 +40,9 @@ export class S3Errors {
     return (error.$metadata as { readonly httpStatusCode?: number }).httpStatusCode;
   }
 
-  /** Whether the key does not exist; a missing bucket is another matter. */
+  /** Whether the server says that the key does not exist. A missing bucket, or the 404 of a proxy that has lost its server, does not. */
   isMissingKey(error: unknown): boolean {
-    return this.statusOf(error) === 404 && this.nameOf(error) !== "NoSuchBucket";
+    return this.statusOf(error) === 404 && this.nameOf(error) === "NoSuchKey";
   }
 
   missing(key: string): VarveError {

@@ -12,8 +12,8 @@ export type Fault =
   | { readonly kind: "truncate" }
   /** One byte of the answer's body is another. */
   | { readonly kind: "corrupt" }
-  /** Said to be done, with a body that is not what was asked for, as a proxy does that has a page of its own. */
-  | { readonly kind: "foreign"; readonly body: string }
+  /** A body that is not what was asked for, as of a proxy that has a page of its own; said to be done, unless there is a status. */
+  | { readonly kind: "foreign"; readonly body: string; readonly status?: number }
   /** No answer at all. */
   | { readonly kind: "hang" }
   /** If-Match and If-None-Match are not looked at. */

@@ -91,7 +91,7 @@ class Service {
       const key = rest.map(decodeURIComponent).join("/");
       const fault = this.#faults.take(request.method!, key);
       if (fault?.kind === "hang") return;
-      if (fault?.kind === "foreign") return send(response, 200, fault.body);
+      if (fault?.kind === "foreign") return send(response, fault.status ?? 200, fault.body);
       if (fault?.kind === "error") throw new S3Error(fault.status, fault.code, "A test asked for this error");
       checkSignature(request, this.#signingKey);
       if (bucket !== this.#bucket) throw new S3Error(404, "NoSuchBucket", `There is no bucket "${bucket}"`);

@@ -137,6 +137,15 @@ describe("s3ObjectStore() when the server fails", () => {
     },
   );
 
+  it.each(["", "<html>404 Not Found</html>"])("a 404 that is not of S3 is no missing object: %s", async (body) => {
+    const store = open({ attempts: 2 });
+    await store.put("k", "x");
+    server.faults.add({ kind: "foreign", status: 404, body }, { method: "GET", times: 2 });
+    await expect(store.find("k")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    server.faults.clear();
+    expect(await store.find("none")).toBeUndefined();
+  });
+
   it("a server that is not there is UNAVAILABLE", async () => {
     const store = open({ endpoint: "http://127.0.0.1:1", attempts: 2 });
     await expect(store.get("k")).rejects.toMatchObject({
