@@ -1,6 +1,6 @@
 /** Delta tables in an object store: any engine that knows Delta can read them; varve's slices are their unit of change. */
-import { createHash, randomUUID } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { stat } from "node:fs/promises";
 import { messageOf, VarveError } from "../errors.ts";
 import type { Schema } from "../schema.ts";
 import { type Clock, formatTimestamp, systemClock, type TimeRange } from "../time.ts";
@@ -10,6 +10,7 @@ import type { CommitResult, DeltaCommit, DeltaFile, DeltaSnapshot, DeltaTable } 
 import { DeltaLog } from "./delta_log.ts";
 import { sameSchema, sparkSchema } from "./delta_schema.ts";
 import { findUnused } from "./delta_vacuum.ts";
+import { sha256Of } from "./object_hashes.ts";
 import { checkKey, type ObjectStore } from "./object_store.ts";
 
 /** What a table may be told. */
@@ -205,15 +206,10 @@ function firstActions(
 }
 
 async function digest(path: string): Promise<{ size: number; sha256: string }> {
-  const hash = createHash("sha256");
-  let size = 0;
   try {
-    for await (const chunk of createReadStream(path) as AsyncIterable<Uint8Array>) {
-      hash.update(chunk);
-      size += chunk.byteLength;
-    }
+    const info = await stat(path);
+    return { size: info.size, sha256: await sha256Of(path, info) };
   } catch (error) {
     throw new VarveError("NOT_FOUND", `Cannot read part ${path}: ${messageOf(error)}`, { cause: error });
   }
-  return { size, sha256: hash.digest("hex") };
 }

@@ -4,7 +4,7 @@ import type { Stats } from "node:fs";
 import { mkdir, readdir, rename, stat, unlink, utimes } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { VarveError } from "../errors.ts";
-import { FileHashes } from "./object_hashes.ts";
+import { noteSha256, sha256Of } from "./object_hashes.ts";
 import { fileError, isAbsent, sweepUnfinished, unfinishedFolder, unfinishedPath } from "./object_unfinished.ts";
 
 /** Where copies are kept and how many. */
@@ -43,7 +43,6 @@ const mostTries = 4;
 export class ObjectCache {
   readonly #options: ObjectCacheOptions;
   readonly #fetching = new Map<string, Fetching>();
-  readonly #hashes = new FileHashes();
   #bytes: number | undefined;
   #swept: Promise<void> | undefined;
 
@@ -109,7 +108,7 @@ export class ObjectCache {
       await touch(unfinished);
       const info = await stat(unfinished);
       await rename(unfinished, path);
-      if (expect.sha256) this.#hashes.note(path, info, expect.sha256);
+      if (expect.sha256) noteSha256(info, expect.sha256);
       if (this.#bytes !== undefined) this.#bytes += info.size;
     } catch (error) {
       await unlink(unfinished).catch(() => undefined);
@@ -122,7 +121,7 @@ export class ObjectCache {
     try {
       const info = await stat(path);
       if (info.size !== expect.size) return false;
-      if (expect.sha256 && await this.#hashes.of(path, info) !== expect.sha256) return false;
+      if (expect.sha256 && await sha256Of(path, info) !== expect.sha256) return false;
       await touch(path, info);
       return true;
     } catch (error) {
@@ -142,7 +141,6 @@ export class ObjectCache {
     for (const { path, info } of copies.sort((a, b) => a.info.atimeMs - b.info.atimeMs)) {
       if (bytes <= maxBytes || info.atimeMs > keepAfter) break;
       await unlink(path).catch(() => undefined);
-      this.#hashes.forget(path);
       bytes -= info.size;
     }
     // Look again after a sixteenth of the room was filled anew, at the latest.

@@ -4,7 +4,7 @@ import { createReadStream } from "node:fs";
 import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rmdir, stat, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { VarveError } from "../errors.ts";
-import { FileHashes } from "./object_hashes.ts";
+import { sha256Of } from "./object_hashes.ts";
 import {
   bytesOf,
   checkKey,
@@ -25,7 +25,6 @@ class LocalObjectStore implements ObjectStore {
   readonly description: string;
   readonly #root: string;
   readonly #unfinished: string;
-  readonly #hashes = new FileHashes();
   #swept: Promise<void> | undefined;
 
   constructor(root: string) {
@@ -156,7 +155,7 @@ class LocalObjectStore implements ObjectStore {
 
   async #sha256(key: string, path: string): Promise<string> {
     try {
-      return await this.#hashes.of(path, await stat(path));
+      return await sha256Of(path);
     } catch (error) {
       if (isAbsent(error)) throw missing(key, this.description);
       throw fileError(error, `get object "${key}"`);
